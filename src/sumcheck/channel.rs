@@ -1,0 +1,227 @@
+//! Channels: sending is absorbing.
+//!
+//! A prover message reaches the proof only through a [`ProverChannel`], which absorbs its canonical
+//! encoding into the transcript before it is written; the verifier reads through the mirror
+//! [`VerifierChannel`], which absorbs the re-encoding of what it decoded. A forgotten absorb cannot
+//! be written down.
+//!
+//! Verifier code is generic over [`VerifierChannel::Scalar`], the scalars it receives. In the clear
+//! they are field elements. A hiding channel makes them affine expressions in committed messages:
+//! everything a verifier does with them is linear, except [`VerifierChannel::product`], which then
+//! becomes an equation to prove.
+
+use std::ops::{Add, Mul, Sub};
+
+use ark_ff::PrimeField;
+use ark_serialize::{CanonicalDeserialize, CanonicalSerialize, Compress, Validate};
+
+use super::error::{Check, VerifyError};
+use super::transcript::{Label, Transcript};
+
+/// What a verifier can do with a received scalar: affine arithmetic over the field.
+pub trait Scalar<F>: Clone + From<F> + Add<Output = Self> + Sub<Output = Self> + Mul<F, Output = Self> {}
+
+impl<F, S> Scalar<F> for S where S: Clone + From<F> + Add<Output = Self> + Sub<Output = Self> + Mul<F, Output = Self> {}
+
+/// The prover's end.
+pub trait ProverChannel<F: PrimeField> {
+    /// Absorbs public data that both sides know; it is not part of the proof.
+    fn absorb_statement(&mut self, label: Label, bytes: &[u8]);
+    /// Sends scalars.
+    fn send(&mut self, label: Label, scalars: &[F]);
+    /// Sends other elements (points of a group) of fixed encoded size.
+    fn send_elements<E: CanonicalSerialize>(&mut self, label: Label, elements: &[E]);
+    /// Draws a challenge that depends on everything sent so far.
+    fn challenge(&mut self, label: Label) -> F;
+    /// The product of two sent scalars; the mirror of [`VerifierChannel::product`].
+    fn product(&mut self, a: F, b: F) -> F;
+
+    /// Sends the inverse of a sent scalar, showing that it is not zero.
+    ///
+    /// # Panics
+    /// If `value` is zero: an honest prover's never is, but for a probability of about 2^-230.
+    fn send_inverse(&mut self, value: F) {
+        let inverse = value.inverse().expect("a random linear form of the leaves is not zero");
+        self.send(Label::Inverse, &[inverse]);
+        self.product(value, inverse);
+    }
+}
+
+/// The verifier's end.
+pub trait VerifierChannel<F: PrimeField> {
+    /// A received scalar.
+    type Scalar: Scalar<F>;
+
+    /// Absorbs public data that both sides know; it is not part of the proof.
+    fn absorb_statement(&mut self, label: Label, bytes: &[u8]);
+    /// Receives `count` scalars. `count` comes from the program, never from the proof.
+    fn recv(&mut self, label: Label, count: usize) -> Result<Vec<Self::Scalar>, VerifyError>;
+    /// Receives `count` other elements, validated and canonical.
+    fn recv_elements<E: CanonicalSerialize + CanonicalDeserialize>(
+        &mut self,
+        label: Label,
+        count: usize,
+    ) -> Result<Vec<E>, VerifyError>;
+    /// Draws a challenge that depends on everything received so far.
+    fn challenge(&mut self, label: Label) -> F;
+    /// The product of two received scalars.
+    fn product(&mut self, a: &Self::Scalar, b: &Self::Scalar) -> Result<Self::Scalar, VerifyError>;
+    /// Refuses the proof unless `value` is zero.
+    fn require_zero(&mut self, value: Self::Scalar, check: Check) -> Result<(), VerifyError>;
+    /// Ends the proof: no byte may be unread.
+    fn finish(self) -> Result<(), VerifyError>;
+
+    /// Receives exactly `N` scalars.
+    fn recv_array<const N: usize>(&mut self, label: Label) -> Result<[Self::Scalar; N], VerifyError> {
+        self.recv(label, N)?.try_into().map_err(|_| VerifyError::Truncated(label))
+    }
+
+    /// Refuses the proof unless `a · b = c`.
+    fn require_product(
+        &mut self,
+        a: &Self::Scalar,
+        b: &Self::Scalar,
+        c: Self::Scalar,
+        check: Check,
+    ) -> Result<(), VerifyError> {
+        let product = self.product(a, b)?;
+        self.require_zero(product - c, check)
+    }
+
+    /// Refuses the proof unless `value` has the inverse that is received now.
+    fn require_nonzero(&mut self, value: &Self::Scalar, check: Check) -> Result<(), VerifyError> {
+        let [inverse] = self.recv_array::<1>(Label::Inverse)?;
+        self.require_product(value, &inverse, Self::Scalar::from(F::ONE), check)
+    }
+}
+
+fn encode<E: CanonicalSerialize>(elements: &[E]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(elements.iter().map(CanonicalSerialize::compressed_size).sum());
+    for element in elements {
+        element.serialize_compressed(&mut bytes).expect("writing to memory does not fail");
+    }
+    bytes
+}
+
+/// A prover channel that sends every scalar as it is.
+pub struct PlainProver<T> {
+    transcript: T,
+    proof: Vec<u8>,
+}
+
+impl<T: Transcript> PlainProver<T> {
+    /// Starts an empty proof.
+    pub fn new(transcript: T) -> Self {
+        Self { transcript, proof: Vec::new() }
+    }
+
+    /// The proof: all that was sent, in order.
+    #[must_use]
+    pub fn into_proof(self) -> Vec<u8> {
+        self.proof
+    }
+}
+
+impl<F: PrimeField, T: Transcript> ProverChannel<F> for PlainProver<T> {
+    fn absorb_statement(&mut self, label: Label, bytes: &[u8]) {
+        self.transcript.absorb(label, bytes);
+    }
+
+    fn send(&mut self, label: Label, scalars: &[F]) {
+        self.send_bytes(label, &encode(scalars));
+    }
+
+    fn send_elements<E: CanonicalSerialize>(&mut self, label: Label, elements: &[E]) {
+        self.send_bytes(label, &encode(elements));
+    }
+
+    fn challenge(&mut self, label: Label) -> F {
+        self.transcript.challenge(label)
+    }
+
+    fn product(&mut self, a: F, b: F) -> F {
+        a * b
+    }
+}
+
+impl<T: Transcript> PlainProver<T> {
+    fn send_bytes(&mut self, label: Label, bytes: &[u8]) {
+        self.transcript.absorb(label, bytes);
+        self.proof.extend_from_slice(bytes);
+    }
+}
+
+/// A verifier channel over a proof in the clear.
+pub struct PlainVerifier<'a, T> {
+    transcript: T,
+    unread: &'a [u8],
+}
+
+impl<'a, T: Transcript> PlainVerifier<'a, T> {
+    /// Starts reading `proof`.
+    pub fn new(transcript: T, proof: &'a [u8]) -> Self {
+        Self { transcript, unread: proof }
+    }
+
+    fn decode<E: CanonicalSerialize + CanonicalDeserialize>(
+        &mut self,
+        label: Label,
+        count: usize,
+    ) -> Result<Vec<E>, VerifyError> {
+        let mut elements = Vec::with_capacity(count.min(self.unread.len()));
+        let start = self.unread;
+        for _ in 0..count {
+            if self.unread.is_empty() {
+                return Err(VerifyError::Truncated(label));
+            }
+            let element = E::deserialize_with_mode(&mut self.unread, Compress::Yes, Validate::Yes)
+                .map_err(|_| VerifyError::NotCanonical(label))?;
+            elements.push(element);
+        }
+        let bytes = encode(&elements);
+        if !start.starts_with(&bytes) || start.len() - self.unread.len() != bytes.len() {
+            return Err(VerifyError::NotCanonical(label));
+        }
+        self.transcript.absorb(label, &bytes);
+        Ok(elements)
+    }
+}
+
+impl<F: PrimeField, T: Transcript> VerifierChannel<F> for PlainVerifier<'_, T> {
+    type Scalar = F;
+
+    fn absorb_statement(&mut self, label: Label, bytes: &[u8]) {
+        self.transcript.absorb(label, bytes);
+    }
+
+    fn recv(&mut self, label: Label, count: usize) -> Result<Vec<F>, VerifyError> {
+        self.decode(label, count)
+    }
+
+    fn recv_elements<E: CanonicalSerialize + CanonicalDeserialize>(
+        &mut self,
+        label: Label,
+        count: usize,
+    ) -> Result<Vec<E>, VerifyError> {
+        self.decode(label, count)
+    }
+
+    fn challenge(&mut self, label: Label) -> F {
+        self.transcript.challenge(label)
+    }
+
+    fn product(&mut self, a: &F, b: &F) -> Result<F, VerifyError> {
+        Ok(*a * b)
+    }
+
+    fn require_zero(&mut self, value: F, check: Check) -> Result<(), VerifyError> {
+        if value.is_zero() { Ok(()) } else { Err(VerifyError::Check(check)) }
+    }
+
+    fn finish(self) -> Result<(), VerifyError> {
+        match self.unread.len() {
+            0 => Ok(()),
+            left => Err(VerifyError::TrailingBytes(left)),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The equality polynomial `eq(x, y) = Π (xᵢyᵢ + (1 − xᵢ)(1 − yᵢ))` and its tables.
+//!
+//! `point[0]` belongs to the least significant bit of an index, as everywhere in this crate and in
+//! ark-poly. Tables may stop at a length that is not a power of two: only real entries are made.
+
+use ark_ff::Field;
+
+/// `eq(a, b)` of two points of the same length.
+///
+/// # Panics
+/// If the lengths differ.
+#[must_use]
+pub fn eq_eval<F: Field>(a: &[F], b: &[F]) -> F {
+    assert_eq!(a.len(), b.len(), "eq is defined for points of one length");
+    a.iter().zip(b).map(|(&x, &y)| (x * y).double() + F::ONE - x - y).product()
+}
+
+/// The first `len` values of `eq(point, ·)`, in O(`len` + `point.len()`) multiplications.
+///
+/// # Panics
+/// If `len` exceeds `2^point.len()`.
+#[must_use]
+pub fn eq_prefix<F: Field>(point: &[F], len: usize) -> Vec<F> {
+    assert!(fits(len, point.len()), "a table of {} variables has fewer than {len} entries", point.len());
+    let mut table = vec![F::ONE];
+    for (k, &r) in point.iter().enumerate().rev() {
+        // The table over variables k… needs ⌈len / 2^k⌉ entries.
+        let keep = if k >= usize::BITS as usize { 1 } else { len.div_ceil(1 << k).max(1) };
+        let mut next = Vec::with_capacity(keep + 1);
+        for &value in &table {
+            let high = value * r;
+            next.push(value - high);
+            next.push(high);
+        }
+        next.truncate(keep);
+        table = next;
+    }
+    table.truncate(len);
+    table
+}
+
+/// All `2^point.len()` values of `eq(point, ·)`.
+#[must_use]
+pub fn eq_table<F: Field>(point: &[F]) -> Vec<F> {
+    eq_prefix(point, 1 << point.len())
+}
+
+/// `Σ_{i < len} eq(point, i)`: the extension of the indicator of the first `len` indices, in
+/// O(`point.len()`) multiplications.
+///
+/// # Panics
+/// If `len` exceeds `2^point.len()`.
+#[must_use]
+pub fn eq_prefix_sum<F: Field>(point: &[F], len: usize) -> F {
+    assert!(fits(len, point.len()), "a table of {} variables has fewer than {len} entries", point.len());
+    // sum(k) = Σ over the k lowest variables of indices below the k lowest bits of len.
+    let mut sum = F::ZERO;
+    for (k, &r) in point.iter().enumerate() {
+        let bit = k < usize::BITS as usize && (len >> k) & 1 == 1;
+        // With the bit of len set, every index with bit 0 here is below, whatever its lower bits.
+        sum = if bit { F::ONE - r + r * sum } else { (F::ONE - r) * sum };
+    }
+    if point.len() < usize::BITS as usize && len >> point.len() == 1 { F::ONE } else { sum }
+}
+
+fn fits(len: usize, num_vars: usize) -> bool {
+    num_vars >= usize::BITS as usize || len <= 1 << num_vars
+}
+
+/// Tables of `eq(point[k..], ·)` for every `k`, which a sum-check that factors `eq` out needs one
+/// after another (Gruen, "Some Improvements for the PIOP for ZeroCheck", 2024, section 3).
+///
+/// To stay in cache the point is split: `low` has a table for each suffix of the first half, `high`
+/// one for each suffix of the second (Dao and Thaler, "More Optimizations to Sum-Check Proving", 2024).
+pub struct SplitEq<F> {
+    low: Vec<Vec<F>>,
+    high: Vec<Vec<F>>,
+}
+
+impl<F: Field> SplitEq<F> {
+    /// Splits `point` in two halves.
+    #[must_use]
+    pub fn new(point: &[F]) -> Self {
+        let (low, high) = point.split_at(point.len() / 2);
+        Self { low: suffix_tables(low), high: suffix_tables(high) }
+    }
+
+    /// `(low, high)` such that `eq(point[bound..], j) = low[j mod low.len()] · high[j / low.len()]`.
+    #[must_use]
+    pub fn suffix(&self, bound: usize) -> (&[F], &[F]) {
+        let in_low = bound.min(self.low.len() - 1);
+        (&self.low[in_low], &self.high[bound - in_low])
+    }
+}
+
+/// `tables[k] = eq_table(&point[k..])`.
+fn suffix_tables<F: Field>(point: &[F]) -> Vec<Vec<F>> {
+    let mut tables = vec![vec![F::ONE]];
+    for &r in point.iter().rev() {
+        let last = &tables[tables.len() - 1];
+        let mut next = Vec::with_capacity(2 * last.len());
+        for &value in last {
+            let high = value * r;
+            next.push(value - high);
+            next.push(high);
+        }
+        tables.push(next);
+    }
+    tables.reverse();
+    tables
+}
+
+#[cfg(test)]
+mod tests {
+    use ark_bn254::Fr;
+    use ark_ff::{AdditiveGroup, UniformRand};
+    use ark_std::test_rng;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn point(num_vars: usize) -> Vec<Fr> {
+        let mut rng = test_rng();
+        (0..num_vars).map(|_| Fr::rand(&mut rng)).collect()
+    }
+
+    fn bits(index: usize, num_vars: usize) -> Vec<Fr> {
+        (0..num_vars).map(|k| if index >> k & 1 == 1 { Fr::from(1) } else { Fr::ZERO }).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn prefix_agrees_with_the_definition(num_vars in 0usize..7, len in 0usize..130) {
+            let len = len.min(1 << num_vars);
+            let r = point(num_vars);
+            let table = eq_prefix(&r, len);
+            prop_assert_eq!(table.len(), len);
+            for (i, &value) in table.iter().enumerate() {
+                prop_assert_eq!(value, eq_eval(&r, &bits(i, num_vars)));
+            }
+            prop_assert_eq!(eq_prefix_sum(&r, len), table.iter().sum::<Fr>());
+        }
+
+        #[test]
+        fn suffixes_of_a_split_table_are_suffixes_of_the_table(num_vars in 0usize..8, bound in 0usize..8) {
+            let bound = bound.min(num_vars);
+            let r = point(num_vars);
+            let split = SplitEq::new(&r);
+            let (low, high) = split.suffix(bound);
+            let product: Vec<Fr> = high.iter().flat_map(|&h| low.iter().map(move |&l| l * h)).collect();
+            prop_assert_eq!(product, eq_table(&r[bound..]));
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Sums of small integers times field elements, reduced once at the end.
+//!
+//! A contraction, a fold of a commitment's rows and the claims of a lookup are all sums
+//! `Σ wᵢ·mᵢ` with field elements `wᵢ` and small integers `mᵢ`. Converting each `mᵢ` would cost two
+//! field multiplications; multiplying limb by limb into wide accumulators costs four word products.
+
+use ark_bn254::Fr;
+use ark_ff::{BigInt, PrimeField};
+
+use super::int::{IntTable, SmallInt, dispatch};
+use super::par;
+
+/// A field with a cheap running sum of `element · u32`.
+pub trait SmallField: PrimeField {
+    /// The unreduced running sum; the default is zero.
+    type Sum: Copy + Default + Send + Sync;
+    /// Adds `element · digit`. At most 2^32 terms may be added.
+    fn add_scaled(sum: &mut Self::Sum, element: &Self, digit: u32);
+    /// The value of the sum.
+    fn reduce(sum: &Self::Sum) -> Self;
+}
+
+impl SmallField for Fr {
+    type Sum = [u128; 4];
+
+    #[inline(always)]
+    fn add_scaled(sum: &mut [u128; 4], element: &Fr, digit: u32) {
+        // 64-bit limb times 32-bit digit: 96 bits, so 2^32 terms fit.
+        for (s, &limb) in sum.iter_mut().zip(&element.0.0) {
+            *s += u128::from(limb) * u128::from(digit);
+        }
+    }
+
+    fn reduce(sum: &[u128; 4]) -> Fr {
+        let mut limbs = [0u64; 4];
+        let mut carry = 0u128;
+        for (limb, &s) in limbs.iter_mut().zip(sum) {
+            // s < 2^128 and carry < 2^65: split to avoid overflow.
+            let low = (s & u128::from(u64::MAX)) + (carry & u128::from(u64::MAX));
+            *limb = low as u64;
+            carry = (s >> 64) + (carry >> 64) + (low >> 64);
+        }
+        let mut low = BigInt(limbs);
+        while low >= Fr::MODULUS {
+            ark_ff::BigInteger::sub_with_borrow(&mut low, &Fr::MODULUS);
+        }
+        // Elements are in Montgomery form x·2^256, and so is the sum: what overflows the low 256
+        // bits weighs 2^256, which is exactly the Montgomery form of that integer.
+        Fr::new_unchecked(low) + Fr::from(carry)
+    }
+}
+
+/// Gives a field a [`SmallField`] implementation that converts every digit.
+#[macro_export]
+macro_rules! small_field_by_conversion {
+    ($field:ty) => {
+        impl $crate::sumcheck::small::SmallField for $field {
+            type Sum = Self;
+            fn add_scaled(sum: &mut Self, element: &Self, digit: u32) {
+                *sum += *element * Self::from(digit);
+            }
+            fn reduce(sum: &Self) -> Self {
+                *sum
+            }
+        }
+    };
+}
+
+/// Columns whose sums are kept side by side in the innermost cache.
+const COLUMN_BLOCK: usize = 64;
+
+/// `out[c] = Σ_k w_k · table[row_k, c]` for the pairs `(row_k, w_k)` of `weights`; one entry a real column.
+///
+/// # Panics
+/// If a row is out of range.
+#[must_use]
+pub fn fold_rows<F: SmallField>(table: &IntTable, weights: &[(u32, F)]) -> Vec<F> {
+    let cols = table.cols();
+    let mut out = vec![F::ZERO; cols];
+    dispatch!(table.values(), values => {
+        par::for_chunks_mut(&mut out, COLUMN_BLOCK, |block, out| {
+            fold_block(values, cols, block * COLUMN_BLOCK, weights, out);
+        });
+    });
+    out
+}
+
+fn fold_block<F: SmallField, I: SmallInt>(
+    values: &[I],
+    cols: usize,
+    first: usize,
+    weights: &[(u32, F)],
+    out: &mut [F],
+) {
+    let mut total = F::ZERO;
+    let mut sums = vec![[F::Sum::default(); 4]; out.len()];
+    for &(row, ref weight) in weights {
+        total += weight;
+        let start = row as usize * cols + first;
+        let row = &values[start..start + out.len()];
+        for (sum, &value) in sums.iter_mut().zip(row) {
+            for (digit, sum) in sum.iter_mut().enumerate().take(I::DIGITS) {
+                F::add_scaled(sum, weight, value.biased_digit(digit));
+            }
+        }
+    }
+    let bias = total * F::from(I::BIAS);
+    for (out, sum) in out.iter_mut().zip(&sums) {
+        *out = join_digits::<F>(&sum[..I::DIGITS]) - bias;
+    }
+}
+
+/// `out[i] = Σ_c weights[c] · table[i, c]`, one entry a row.
+///
+/// # Panics
+/// If `weights` is not as long as the rows.
+#[must_use]
+pub fn fold_cols<F: SmallField>(table: &IntTable, weights: &[F]) -> Vec<F> {
+    assert_eq!(weights.len(), table.cols(), "one weight a column");
+    let total: F = weights.iter().sum();
+    let cols = table.cols();
+    let mut out = vec![F::ZERO; table.rows()];
+    const ROWS: usize = 16;
+    dispatch!(table.values(), values => {
+        par::for_chunks_mut(&mut out, ROWS, |block, out| {
+            for (i, out) in out.iter_mut().enumerate() {
+                let start = (block * ROWS + i) * cols;
+                *out = dot(&values[start..start + cols], weights, total);
+            }
+        });
+    });
+    out
+}
+
+/// `Σ weights[i] · values[i]`, with `total = Σ weights[i]`.
+fn dot<F: SmallField, I: SmallInt>(values: &[I], weights: &[F], total: F) -> F {
+    let mut sums = [F::Sum::default(); 4];
+    for (&value, weight) in values.iter().zip(weights) {
+        for (digit, sum) in sums.iter_mut().enumerate().take(I::DIGITS) {
+            F::add_scaled(sum, weight, value.biased_digit(digit));
+        }
+    }
+    join_digits::<F>(&sums[..I::DIGITS]) - total * F::from(I::BIAS)
+}
+
+/// `Σ 2^(32k) · sums[k]`.
+fn join_digits<F: SmallField>(sums: &[F::Sum]) -> F {
+    let base = F::from(1u64 << 32);
+    sums.iter().rev().fold(F::ZERO, |high, sum| high * base + F::reduce(sum))
+}
+
+/// `Σ_{i,c} row_weights[i] · col_weights[c] · table[i, c]`: the value of a claim.
+#[must_use]
+pub fn weighted_sum<F: SmallField>(table: &IntTable, row_weights: &[F], col_weights: &[F]) -> F {
+    let folded = fold_cols(table, col_weights);
+    folded.iter().zip(row_weights).map(|(&x, &w)| x * w).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use ark_ff::{AdditiveGroup, UniformRand};
+    use ark_std::test_rng;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sumcheck::int::IntVec;
+
+    fn table(rows: usize, cols: usize, values: IntVec) -> IntTable {
+        IntTable::new(rows, cols, values)
+    }
+
+    fn check(t: &IntTable) {
+        let mut rng = test_rng();
+        let cols: Vec<Fr> = (0..t.cols()).map(|_| Fr::rand(&mut rng)).collect();
+        let rows: Vec<(u32, Fr)> = (0..t.rows()).map(|i| (i as u32, Fr::rand(&mut rng))).collect();
+        let folded = fold_cols(t, &cols);
+        for (i, &out) in folded.iter().enumerate() {
+            let naive: Fr = (0..t.cols()).map(|c| cols[c] * Fr::from(t.get(i, c))).sum();
+            assert_eq!(out, naive);
+        }
+        let folded = fold_rows(t, &rows);
+        for (c, &out) in folded.iter().enumerate() {
+            let naive: Fr = rows.iter().map(|&(i, w)| w * Fr::from(t.get(i as usize, c))).sum();
+            assert_eq!(out, naive);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn folds_agree_with_the_naive_sums(rows in 1usize..9, cols in prop::sample::select(vec![1usize, 3, 64, 65, 127])) {
+            let n = rows * cols;
+            let mix = |i: usize| (i as i128).wrapping_mul(0x1e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+            check(&table(rows, cols, IntVec::I8((0..n).map(|i| mix(i) as i8).collect())));
+            check(&table(rows, cols, IntVec::I16((0..n).map(|i| mix(i) as i16).collect())));
+            check(&table(rows, cols, IntVec::I32((0..n).map(|i| mix(i) as i32).collect())));
+            check(&table(rows, cols, IntVec::I64((0..n).map(|i| mix(i) as i64).collect())));
+            check(&table(rows, cols, IntVec::I128((0..n).map(mix).collect())));
+        }
+    }
+
+    #[test]
+    fn folds_are_exact_at_the_extremes() {
+        check(&table(2, 2, IntVec::I8(vec![i8::MIN, i8::MAX, 0, -1])));
+        check(&table(2, 2, IntVec::I16(vec![i16::MIN, i16::MAX, 0, -1])));
+        check(&table(2, 2, IntVec::I32(vec![i32::MIN, i32::MAX, 0, -1])));
+        check(&table(2, 2, IntVec::I64(vec![i64::MIN, i64::MAX, 0, -1])));
+        check(&table(2, 2, IntVec::I128(vec![i128::MIN, i128::MAX, 0, -1])));
+    }
+
+    #[test]
+    fn reduction_handles_the_largest_sum() {
+        let mut sum = [0u128; 4];
+        let mut expected = Fr::ZERO;
+        let largest = -Fr::from(1);
+        for _ in 0..1000 {
+            Fr::add_scaled(&mut sum, &largest, u32::MAX);
+            expected += largest * Fr::from(u32::MAX);
+        }
+        assert_eq!(Fr::reduce(&sum), expected);
+        assert_eq!(Fr::reduce(&[u128::MAX; 4]), {
+            let word = Fr::from(u64::MAX) + Fr::from(1);
+            let limb = Fr::from(u128::MAX);
+            // The accumulator is a Montgomery form, so its value is the integer divided by 2^256.
+            let r = word * word * word * word;
+            (limb + limb * word + limb * word * word + limb * word * word * word) / r
+        });
+    }
+}
