@@ -1,1 +1,11 @@
-//! gkr
+//! GKR: programs over integer tensors, their relations and how they are proved.
+pub mod builder;
+pub mod fraction;
+mod matmul;
+pub mod program;
+pub mod tables;
+pub mod trace;
+pub mod view;
+
+/// The scalar field of BN254's G1, over which everything is proved.
+pub type Fr = ark_bn254::Fr;

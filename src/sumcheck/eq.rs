@@ -39,6 +39,29 @@ pub fn eq_prefix<F: Field>(point: &[F], len: usize) -> Vec<F> {
     table
 }
 
+/// `eq(point, i)` for `start ≤ i < start + len`, in O(`len` + `point.len()`) multiplications.
+///
+/// # Panics
+/// If the range exceeds `2^point.len()`.
+#[must_use]
+pub fn eq_range<F: Field>(point: &[F], start: usize, len: usize) -> Vec<F> {
+    assert!(len > 0 && fits(start + len, point.len()), "a range of a table of {} variables", point.len());
+    let (mut table, mut first) = (vec![F::ONE], 0);
+    for (k, &r) in point.iter().enumerate().rev() {
+        // The table over variables k… is needed at indices start / 2^k … (start + len − 1) / 2^k.
+        let shift = |i: usize| if k >= usize::BITS as usize { 0 } else { i >> k };
+        let (low, high) = (shift(start), shift(start + len - 1));
+        let next = (low..=high)
+            .map(|i| {
+                let parent = table[i / 2 - first];
+                if i % 2 == 1 { parent * r } else { parent * (F::ONE - r) }
+            })
+            .collect();
+        (table, first) = (next, low);
+    }
+    table
+}
+
 /// All `2^point.len()` values of `eq(point, ·)`.
 #[must_use]
 pub fn eq_table<F: Field>(point: &[F]) -> Vec<F> {
@@ -139,6 +162,9 @@ mod tests {
                 prop_assert_eq!(value, eq_eval(&r, &bits(i, num_vars)));
             }
             prop_assert_eq!(eq_prefix_sum(&r, len), table.iter().sum::<Fr>());
+            for start in 0..len {
+                prop_assert_eq!(&eq_range(&r, start, len - start), &table[start..]);
+            }
         }
 
         #[test]

@@ -10,7 +10,7 @@
 
 use ark_ff::PrimeField;
 
-use super::channel::{ProverChannel, Scalar, VerifierChannel};
+use super::channel::{ProverChannel, VerifierChannel};
 use super::error::VerifyError;
 use super::transcript::Label;
 

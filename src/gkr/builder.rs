@@ -1,0 +1,412 @@
+//! Building a program: shapes, bounds and admission rules are checked as relations are added.
+//!
+//! Bounds follow from what lookups *enforce*. A committed tensor has the width it was declared with,
+//! and [`ProgramBuilder::finish`] refuses the program unless lookups keep every one of its rows within
+//! that width. Everything else is interval arithmetic, so no value of an accepted proof can wrap.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use num_bigint::BigInt;
+
+use super::program::{
+    Column, Contraction, Kind, Linear, Lookup, Product, Program, ProgramError, Relation, TableId, Tensor, TensorId,
+};
+use super::tables::Table;
+use super::view::{ColMap, NONE, RowMap, View};
+use crate::sumcheck::int::IntTable;
+
+/// Bits below which values cannot wrap in a 254-bit field, whatever small factor scales them.
+const MAX_BITS: u64 = 200;
+/// Entries of the largest tensor or index map.
+const MAX_ENTRIES: usize = 1 << 28;
+
+/// Computes a committed tensor from others; proves nothing. The error says why it cannot.
+pub type Hint = Arc<dyn Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync>;
+
+/// How the prover finds a committed tensor.
+#[derive(Clone)]
+pub struct Recipe {
+    /// Arguments of the hint.
+    pub inputs: Vec<TensorId>,
+    /// The function.
+    pub hint: Hint,
+}
+
+/// Hints of all witness tensors of a program.
+pub type Recipes = HashMap<TensorId, Recipe>;
+
+/// Builds a [`Program`].
+#[derive(Default)]
+pub struct ProgramBuilder {
+    tensors: Vec<Tensor>,
+    relations: Vec<Relation>,
+    tables: Vec<Table>,
+    outputs: Vec<TensorId>,
+    recipes: Recipes,
+    range: Option<TableId>,
+    range_bits: usize,
+}
+
+impl ProgramBuilder {
+    /// A builder whose range table has `2^range_bits` entries.
+    #[must_use]
+    pub fn new(range_bits: usize) -> Self {
+        Self { range_bits, ..Self::default() }
+    }
+
+    /// Bits of the range table.
+    #[must_use]
+    pub fn range_bits(&self) -> usize {
+        self.range_bits
+    }
+
+    /// Rows and columns of a tensor.
+    #[must_use]
+    pub fn shape(&self, id: TensorId) -> (usize, usize) {
+        let tensor = &self.tensors[id.0 as usize];
+        (tensor.rows, tensor.cols)
+    }
+
+    /// Smallest and largest value that the proof allows.
+    #[must_use]
+    pub fn bounds(&self, id: TensorId) -> (BigInt, BigInt) {
+        let tensor = &self.tensors[id.0 as usize];
+        (tensor.low.clone(), tensor.high.clone())
+    }
+
+    /// The whole of a tensor.
+    #[must_use]
+    pub fn whole(&self, id: TensorId) -> View {
+        View::whole(id, self.shape(id).0)
+    }
+
+    /// A tensor that is committed before the proof.
+    pub fn input(
+        &mut self,
+        name: &str,
+        shape: (usize, usize),
+        low: i128,
+        high: i128,
+    ) -> Result<TensorId, ProgramError> {
+        self.add(name, shape, Kind::Input, low.into(), high.into())
+    }
+
+    /// Constant `number` of the model, whose entries are within `[low, high]`.
+    pub fn constant(
+        &mut self,
+        name: &str,
+        number: u32,
+        shape: (usize, usize),
+        low: i128,
+        high: i128,
+    ) -> Result<TensorId, ProgramError> {
+        self.add(name, shape, Kind::Constant(number), low.into(), high.into())
+    }
+
+    /// A tensor that is committed in the proof and computed by `hint` from `inputs`.
+    pub fn witness(
+        &mut self,
+        name: &str,
+        shape: (usize, usize),
+        (low, high): (i128, i128),
+        inputs: &[TensorId],
+        hint: impl Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync + 'static,
+    ) -> Result<TensorId, ProgramError> {
+        let id = self.add(name, shape, Kind::Witness, low.into(), high.into())?;
+        self.recipes.insert(id, Recipe { inputs: inputs.to_vec(), hint: Arc::new(hint) });
+        Ok(id)
+    }
+
+    /// `Σ coefficient · view + constant`.
+    pub fn linear(&mut self, name: &str, terms: Vec<(i128, View)>, constant: i128) -> Result<TensorId, ProgramError> {
+        let Some((_, first)) = terms.first() else {
+            return Err(shape_error(name, "a linear combination needs a term"));
+        };
+        let shape = self.view_shape(name, first)?;
+        let (mut low, mut high) = (BigInt::from(constant), BigInt::from(constant));
+        for (coefficient, view) in &terms {
+            if self.view_shape(name, view)? != shape {
+                return Err(shape_error(name, "the terms differ in shape"));
+            }
+            let (l, h) = times(&self.view_bounds(view), &(BigInt::from(*coefficient), BigInt::from(*coefficient)));
+            low += l;
+            high += h;
+        }
+        let id = self.add(name, shape, Kind::Virtual(self.relations.len() as u32), low, high)?;
+        self.relations.push(Relation::Linear(Linear { output: id, terms, constant }));
+        Ok(id)
+    }
+
+    /// `out[t, n] = Σ_{κ,c} lhs[source(t, κ), c] · rhs[κ·C̄ + c, n]`.
+    pub fn contraction(&mut self, name: &str, mut lhs: View, rhs: View) -> Result<TensorId, ProgramError> {
+        lhs.tap_weights.clear();
+        let (rows, inner) = self.view_shape(name, &lhs)?;
+        let (rhs_rows, cols) = self.view_shape(name, &rhs)?;
+        let taps = lhs.rows.num_taps();
+        let expected = (taps - 1) * inner.next_power_of_two() + inner;
+        if rhs_rows != expected {
+            return Err(shape_error(
+                name,
+                format!("{taps} taps of {inner} columns need a right operand of {expected} rows, not {rhs_rows}"),
+            ));
+        }
+        self.add_contraction(name, lhs, rhs, false, (rows, cols), taps * inner)
+    }
+
+    /// `out[t, n] = Σ_c lhs[t, c] · rhs[n, c]`.
+    pub fn contraction_transposed(&mut self, name: &str, mut lhs: View, rhs: View) -> Result<TensorId, ProgramError> {
+        lhs.tap_weights.clear();
+        let (rows, inner) = self.view_shape(name, &lhs)?;
+        let (cols, rhs_inner) = self.view_shape(name, &rhs)?;
+        if inner != rhs_inner || lhs.rows.num_taps() != 1 {
+            return Err(shape_error(name, format!("{inner} columns are contracted with {rhs_inner}")));
+        }
+        self.add_contraction(name, lhs, rhs, true, (rows, cols), inner)
+    }
+
+    fn add_contraction(
+        &mut self,
+        name: &str,
+        lhs: View,
+        rhs: View,
+        transposed: bool,
+        shape: (usize, usize),
+        terms: usize,
+    ) -> Result<TensorId, ProgramError> {
+        let (low, high) = times(&self.view_bounds(&lhs), &self.view_bounds(&rhs));
+        // Rows outside the source are zero.
+        let (low, high) = (low.min(BigInt::ZERO) * terms, high.max(BigInt::ZERO) * terms);
+        let id = self.add(name, shape, Kind::Virtual(self.relations.len() as u32), low, high)?;
+        self.relations.push(Relation::Contraction(Contraction { output: id, lhs, rhs, transposed }));
+        Ok(id)
+    }
+
+    /// `left ∘ right`.
+    pub fn product(&mut self, name: &str, left: View, right: View) -> Result<TensorId, ProgramError> {
+        let shape = self.view_shape(name, &left)?;
+        if self.view_shape(name, &right)? != shape {
+            return Err(shape_error(name, "the factors differ in shape"));
+        }
+        let (mut low, high) = times(&self.view_bounds(&left), &self.view_bounds(&right));
+        if left == right {
+            low = low.max(BigInt::ZERO);
+        }
+        let id = self.add(name, shape, Kind::Virtual(self.relations.len() as u32), low, high)?;
+        self.relations.push(Relation::Product(Product { output: id, left, right }));
+        Ok(id)
+    }
+
+    /// A table; an equal one is shared.
+    pub fn table(&mut self, table: Table) -> Result<TableId, ProgramError> {
+        if !table.is_well_formed() {
+            return Err(ProgramError::TooLarge(format!("table `{}` is not 2^{} entries", table.name, table.bits)));
+        }
+        if let Some(i) = self.tables.iter().position(|t| *t == table) {
+            return Ok(TableId(i as u32));
+        }
+        self.tables.push(table);
+        Ok(TableId(self.tables.len() as u32 - 1))
+    }
+
+    /// `columns ∈ table`.
+    pub fn lookup(&mut self, columns: Vec<Column>, table: TableId) -> Result<(), ProgramError> {
+        let name = &self.tables[table.0 as usize].name.clone();
+        let Some(first) = columns.first() else { return Err(shape_error(name, "a lookup needs a column")) };
+        let shape = self.view_shape(name, &first.view)?;
+        if columns.len() != self.tables[table.0 as usize].columns.len() {
+            return Err(shape_error(name, "a lookup has as many columns as its table"));
+        }
+        for column in &columns {
+            if self.view_shape(name, &column.view)? != shape {
+                return Err(shape_error(name, "the columns differ in shape"));
+            }
+            let (low, high) = self.view_bounds(&column.view);
+            let scaled = times(&(low, high), &(column.scale.into(), column.scale.into()));
+            check_bits(name, &scaled)?;
+        }
+        self.relations.push(Relation::Lookup(Lookup { columns, table }));
+        Ok(())
+    }
+
+    /// Shows that `view` is within `[low, low + 2^bits)`, where `bits` is at most the range table's.
+    ///
+    /// # Soundness
+    /// With fewer bits than the table, the column is scaled, which is sound for integers only: for
+    /// combinations of tensors that are ranged unscaled. [`ProgramBuilder::finish`] checks that every
+    /// committed tensor is.
+    pub fn range(&mut self, view: View, low: i128, bits: usize) -> Result<(), ProgramError> {
+        let table = match self.range {
+            Some(table) => table,
+            None => self.table(Table::range(self.range_bits))?,
+        };
+        self.range = Some(table);
+        if bits > self.range_bits {
+            return Err(shape_error("range", format!("{bits} bits in a table of {}", self.range_bits)));
+        }
+        let scale = 1i64 << (self.range_bits - bits);
+        let offset = i64::try_from(-low * i128::from(scale))
+            .map_err(|_| shape_error("range", "the lower end is out of reach"))?;
+        self.lookup(vec![Column { view, scale, offset }], table)
+    }
+
+    /// Makes the values of a tensor public.
+    pub fn output(&mut self, id: TensorId) {
+        self.outputs.push(id);
+    }
+
+    /// The program, and how its witness is computed.
+    pub fn finish(mut self) -> Result<(Program, Recipes), ProgramError> {
+        self.check_ranged()?;
+        let multiplicities = (0..self.tables.len())
+            .map(|i| {
+                let (name, cols) = (format!("multiplicities of {}", self.tables[i].name), self.tables[i].len());
+                let kind = Kind::Multiplicity(TableId(i as u32));
+                self.add(&name, (1, cols), kind, BigInt::ZERO, BigInt::from(MAX_ENTRIES))
+            })
+            .collect::<Result<_, _>>()?;
+        let Self { tensors, relations, tables, outputs, recipes, .. } = self;
+        let program = Program { tensors, relations, tables, multiplicities, outputs };
+        program.check_used()?;
+        Ok((program, recipes))
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        (rows, cols): (usize, usize),
+        kind: Kind,
+        low: BigInt,
+        high: BigInt,
+    ) -> Result<TensorId, ProgramError> {
+        let padded = rows.checked_next_power_of_two().zip(cols.checked_next_power_of_two());
+        let entries = padded.and_then(|(r, c)| r.checked_mul(c));
+        if rows == 0 || cols == 0 || entries.is_none_or(|n| n > MAX_ENTRIES) {
+            return Err(ProgramError::TooLarge(format!("tensor `{name}` of {rows} × {cols}")));
+        }
+        check_bits(name, &(low.clone(), high.clone()))?;
+        self.tensors.push(Tensor { name: name.to_owned(), rows, cols, kind, low, high });
+        Ok(TensorId(self.tensors.len() as u32 - 1))
+    }
+
+    fn view_shape(&self, name: &str, view: &View) -> Result<(usize, usize), ProgramError> {
+        let tensor = self.tensors.get(view.tensor.0 as usize).ok_or_else(|| shape_error(name, "unknown tensor"))?;
+        let RowMap { out, taps, .. } = &view.rows;
+        let size = out.iter().chain(taps).try_fold(1usize, |n, &len| n.checked_mul(len as usize));
+        if size.is_none_or(|n| n == 0 || n > MAX_ENTRIES) || !view.rows.is_well_formed() {
+            return Err(ProgramError::TooLarge(format!("a view of `{}` in `{name}`", tensor.name)));
+        }
+        if view.rows.source_rows() != tensor.rows {
+            return Err(shape_error(name, format!("a view of `{}` maps another number of rows", tensor.name)));
+        }
+        if !view.tap_weights.is_empty() && view.tap_weights.len() != view.rows.num_taps() {
+            return Err(shape_error(name, "one weight a tap"));
+        }
+        let cols = match view.cols {
+            ColMap::Identity => tensor.cols,
+            ColMap::Slice { offset, len } => {
+                let (offset, len) = (offset as usize, len as usize);
+                if len == 0 || offset + len > tensor.cols || offset % len.next_power_of_two() != 0 {
+                    return Err(shape_error(name, format!("columns {offset}+{len} of `{}`", tensor.name)));
+                }
+                len
+            }
+            ColMap::Broadcast { len } if tensor.cols == 1 && len > 0 => len as usize,
+            ColMap::Broadcast { .. } => return Err(shape_error(name, "only a single column is broadcast")),
+        };
+        Ok((view.rows.out_rows(), cols))
+    }
+
+    /// Bounds of a view's entries, zero included: rows outside the source are zero.
+    fn view_bounds(&self, view: &View) -> (BigInt, BigInt) {
+        let tensor = &self.tensors[view.tensor.0 as usize];
+        let entry = (tensor.low.clone(), tensor.high.clone());
+        if view.is_whole() {
+            return entry;
+        }
+        let entry = (entry.0.min(BigInt::ZERO), entry.1.max(BigInt::ZERO));
+        if view.tap_weights.is_empty() {
+            return entry;
+        }
+        let mut sum = (BigInt::ZERO, BigInt::ZERO);
+        for &weight in &view.tap_weights {
+            let (low, high) = times(&entry, &(weight.into(), weight.into()));
+            sum = (sum.0 + low, sum.1 + high);
+        }
+        sum
+    }
+
+    /// Every row of every committed tensor is looked up as it is, in a table within its declared width.
+    fn check_ranged(&self) -> Result<(), ProgramError> {
+        let mut covered: Vec<Vec<bool>> = self.tensors.iter().map(|t| vec![false; t.rows]).collect();
+        for relation in &self.relations {
+            let Relation::Lookup(Lookup { columns, table }) = relation else { continue };
+            for (k, column) in columns.iter().enumerate() {
+                let tensor = &self.tensors[column.view.tensor.0 as usize];
+                let (low, high) = self.tables[table.0 as usize].column_range(k);
+                // low ≤ x + offset ≤ high. A scaled column shows nothing about a committed tensor:
+                // 2^k·x is also in the range for some fractions x.
+                let within = column.scale == 1
+                    && tensor.low <= BigInt::from(low) - column.offset
+                    && tensor.high >= BigInt::from(high) - column.offset;
+                let direct = column.view.cols == ColMap::Identity && column.view.tap_weights == [1];
+                if within && direct {
+                    for row in column.view.rows.sources(0) {
+                        if row != NONE {
+                            covered[column.view.tensor.0 as usize][row as usize] = true;
+                        }
+                    }
+                }
+            }
+        }
+        for (tensor, covered) in self.tensors.iter().zip(covered) {
+            if matches!(tensor.kind, Kind::Input | Kind::Witness) && covered.contains(&false) {
+                return Err(ProgramError::Unranged { tensor: tensor.name.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Program {
+    /// Every virtual tensor is used: a claim on it is how its relation comes to be proved.
+    fn check_used(&self) -> Result<(), ProgramError> {
+        let mut used = vec![false; self.tensors.len()];
+        let mut mark = |view: &View| used[view.tensor.0 as usize] = true;
+        for relation in &self.relations {
+            match relation {
+                Relation::Linear(linear) => linear.terms.iter().for_each(|(_, view)| mark(view)),
+                Relation::Contraction(c) => [&c.lhs, &c.rhs].into_iter().for_each(&mut mark),
+                Relation::Product(p) => [&p.left, &p.right].into_iter().for_each(&mut mark),
+                Relation::Lookup(lookup) => lookup.columns.iter().for_each(|c| mark(&c.view)),
+            }
+        }
+        for output in &self.outputs {
+            used[output.0 as usize] = true;
+        }
+        match self.tensors.iter().zip(&used).find(|(t, used)| matches!(t.kind, Kind::Virtual(_)) && !**used) {
+            Some((tensor, _)) => Err(ProgramError::Unused { tensor: tensor.name.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn shape_error(name: &str, reason: impl Into<String>) -> ProgramError {
+    ProgramError::Shape { tensor: name.to_owned(), reason: reason.into() }
+}
+
+/// The product of two intervals.
+fn times(a: &(BigInt, BigInt), b: &(BigInt, BigInt)) -> (BigInt, BigInt) {
+    let products = [&a.0 * &b.0, &a.0 * &b.1, &a.1 * &b.0, &a.1 * &b.1];
+    let low = products.iter().min().cloned().unwrap_or_default();
+    let high = products.iter().max().cloned().unwrap_or_default();
+    (low, high)
+}
+
+fn check_bits(name: &str, (low, high): &(BigInt, BigInt)) -> Result<(), ProgramError> {
+    let bits = low.bits().max(high.bits()) + 1;
+    if bits > MAX_BITS {
+        return Err(ProgramError::TooWide { tensor: name.to_owned(), bits, limit: MAX_BITS });
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! Claims: what a proof still owes, and how a claim on a view becomes claims on tensors.
+//!
+//! A claim on a tensor says `Σ_{t,c} ω(t)·eq(r, c)·x[t,c] = v` over the real entries: any public
+//! weights `ω` on the rows, a point `r` on the columns. Virtual tensors that are linear in others
+//! never wait: their claims split at once, which *is* the argument for [`Linear`](super::program::Linear).
+//! The same function splits claims on both sides; only where the values come from differs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Fr;
+use super::program::{Program, TensorId};
+use super::view::{ColMap, View};
+use crate::sumcheck::channel::Scalar;
+use crate::sumcheck::eq::{eq_eval, eq_prefix, eq_prefix_sum};
+use crate::sumcheck::error::VerifyError;
+
+/// Weights of the rows in a claim.
+#[derive(Clone, Debug)]
+pub enum RowWeights {
+    /// `eq(point, ·)`.
+    Point(Vec<Fr>),
+    /// Any weights, one a row.
+    Explicit(Arc<Vec<Fr>>),
+}
+
+impl RowWeights {
+    /// The weights of `rows` rows.
+    #[must_use]
+    pub fn explicit(&self, rows: usize) -> Arc<Vec<Fr>> {
+        match self {
+            Self::Point(point) => Arc::new(eq_prefix(point, rows)),
+            Self::Explicit(weights) => Arc::clone(weights),
+        }
+    }
+
+    /// The sum of the weights of `rows` rows.
+    #[must_use]
+    pub fn sum(&self, rows: usize) -> Fr {
+        match self {
+            Self::Point(point) => eq_prefix_sum(point, rows),
+            Self::Explicit(weights) => weights.iter().sum(),
+        }
+    }
+
+    /// The extension of the weights at `point`.
+    ///
+    /// A point's weights are taken over all indices, real or not: what they are multiplied with
+    /// vanishes beyond the real rows.
+    #[must_use]
+    pub fn evaluate(&self, point: &[Fr]) -> Fr {
+        match self {
+            Self::Point(own) => eq_eval(own, point),
+            Self::Explicit(weights) => {
+                eq_prefix(point, weights.len()).iter().zip(weights.iter()).map(|(&e, &w)| e * w).sum()
+            }
+        }
+    }
+}
+
+/// A claim that must still be checked.
+#[derive(Clone, Debug)]
+#[must_use = "a claim that nobody checks proves nothing"]
+pub struct TensorClaim<S> {
+    /// The tensor.
+    pub tensor: TensorId,
+    /// Weights of its rows.
+    pub rows: RowWeights,
+    /// Point of its columns.
+    pub cols: Vec<Fr>,
+    /// The claimed sum.
+    pub value: S,
+}
+
+/// Where the values of claims come from: the prover computes and sends them, the verifier receives.
+pub trait ValueSource {
+    /// A value.
+    type Scalar: Scalar<Fr>;
+    /// The value of `Σ ω(t)·eq(cols, c)·tensor[t,c]`, sent or received now.
+    fn value(&mut self, tensor: TensorId, rows: &RowWeights, cols: &[Fr]) -> Result<Self::Scalar, VerifyError>;
+    /// The product of two values.
+    fn product(&mut self, a: &Self::Scalar, b: &Self::Scalar) -> Result<Self::Scalar, VerifyError>;
+}
+
+/// Claims by tensor, in the order in which they arose.
+#[derive(Debug)]
+pub struct Claims<S> {
+    pending: BTreeMap<TensorId, Vec<TensorClaim<S>>>,
+}
+
+impl<S> Default for Claims<S> {
+    fn default() -> Self {
+        Self { pending: BTreeMap::new() }
+    }
+}
+
+/// A term of a split claim: `coefficient · Σ ω(t)·eq(cols, c)·tensor[t,c]`.
+struct Part {
+    coefficient: Fr,
+    tensor: TensorId,
+    rows: RowWeights,
+    cols: Vec<Fr>,
+}
+
+impl<S: Scalar<Fr>> Claims<S> {
+    /// Adds a claim.
+    pub fn push(&mut self, claim: TensorClaim<S>) {
+        self.pending.entry(claim.tensor).or_default().push(claim);
+    }
+
+    /// Takes the claims on a tensor.
+    pub fn take(&mut self, tensor: TensorId) -> Vec<TensorClaim<S>> {
+        self.pending.remove(&tensor).unwrap_or_default()
+    }
+
+    /// Takes all that are left.
+    pub fn take_all(&mut self) -> Vec<TensorClaim<S>> {
+        std::mem::take(&mut self.pending).into_values().flatten().collect()
+    }
+
+    /// The value of `Σ ω(t)·eq(cols, c)·view[t,c]`, in terms of values of tensors that are not
+    /// linear in others; those become claims.
+    pub fn expand<V: ValueSource<Scalar = S>>(
+        &mut self,
+        program: &Program,
+        view: &View,
+        rows: &RowWeights,
+        cols: &[Fr],
+        values: &mut V,
+    ) -> Result<S, VerifyError> {
+        let tap_weights: Vec<Fr> = view.tap_weights.iter().map(|&w| Fr::from(w)).collect();
+        self.expand_taps(program, view, &tap_weights, rows, cols, values)
+    }
+
+    /// [`Claims::expand`] with weights for the taps instead of the view's own.
+    pub fn expand_taps<V: ValueSource<Scalar = S>>(
+        &mut self,
+        program: &Program,
+        view: &View,
+        tap_weights: &[Fr],
+        rows: &RowWeights,
+        cols: &[Fr],
+        values: &mut V,
+    ) -> Result<S, VerifyError> {
+        let mut parts = Vec::new();
+        let mut constant = Fr::from(0u64);
+        split(program, view, tap_weights, rows, cols, Fr::from(1u64), &mut parts, &mut constant);
+        let mut sum = S::from(constant);
+        for part in merge(program, parts) {
+            let value = values.value(part.tensor, &part.rows, &part.cols)?;
+            sum = sum + value.clone() * part.coefficient;
+            self.push(TensorClaim { tensor: part.tensor, rows: part.rows, cols: part.cols, value });
+        }
+        Ok(sum)
+    }
+}
+
+/// Rewrites `coefficient · claim(view)` as a sum of parts and a constant.
+#[allow(clippy::too_many_arguments)] // a recursion that carries a claim and two results
+fn split(
+    program: &Program,
+    view: &View,
+    tap_weights: &[Fr],
+    rows: &RowWeights,
+    cols: &[Fr],
+    mut coefficient: Fr,
+    parts: &mut Vec<Part>,
+    constant: &mut Fr,
+) {
+    let tensor = program.tensor(view.tensor);
+    let rows = if view.rows.is_identity() && tap_weights == [Fr::from(1u64)] {
+        rows.clone()
+    } else {
+        let weights = rows.explicit(view.rows.out_rows());
+        RowWeights::Explicit(Arc::new(view.rows.pull_back(&weights, tap_weights)))
+    };
+    let cols = match view.cols {
+        ColMap::Identity => cols.to_vec(),
+        ColMap::Slice { offset, len } => {
+            // The low index bits run inside the slice, the others are those of its offset.
+            let low = num_bits(len as usize);
+            let high = (low..tensor.col_vars()).map(|k| Fr::from(u64::from(offset >> k & 1)));
+            cols.iter().copied().chain(high).collect()
+        }
+        ColMap::Broadcast { len } => {
+            coefficient *= eq_prefix_sum(cols, len as usize);
+            Vec::new()
+        }
+    };
+    let Some(linear) = program.linear(view.tensor) else {
+        parts.push(Part { coefficient, tensor: view.tensor, rows, cols });
+        return;
+    };
+    if linear.constant != 0 {
+        let mask = rows.sum(tensor.rows) * eq_prefix_sum(&cols, tensor.cols);
+        *constant += coefficient * mask * Fr::from(linear.constant);
+    }
+    for (factor, term) in &linear.terms {
+        let tap_weights: Vec<Fr> = term.tap_weights.iter().map(|&w| Fr::from(w)).collect();
+        split(program, term, &tap_weights, &rows, &cols, coefficient * Fr::from(*factor), parts, constant);
+    }
+}
+
+fn num_bits(len: usize) -> usize {
+    super::program::num_vars(len)
+}
+
+/// Adds up parts on one tensor at one column point.
+fn merge(program: &Program, parts: Vec<Part>) -> Vec<Part> {
+    let mut merged: Vec<Part> = Vec::with_capacity(parts.len());
+    for part in parts {
+        match merged.iter_mut().find(|m| m.tensor == part.tensor && m.cols == part.cols) {
+            None => merged.push(part),
+            Some(other) => {
+                let rows = program.tensor(part.tensor).rows;
+                let (a, b) = (other.rows.explicit(rows), part.rows.explicit(rows));
+                let (p, q) = (other.coefficient, part.coefficient);
+                let sum = a.iter().zip(b.iter()).map(|(&a, &b)| p * a + q * b).collect();
+                other.coefficient = Fr::from(1u64);
+                other.rows = RowWeights::Explicit(Arc::new(sum));
+            }
+        }
+    }
+    merged
+}

@@ -1,0 +1,110 @@
+//! Exact integer matrix products.
+//!
+//! While every partial sum stays below 2^53, a product of integer matrices in double precision is
+//! exact, and much faster than integer arithmetic.
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
+
+use super::view::{NONE, RowMap};
+use crate::sumcheck::int::{IntTable, SmallInt, dispatch};
+use crate::sumcheck::par;
+
+/// Rows of the left operand that one task multiplies.
+const ROWS: usize = 64;
+
+/// The contraction of `lhs`, through a map on its rows, with `rhs`; `None` if a sum passes 127 bits.
+pub(super) fn contract(lhs: &IntTable, rows: &RowMap, rhs: &IntTable, transposed: bool) -> Option<Vec<i128>> {
+    let (taps, inner) = (rows.num_taps(), lhs.cols());
+    let cols = if transposed { rhs.rows() } else { rhs.cols() };
+    let bound = largest(lhs).checked_mul(largest(rhs))?.checked_mul((taps * inner) as u128)?;
+    if bound >> 126 != 0 {
+        return None;
+    }
+    let sources: Vec<Vec<u32>> = (0..taps).map(|tap| rows.sources(tap)).collect();
+    let shape = Shape { rows: rows.out_rows(), cols, inner, stride: inner.next_power_of_two(), transposed };
+    Some(if bound < 1 << 53 { in_doubles(lhs, rhs, &sources, &shape) } else { in_integers(lhs, rhs, &sources, &shape) })
+}
+
+struct Shape {
+    rows: usize,
+    cols: usize,
+    inner: usize,
+    /// Rows of `rhs` that belong to one tap.
+    stride: usize,
+    transposed: bool,
+}
+
+fn largest(table: &IntTable) -> u128 {
+    dispatch!(table.values(), values => values.iter().map(|&v| Into::<i128>::into(v).unsigned_abs()).max()).unwrap_or(0)
+}
+
+fn to_doubles(table: &IntTable) -> Vec<f64> {
+    // Exact: the bound on the sums bounds the entries, unless the other operand is zero.
+    dispatch!(table.values(), values => values.iter().map(|&v| Into::<i128>::into(v) as f64).collect())
+}
+
+fn in_doubles(lhs: &IntTable, rhs: &IntTable, sources: &[Vec<u32>], shape: &Shape) -> Vec<i128> {
+    let (left, right) = (to_doubles(lhs), to_doubles(rhs));
+    let (k, n) = (shape.inner, shape.cols);
+    let blocks = par::map(shape.rows.div_ceil(ROWS), |block| {
+        let first = block * ROWS;
+        let m = ROWS.min(shape.rows - first);
+        let mut out = vec![0f64; m * n];
+        let mut gathered = vec![0f64; m * k];
+        for (tap, sources) in sources.iter().enumerate() {
+            for (row, &source) in gathered.chunks_mut(k).zip(&sources[first..first + m]) {
+                match source {
+                    NONE => row.fill(0.0),
+                    source => row.copy_from_slice(&left[source as usize * k..][..k]),
+                }
+            }
+            let start = if shape.transposed { 0 } else { tap * shape.stride * n };
+            let right = if shape.transposed {
+                ArrayView2::from_shape((k, n).strides((1, k)), &right[start..])
+            } else {
+                ArrayView2::from_shape((k, n), &right[start..start + k * n])
+            };
+            let left = ArrayView2::from_shape((m, k), &gathered).expect("a row a gathered row");
+            let mut out = ArrayViewMut2::from_shape((m, n), &mut out).expect("one entry a product");
+            general_mat_mul(1.0, &left, &right.expect("the shapes were checked"), 1.0, &mut out);
+        }
+        out
+    });
+    blocks.into_iter().flatten().map(|x| x as i128).collect()
+}
+
+fn in_integers(lhs: &IntTable, rhs: &IntTable, sources: &[Vec<u32>], shape: &Shape) -> Vec<i128> {
+    let rows = par::map(shape.rows, |row| {
+        let mut out = vec![0i128; shape.cols];
+        for (tap, sources) in sources.iter().enumerate() {
+            if sources[row] != NONE {
+                let start = sources[row] as usize * shape.inner;
+                dispatch!(lhs.values(), left => dispatch!(rhs.values(), right => {
+                    row_times(&left[start..start + shape.inner], right, tap * shape.stride, shape, &mut out);
+                }));
+            }
+        }
+        out
+    });
+    rows.into_iter().flatten().collect()
+}
+
+fn row_times<A: SmallInt, B: SmallInt>(row: &[A], right: &[B], first: usize, shape: &Shape, out: &mut [i128]) {
+    for (c, &value) in row.iter().enumerate() {
+        let value: i128 = value.into();
+        if value == 0 {
+            continue;
+        }
+        if shape.transposed {
+            for (n, out) in out.iter_mut().enumerate() {
+                *out += value * Into::<i128>::into(right[n * shape.inner + c]);
+            }
+        } else {
+            let start = (first + c) * shape.cols;
+            for (out, &w) in out.iter_mut().zip(&right[start..start + shape.cols]) {
+                *out += value * Into::<i128>::into(w);
+            }
+        }
+    }
+}
