@@ -1,1 +1,2 @@
 //! gkr
+pub mod pcs;
