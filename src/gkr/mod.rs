@@ -1,7 +1,10 @@
 //! GKR: programs over integer tensors, their relations and how they are proved.
 pub mod builder;
+pub mod claims;
 pub mod fraction;
+mod lookup;
 mod matmul;
+pub mod pcs;
 pub mod program;
 pub mod tables;
 pub mod trace;

@@ -1,0 +1,106 @@
+//! Generators that nobody chose.
+//!
+//! `G_i` is hashed to the curve by try-and-increment: for `n = 0, 1, …` the 64 bytes
+//! `SHA-512(domain ‖ 0 ‖ i ‖ n)`, both numbers as 8 bytes little-endian, are drawn until the first 48
+//! of them, as a little-endian integer modulo the field order, are the `x` of a point; the lowest bit
+//! of the last byte says whether `y` is the larger of the two roots. BN254 G1 has cofactor 1, so every point of the curve
+//! is in the group. No discrete logarithm between two generators is known to anyone. `U` is the
+//! generator of index 2^64 − 1. The inputs are public, so time that depends on them tells nothing.
+
+use std::sync::Arc;
+
+use ark_bn254::{Fq, G1Affine};
+use ark_ff::PrimeField;
+use sha2::{Digest, Sha512};
+
+use crate::sumcheck::par;
+
+/// The domain of the generators of this library.
+pub const DOMAIN: &[u8] = b"voxcheck hyrax bn254 g1 v1";
+
+/// The generators of row commitments, and one more for inner products.
+#[derive(Clone, Debug)]
+pub struct Generators {
+    row: Arc<[G1Affine]>,
+    inner: G1Affine,
+}
+
+impl Generators {
+    /// The generators of rows of `2^width_vars` entries. A narrower list is a prefix of a wider one.
+    #[must_use]
+    pub fn new(width_vars: usize) -> Self {
+        Self::with_domain(DOMAIN, width_vars)
+    }
+
+    /// Generators for another `domain`.
+    #[must_use]
+    pub fn with_domain(domain: &[u8], width_vars: usize) -> Self {
+        let row = par::map(1 << width_vars, |i| hash_to_curve(domain, i as u64));
+        Self { row: row.into(), inner: hash_to_curve(domain, u64::MAX) }
+    }
+
+    /// `G_0, …, G_{W−1}`.
+    pub fn row(&self) -> &[G1Affine] {
+        &self.row
+    }
+
+    /// `U`.
+    pub fn inner(&self) -> G1Affine {
+        self.inner
+    }
+}
+
+fn hash_to_curve(domain: &[u8], index: u64) -> G1Affine {
+    let mut attempt = 0u64;
+    loop {
+        let hash = Sha512::new()
+            .chain_update(domain)
+            .chain_update([0])
+            .chain_update(index.to_le_bytes())
+            .chain_update(attempt.to_le_bytes())
+            .finalize();
+        let (x, sign) = hash.split_at(48);
+        let greatest = sign.last().is_some_and(|byte| byte & 1 == 1);
+        match G1Affine::get_point_from_x_unchecked(Fq::from_le_bytes_mod_order(x), greatest) {
+            Some(point) => return point,
+            None => attempt += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ark_ec::AffineRepr;
+    use ark_serialize::CanonicalSerialize;
+
+    use super::*;
+
+    fn encoded(point: G1Affine) -> String {
+        let mut bytes = Vec::new();
+        point.serialize_compressed(&mut bytes).unwrap();
+        hex::encode(bytes)
+    }
+
+    #[test]
+    // The expected values come from an independent implementation in another language.
+    fn the_first_generators_are_golden() {
+        let generators = Generators::new(1);
+        assert_eq!(encoded(generators.row()[0]), "d129084f5014f92a53db4dcc709b4d9b58604df16c6115893d3c03765e765e05");
+        assert_eq!(encoded(generators.row()[1]), "de1ac8e0753cade1e697c81378917bbb1e972e1e161c807d5b2d75a01e7a8300");
+        assert_eq!(encoded(generators.inner()), "33ead2dc202b9dac714ed5d8e314a2027e9e4afe07d81f4c38c8f928ff018293");
+    }
+
+    #[test]
+    fn generators_are_distinct_points_of_the_group_and_prefixes_agree() {
+        let wide = Generators::new(5);
+        let narrow = Generators::new(3);
+        assert_eq!(&wide.row()[..8], narrow.row());
+        assert_eq!(wide.inner(), narrow.inner());
+        for (i, g) in wide.row().iter().enumerate() {
+            assert!(g.is_on_curve() && g.is_in_correct_subgroup_assuming_on_curve() && !g.is_zero());
+            assert!(!wide.row()[..i].contains(g) && !wide.row()[..i].contains(&-*g));
+            assert_ne!(*g, wide.inner());
+        }
+        assert_ne!(Generators::with_domain(b"another", 3).row(), narrow.row());
+    }
+}

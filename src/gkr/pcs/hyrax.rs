@@ -1,0 +1,371 @@
+//! Hyrax: Pedersen commitments to rows, and one opening for all claims.
+//!
+//! ```text
+//! Commit     C_r = Σ_j M[r, j]·G_j for every row r; the G_j are hashed to the curve
+//! Claims     Σ_r Σ_j L_i(r)·e_i(j)·M_i[r, j] = v_i                       i < k
+//! Merge      draw δ; claims with the same column weights form a group g:
+//!              F_g(j) = Σ_{i ∈ g} δⁱ Σ_r L_i(r)·M_i[r, j]                 one value a group,
+//!              V_g = Σ_{i ∈ g} δⁱ·v_i = Σ_j e_g(j)·F_g(j)                 whatever the tables
+//! Sum-check  draw γ; Σ_g γ^g·V_g = Σ_{j ∈ {0,1}^w} Σ_g γ^g·e_g(j)·F_g(j)  w rounds, degree 2, to σ
+//! Columns    the prover sends φ_g = F̃_g(σ); last claim = Σ_g γ^g·ẽ_g(σ)·φ_g
+//! Combine    draw ε; H = Σ_g ε^g·F_g is committed in Σ_g ε^g Σ_{i ∈ g} δⁱ Σ_r L_i(r)·C_{i,r}
+//! Open       inner-product argument for ⟨eq(σ, ·), H⟩ = Σ_g ε^g·φ_g
+//! ```
+//!
+//! No sum-check runs over the data: the prover folds each table's rows once a group (small integers
+//! times field elements), and everything after that has the size of one row. Rows of narrower
+//! commitments are extended by zeros to the widest one. The verifier adds up the weights of each row
+//! first, so its one multi-scalar multiplication has a term a row.
+//!
+//! Everything up to `φ` is affine in received scalars, hence the same code for hidden ones; only the
+//! inner-product argument needs its claimed value in the clear.
+//!
+//! # Soundness
+//! `(k − 1)/|F|` for δ, `(g − 1)/|F|` each for γ and ε, `2w/|F|` for the rounds, and that of the
+//! [inner-product argument](super::inner_product), which rests on the discrete logarithm in BN254 G1
+//! (about 100 bits). Wahby, Tzialla, shelat, Thaler, Walfish, "Doubly-Efficient zkSNARKs Without
+//! Trusted Setup", 2018.
+
+use std::iter::successors;
+use std::sync::{Arc, OnceLock};
+
+use ark_bn254::{Fr, G1Affine};
+use ark_ff::{AdditiveGroup, BigInteger, Field, PrimeField, Zero};
+use ark_serialize::CanonicalSerialize;
+use sha2::{Digest, Sha256};
+
+use super::fold::fold_committed;
+use super::generators::Generators;
+use super::inner_product::{self, Combination};
+use super::layout::Layout;
+use super::msm::{Multiples, commit_rows};
+use super::{ColumnWeights, MultilinearPcs, OpeningClaim};
+use crate::sumcheck::batch::{self, Instance};
+use crate::sumcheck::channel::{ProverChannel, Scalar, VerifierChannel};
+use crate::sumcheck::error::{Check, VerifyError};
+use crate::sumcheck::int::IntTable;
+use crate::sumcheck::kernels::Product;
+use crate::sumcheck::par;
+use crate::sumcheck::transcript::Label;
+
+/// Rounds of the inner-product argument unless a key says otherwise.
+pub const DEFAULT_ROUNDS: usize = 3;
+
+/// What both sides know: generators for the longest rows, and how many rounds to play.
+#[derive(Clone, Debug)]
+pub struct VerifierKey {
+    generators: Generators,
+    rounds: usize,
+}
+
+impl VerifierKey {
+    /// A key for rows of at most `2^width_vars` entries.
+    #[must_use]
+    pub fn new(width_vars: usize) -> Self {
+        Self::with_rounds(width_vars, DEFAULT_ROUNDS)
+    }
+
+    /// A key whose inner-product argument plays `rounds` rounds; prover and verifier must agree.
+    #[must_use]
+    pub fn with_rounds(width_vars: usize, rounds: usize) -> Self {
+        Self { generators: Generators::new(width_vars), rounds }
+    }
+
+    /// The generators.
+    #[must_use]
+    pub fn generators(&self) -> &Generators {
+        &self.generators
+    }
+}
+
+/// A verifier key with room for the multiples of its generators (8 KiB each), which the first
+/// commitment computes. Clones share them.
+#[derive(Clone)]
+pub struct ProverKey {
+    key: VerifierKey,
+    multiples: Arc<OnceLock<Multiples>>,
+}
+
+impl ProverKey {
+    /// The prover's side of `key`.
+    #[must_use]
+    pub fn new(key: VerifierKey) -> Self {
+        Self { key, multiples: Arc::default() }
+    }
+
+    /// The verifier's side.
+    #[must_use]
+    pub fn verifier_key(&self) -> &VerifierKey {
+        &self.key
+    }
+
+    fn multiples(&self) -> &Multiples {
+        self.multiples.get_or_init(|| Multiples::new(self.key.generators.row()))
+    }
+}
+
+/// Commitments to the rows of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commitment {
+    /// Number of variables of a row.
+    pub width_vars: usize,
+    /// One point a row; the identity for a row of zeros.
+    pub rows: Vec<G1Affine>,
+}
+
+/// Row commitments over BN254 G1.
+#[derive(Clone, Copy, Debug)]
+pub enum Hyrax {}
+
+impl MultilinearPcs for Hyrax {
+    type Commitment = Commitment;
+    type ProverKey = ProverKey;
+    type VerifierKey = VerifierKey;
+
+    fn commit(key: &ProverKey, table: &IntTable, width_vars: usize) -> Commitment {
+        let layout = Layout::new(table.rows(), table.cols(), width_vars).expect("a table in memory can be indexed");
+        Commitment { width_vars, rows: commit_rows(key.multiples(), table, &layout) }
+    }
+
+    fn send(label: Label, commitment: &Commitment, channel: &mut impl ProverChannel<Fr>) {
+        channel.send_elements(label, &commitment.rows);
+    }
+
+    fn recv<C: VerifierChannel<Fr>>(label: Label, layout: &Layout, channel: &mut C) -> Result<Commitment, VerifyError> {
+        let rows = channel.recv_elements(label, layout.num_rows())?;
+        Ok(Commitment { width_vars: layout.width_vars(), rows })
+    }
+
+    fn open(
+        key: &ProverKey,
+        committed: &[(&IntTable, &Commitment)],
+        claims: &[OpeningClaim<Fr>],
+        channel: &mut impl ProverChannel<Fr>,
+    ) {
+        let key = &key.key;
+        let (tables, commitments): (Vec<&IntTable>, Vec<&Commitment>) = committed.iter().copied().unzip();
+        let width_vars = check_shapes(key, &commitments, claims).expect("claims fit their commitments");
+        channel.absorb_statement(Label::Statement, &statement_digest(key, &commitments, claims));
+        let delta = channel.challenge(Label::FoldChallenge);
+        let groups = group_claims(claims, delta);
+        let folded = fold_groups(&groups, &tables, &commitments);
+        let (point, values) = prove_columns(&groups, &folded, width_vars, channel);
+        channel.send(Label::FoldedValues, &values);
+        let epsilon: Fr = channel.challenge(Label::FoldChallenge);
+        let mut vector = vec![Fr::ZERO; 1 << width_vars];
+        for (power, fold) in powers(epsilon).zip(&folded) {
+            vector.iter_mut().zip(fold).for_each(|(out, &x)| *out += power * x);
+        }
+        inner_product::prove(&key.generators, vector, &point, key.rounds, channel);
+    }
+
+    #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    fn verify_opening<C: VerifierChannel<Fr, Scalar = Fr>>(
+        key: &VerifierKey,
+        commitments: &[&Commitment],
+        claims: &[OpeningClaim<Fr>],
+        channel: &mut C,
+    ) -> Result<(), VerifyError> {
+        let reduced = reduce(key, commitments, claims, channel)?;
+        let Reduced { commitment, point, value } = reduced;
+        inner_product::verify(&key.generators, commitment, &point, value, key.rounds, channel)
+    }
+}
+
+/// What remains of all claims: the vector under `commitment` has this inner product with `eq(point, ·)`.
+#[must_use = "the inner product must still be proved"]
+pub struct Reduced<S> {
+    /// `Σ` of row commitments.
+    pub commitment: Combination,
+    /// `σ`.
+    pub point: Vec<Fr>,
+    /// `Σ_g ε^g·φ_g`.
+    pub value: S,
+}
+
+/// The verifier up to the inner-product argument, in the clear or over hidden scalars.
+///
+/// Checks that claims, commitments and key fit, and [`Check::Columns`].
+///
+/// # Errors
+/// If a check fails or the proof cannot be read.
+///
+/// # Soundness
+/// The caller must check what is returned. Commitments must be in the group, and claim values
+/// determined by the transcript.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+pub fn reduce<C: VerifierChannel<Fr>>(
+    key: &VerifierKey,
+    commitments: &[&Commitment],
+    claims: &[OpeningClaim<C::Scalar>],
+    channel: &mut C,
+) -> Result<Reduced<C::Scalar>, VerifyError> {
+    let zero = || C::Scalar::from(Fr::ZERO);
+    let width_vars = check_shapes(key, commitments, claims)?;
+    channel.absorb_statement(Label::Statement, &statement_digest(key, commitments, claims));
+    let delta = channel.challenge(Label::FoldChallenge);
+    let groups = group_claims(claims, delta);
+    let sums: Vec<_> = groups.iter().map(|group| (width_vars, group.value.clone())).collect();
+    let columns = batch::verify(channel, 2, &sums)?;
+
+    let values = channel.recv(Label::FoldedValues, groups.len())?;
+    let mut expected = zero();
+    for ((group, value), gamma) in groups.iter().zip(&values).zip(powers(columns.gamma)) {
+        expected = expected + value.clone() * (gamma * group.col_weights.evaluate(&columns.point));
+    }
+    channel.require_zero(columns.claim - expected, Check::Columns)?;
+
+    let epsilon = channel.challenge(Label::FoldChallenge);
+    let mut value = zero();
+    let mut weights: Vec<Vec<Fr>> = commitments.iter().map(|c| vec![Fr::ZERO; c.rows.len()]).collect();
+    for ((group, phi), power) in groups.iter().zip(values).zip(powers(epsilon)) {
+        value = value + phi * power;
+        for (index, rows) in &group.rows {
+            if let Some(weights) = weights.get_mut(*index) {
+                add_scaled(weights, rows, power);
+            }
+        }
+    }
+    let mut commitment = Combination::default();
+    for (own, weights) in commitments.iter().zip(weights) {
+        for (&row, weight) in own.rows.iter().zip(weights) {
+            if !weight.is_zero() {
+                commitment.push(row, weight);
+            }
+        }
+    }
+    Ok(Reduced { commitment, point: columns.point, value })
+}
+
+/// Claims with the same column weights, combined by powers of δ.
+struct Group<'a, S> {
+    col_weights: &'a ColumnWeights,
+    /// `(commitment, Σ δⁱ·L_i)`.
+    rows: Vec<(usize, Vec<Fr>)>,
+    /// `Σ δⁱ·v_i`.
+    value: S,
+}
+
+/// Both sides: the groups in the order of their first claims.
+fn group_claims<S: Scalar<Fr>>(claims: &[OpeningClaim<S>], delta: Fr) -> Vec<Group<'_, S>> {
+    let mut groups: Vec<Group<'_, S>> = Vec::new();
+    for (claim, power) in claims.iter().zip(powers(delta)) {
+        let known = groups.iter().position(|group| *group.col_weights == claim.col_weights);
+        let index = known.unwrap_or(groups.len());
+        if known.is_none() {
+            groups.push(Group { col_weights: &claim.col_weights, rows: Vec::new(), value: S::from(Fr::ZERO) });
+        }
+        let Some(group) = groups.get_mut(index) else { continue };
+        group.value = group.value.clone() + claim.value.clone() * power;
+        match group.rows.iter_mut().find(|(commitment, _)| *commitment == claim.commitment) {
+            Some((_, rows)) => add_scaled(rows, &claim.row_weights, power),
+            None => group.rows.push((claim.commitment, claim.row_weights.iter().map(|&w| w * power).collect())),
+        }
+    }
+    groups
+}
+
+/// `sum += scale · weights`, sparing the many zeros.
+fn add_scaled(sum: &mut [Fr], weights: &[Fr], scale: Fr) {
+    for (sum, weight) in sum.iter_mut().zip(weights).filter(|(_, weight)| !weight.is_zero()) {
+        *sum += scale * weight;
+    }
+}
+
+/// `1, x, x², …`
+fn powers(x: Fr) -> impl Iterator<Item = Fr> {
+    successors(Some(Fr::ONE), move |&power| Some(power * x))
+}
+
+/// The folded row of every group.
+fn fold_groups<S>(groups: &[Group<'_, S>], tables: &[&IntTable], commitments: &[&Commitment]) -> Vec<Vec<Fr>> {
+    let folds: Vec<(usize, usize, &[Fr])> = groups
+        .iter()
+        .enumerate()
+        .flat_map(|(g, group)| group.rows.iter().map(move |(index, rows)| (g, *index, rows.as_slice())))
+        .collect();
+    let parts = par::map(folds.len(), |i| {
+        let (_, index, weights) = folds[i];
+        let (table, width_vars) = (tables[index], commitments[index].width_vars);
+        let layout = Layout::new(table.rows(), table.cols(), width_vars).expect("this table was committed");
+        fold_committed(table, &layout, weights)
+    });
+    let mut folded = vec![Vec::new(); groups.len()];
+    for (&(g, ..), part) in folds.iter().zip(parts) {
+        let out = &mut folded[g];
+        if out.len() < part.len() {
+            out.resize(part.len(), Fr::ZERO);
+        }
+        out.iter_mut().zip(part).for_each(|(out, x)| *out += x);
+    }
+    folded
+}
+
+/// The column sum-check: the point σ and every `F̃_g(σ)`.
+fn prove_columns(
+    groups: &[Group<'_, Fr>],
+    folded: &[Vec<Fr>],
+    width_vars: usize,
+    channel: &mut impl ProverChannel<Fr>,
+) -> (Vec<Fr>, Vec<Fr>) {
+    let mut products: Vec<Product<Fr, 2>> = par::map(groups.len(), |g| {
+        Product::new(width_vars, [folded[g].clone(), groups[g].col_weights.table(folded[g].len())])
+    });
+    let mut instances: Vec<&mut dyn Instance<Fr>> = products.iter_mut().map(|p| p as _).collect();
+    let sums: Vec<Fr> = groups.iter().map(|group| group.value).collect();
+    let point = batch::prove(channel, 2, &mut instances, &sums);
+    let values = products.iter().map(|product| product.values()[0]).collect();
+    (point, values)
+}
+
+/// Number of variables of the widest commitment, if all fit the key and every claim its commitment.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+fn check_shapes<S>(
+    key: &VerifierKey,
+    commitments: &[&Commitment],
+    claims: &[OpeningClaim<S>],
+) -> Result<usize, VerifyError> {
+    let refuse = |message: &str| Err(VerifyError::Statement(message.into()));
+    let width_vars = commitments.iter().map(|c| c.width_vars).max().unwrap_or(0);
+    if width_vars >= usize::BITS as usize || key.generators.row().len() < 1 << width_vars {
+        return refuse("a commitment is wider than the key");
+    }
+    for claim in claims {
+        let Some(commitment) = commitments.get(claim.commitment) else {
+            return refuse("a claim on no commitment");
+        };
+        if claim.row_weights.len() != commitment.rows.len() || !claim.col_weights.fits(commitment.width_vars) {
+            return refuse("a claim has another shape than its commitment");
+        }
+    }
+    Ok(width_vars)
+}
+
+/// Digest of everything that is opened but the values, which came over the channel.
+fn statement_digest<S>(key: &VerifierKey, commitments: &[&Commitment], claims: &[OpeningClaim<S>]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let counts = |hash: &mut Sha256, counts: &[usize]| {
+        counts.iter().for_each(|&count| hash.update((count as u64).to_le_bytes()));
+    };
+    counts(&mut hash, &[key.rounds, commitments.len(), claims.len()]);
+    for commitment in commitments {
+        counts(&mut hash, &[commitment.width_vars, commitment.rows.len()]);
+        let mut bytes = Vec::with_capacity(32 * commitment.rows.len());
+        for row in &commitment.rows {
+            // Writing to memory does not fail.
+            let _ = row.serialize_compressed(&mut bytes);
+        }
+        hash.update(&bytes);
+    }
+    for claim in claims {
+        let (kind, columns) = match &claim.col_weights {
+            ColumnWeights::Point(point) => (0, point),
+            ColumnWeights::Vector(weights) => (1, weights),
+        };
+        counts(&mut hash, &[claim.commitment, claim.row_weights.len(), kind, columns.len()]);
+        for weight in claim.row_weights.iter().chain(columns) {
+            hash.update(weight.into_bigint().to_bytes_le());
+        }
+    }
+    hash.finalize().into()
+}

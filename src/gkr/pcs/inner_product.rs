@@ -1,0 +1,163 @@
+//! Inner-product argument: `⟨h, eq(σ, ·)⟩ = y` for the vector `h` under a commitment `P = Σ_j h_j·G_j`.
+//!
+//! ```text
+//! Bind       draw μ; with U' = μ·U the statement is P' = P + y·U' = ⟨h, G⟩ + ⟨h, b⟩·U', b = eq(σ, ·)
+//! Round      halves by the most significant index bit; the prover sends
+//!              L = ⟨h_lo, G_hi⟩ + ⟨h_lo, b_hi⟩·U'      R = ⟨h_hi, G_lo⟩ + ⟨h_hi, b_lo⟩·U'
+//!            draw x; h ← h_lo + x·h_hi,  G ← x·G_lo + G_hi,  b ← x·b_lo + b_hi,
+//!            P' ← L + x·P' + x²·R
+//! End        the prover sends h; the verifier checks P' = ⟨h, G⟩ + ⟨h, b⟩·U'
+//! ```
+//!
+//! Only the first few rounds are played: each halves the vector that is sent at the end and costs
+//! the prover a multi-scalar multiplication over the *original* generators, which are never folded:
+//! after some rounds `G_j` is `Σ_p c_p·G_{j + p·n}` with products `c_p` of challenges. Likewise `b`
+//! stays `β·eq(σ_1 … σ_k, ·)`. The verifier puts everything into one multi-scalar multiplication.
+//!
+//! Soundness: three accepting `x` a round give an opening by solving for the powers of `x`, so a
+//! prover without one succeeds with probability at most `(1 + 2·rounds)/|F|`, or knows a discrete
+//! logarithm relation between generators. Bootle, Cerulli, Chaidos, Groth, Petit, "Efficient
+//! Zero-Knowledge Arguments for Arithmetic Circuits in the Discrete Log Setting", 2016; Bünz et al.,
+//! "Bulletproofs", 2018; the folding without inverses is that of Attema and Cramer, "Compressed
+//! Σ-Protocol Theory", 2020.
+
+use ark_bn254::{Fr, G1Affine, G1Projective};
+use ark_ec::{CurveGroup, VariableBaseMSM};
+use ark_ff::{Field, Zero};
+
+use super::generators::Generators;
+use crate::sumcheck::channel::{ProverChannel, VerifierChannel};
+use crate::sumcheck::eq::{eq_prefix, eq_table};
+use crate::sumcheck::error::{Check, VerifyError};
+use crate::sumcheck::par;
+use crate::sumcheck::transcript::Label;
+
+/// `Σ scalars_i · points_i`, a commitment not yet computed.
+#[derive(Clone, Debug, Default)]
+pub struct Combination {
+    /// The points.
+    pub points: Vec<G1Affine>,
+    /// Their scalars.
+    pub scalars: Vec<Fr>,
+}
+
+impl Combination {
+    /// Adds `scalar · point`.
+    pub fn push(&mut self, point: G1Affine, scalar: Fr) {
+        self.points.push(point);
+        self.scalars.push(scalar);
+    }
+
+    fn sum(&self) -> G1Projective {
+        // Both lists grow together, so nothing is cut off.
+        G1Projective::msm_unchecked(&self.points, &self.scalars)
+    }
+}
+
+fn dot(a: &[Fr], b: &[Fr]) -> Fr {
+    a.iter().zip(b).map(|(x, y)| *x * y).sum()
+}
+
+/// Products `c_p` after one more round: index bit `p` chose the low half, scaled by `x`, or the high.
+fn extend_products(products: &[Fr], x: Fr) -> Vec<Fr> {
+    products.iter().flat_map(|&c| [c * x, c]).collect()
+}
+
+/// `⟨half, G'⟩ + inner·U` for the half of the folded generators that starts at `offset`, over the original
+/// generators.
+fn cross_term(generators: &Generators, half: &[Fr], products: &[Fr], offset: usize, inner: Fr) -> G1Projective {
+    let mut sum = Combination::default();
+    for (p, &product) in products.iter().enumerate() {
+        let first = 2 * half.len() * p + offset;
+        for (&h, &g) in half.iter().zip(&generators.row()[first..]) {
+            sum.push(g, h * product);
+        }
+    }
+    sum.push(generators.inner(), inner);
+    sum.sum()
+}
+
+/// Opens `vector`, of `2^point.len()` entries, at `point`.
+///
+/// # Panics
+/// If the vector has another length or the generators are fewer.
+pub fn prove<P: ProverChannel<Fr>>(
+    generators: &Generators,
+    vector: Vec<Fr>,
+    point: &[Fr],
+    rounds: usize,
+    channel: &mut P,
+) {
+    assert_eq!(vector.len(), 1 << point.len(), "a vector over that many variables");
+    assert!(vector.len() <= generators.row().len(), "a vector longer than the list of generators");
+    let base = channel.challenge(Label::InnerProductBase);
+    let (mut h, mut b, mut products) = (vector, eq_table(point), vec![Fr::ONE]);
+    for _ in 0..rounds.min(point.len()) {
+        let half = h.len() / 2;
+        let (h_lo, h_hi) = h.split_at(half);
+        let (b_lo, b_hi) = b.split_at(half);
+        let (left, right) = par::join(
+            || cross_term(generators, h_lo, &products, half, base * dot(h_lo, b_hi)),
+            || cross_term(generators, h_hi, &products, 0, base * dot(h_hi, b_lo)),
+        );
+        channel.send_elements(Label::InnerProductCross, &G1Projective::normalize_batch(&[left, right]));
+        let x: Fr = channel.challenge(Label::InnerProductChallenge);
+        let folded_h = h_lo.iter().zip(h_hi).map(|(&lo, &hi)| lo + x * hi).collect();
+        let folded_b = b_lo.iter().zip(b_hi).map(|(&lo, &hi)| x * lo + hi).collect();
+        (h, b, products) = (folded_h, folded_b, extend_products(&products, x));
+    }
+    channel.send(Label::InnerProductEnd, &h);
+}
+
+/// Checks that the vector under `commitment` has inner product `value` with `eq(point, ·)`.
+///
+/// # Errors
+/// [`Check::InnerProduct`] if it has not; or the proof cannot be read.
+///
+/// # Soundness
+/// Every part of the statement must be determined by the transcript before this is called.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+pub fn verify<C: VerifierChannel<Fr, Scalar = Fr>>(
+    generators: &Generators,
+    mut commitment: Combination,
+    point: &[Fr],
+    value: Fr,
+    rounds: usize,
+    channel: &mut C,
+) -> Result<(), VerifyError> {
+    let base = channel.challenge(Label::InnerProductBase);
+    commitment.push(generators.inner(), base * value);
+    let (mut products, mut scale, mut cross) = (vec![Fr::ONE], Fr::ONE, Vec::new());
+    let (end_point, bound) = point.split_at(point.len() - rounds.min(point.len()));
+    for &sigma in bound.iter().rev() {
+        let elements = channel.recv_elements::<G1Affine>(Label::InnerProductCross, 2)?;
+        let [left, right] = elements.try_into().map_err(|_| VerifyError::Truncated(Label::InnerProductCross))?;
+        let x = channel.challenge(Label::InnerProductChallenge);
+        cross.push((left, right, x));
+        products = extend_products(&products, x);
+        scale *= x * (Fr::ONE - sigma) + sigma;
+    }
+    let end = channel.recv(Label::InnerProductEnd, 1 << end_point.len())?;
+
+    // P' after all rounds: Π x_k of the statement, and what follows its round of each L and x²·R.
+    let mut later = Fr::ONE;
+    for &(left, right, x) in cross.iter().rev() {
+        commitment.push(left, later);
+        commitment.push(right, later * x.square());
+        later *= x;
+    }
+    let statement = commitment.scalars.len() - 2 * cross.len();
+    commitment.scalars.iter_mut().take(statement).for_each(|scalar| *scalar *= later);
+
+    // ⟨h, G⟩ + ⟨h, b⟩·U' is taken away, and nothing may be left.
+    let inner = scale * dot(&end, &eq_prefix(end_point, end.len()));
+    commitment.push(generators.inner(), -(base * inner));
+    let blocks = products.iter().flat_map(|&c| end.iter().map(move |&h| -(c * h)));
+    if generators.row().len() < products.len() * end.len() {
+        return Err(VerifyError::Statement("a commitment is wider than the key".into()));
+    }
+    for (&g, scalar) in generators.row().iter().zip(blocks) {
+        commitment.push(g, scalar);
+    }
+    if commitment.sum().is_zero() { Ok(()) } else { Err(VerifyError::Check(Check::InnerProduct)) }
+}

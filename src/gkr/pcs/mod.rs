@@ -1,0 +1,157 @@
+//! Polynomial commitments: what is committed, what is opened, and what that proves.
+//!
+//! A table of small integers, read as a multilinear polynomial, is cut into rows ([`Layout`]) and
+//! committed row by row before the first challenge. The rest of the argument ends in
+//! [`OpeningClaim`]s, weighted sums over the entries of one commitment,
+//!
+//! ```text
+//! Σ_r Σ_j row_weights[r] · e(j) · M[r, j] = value,
+//! ```
+//!
+//! whose weights are a product of row and column weights: an evaluation at a point, a sum over some
+//! rows at a column point, or an inner product with a public vector are all of this form. All claims
+//! on all commitments are opened in one batch.
+//!
+//! The engine uses [`MultilinearPcs`] only; [`hyrax`] implements it over BN254 G1 without a trusted
+//! setup. An opening shows the claims about the *committed* matrix, whose padding is the prover's to
+//! choose: [`padding_claims`] are the claims that it is zero, and belong into every batch.
+//!
+//! # Soundness
+//! A prover that convinces the verifier knows matrices under the commitments that satisfy every
+//! claim, except with the probability stated in [`hyrax`], provided that commitments, weights and
+//! values were fixed before the opening began: the opening absorbs commitments and weights itself,
+//! and the values are constants or were received over the channel, which absorbed them.
+
+mod affine;
+mod fold;
+pub mod generators;
+pub mod hyrax;
+pub mod inner_product;
+mod layout;
+mod msm;
+mod padding;
+#[cfg(test)]
+mod testing;
+
+use ark_bn254::Fr;
+use ark_ff::{AdditiveGroup, Field};
+
+pub use self::hyrax::{Commitment, Hyrax, ProverKey, VerifierKey};
+pub use self::layout::{Layout, Segment};
+pub use self::padding::padding_claims;
+use crate::sumcheck::channel::{ProverChannel, VerifierChannel};
+use crate::sumcheck::eq::{eq_eval, eq_prefix};
+use crate::sumcheck::error::VerifyError;
+use crate::sumcheck::int::IntTable;
+use crate::sumcheck::transcript::Label;
+
+/// A commitment scheme for tables of small integers, with batched opening.
+pub trait MultilinearPcs {
+    /// A commitment to one table.
+    type Commitment;
+    /// What the prover needs.
+    type ProverKey;
+    /// What the verifier needs.
+    type VerifierKey;
+
+    /// Commits to `table` in rows of `2^width_vars` entries.
+    ///
+    /// # Panics
+    /// If the table is too large or the rows are longer than the key allows.
+    fn commit(key: &Self::ProverKey, table: &IntTable, width_vars: usize) -> Self::Commitment;
+
+    /// Sends a commitment; `label` says whose it is.
+    fn send(label: Label, commitment: &Self::Commitment, channel: &mut impl ProverChannel<Fr>);
+
+    /// Receives the commitment to a table of this layout.
+    ///
+    /// # Errors
+    /// If the proof ends or is not canonical.
+    fn recv<C: VerifierChannel<Fr>>(
+        label: Label,
+        layout: &Layout,
+        channel: &mut C,
+    ) -> Result<Self::Commitment, VerifyError>;
+
+    /// Opens all `claims` on the `committed` tables, which `commit` returned these commitments for.
+    ///
+    /// # Panics
+    /// If a claim does not fit its commitment.
+    fn open(
+        key: &Self::ProverKey,
+        committed: &[(&IntTable, &Self::Commitment)],
+        claims: &[OpeningClaim<Fr>],
+        channel: &mut impl ProverChannel<Fr>,
+    );
+
+    /// Checks an opening of all `claims` on `commitments`.
+    ///
+    /// # Errors
+    /// If a claim is false or the proof cannot be read; [`VerifyError::Statement`] if a claim does not fit
+    /// its commitment or the key.
+    fn verify_opening<C: VerifierChannel<Fr, Scalar = Fr>>(
+        key: &Self::VerifierKey,
+        commitments: &[&Self::Commitment],
+        claims: &[OpeningClaim<Fr>],
+        channel: &mut C,
+    ) -> Result<(), VerifyError>;
+}
+
+/// The claim that a weighted sum over the entries of a commitment has a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a claim must be opened"]
+pub struct OpeningClaim<S> {
+    /// Which of the commitments.
+    pub commitment: usize,
+    /// The weight of every committed row.
+    pub row_weights: Vec<Fr>,
+    /// The weight of every entry of a row.
+    pub col_weights: ColumnWeights,
+    /// The claimed sum: a field element, or what a verifier received for one.
+    pub value: S,
+}
+
+/// Weights `e(j)` of the entries of a committed row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnWeights {
+    /// `eq(point, j)`. Coordinates that are missing at the end are zero.
+    Point(Vec<Fr>),
+    /// The weights themselves. Those that are missing at the end are zero.
+    Vector(Vec<Fr>),
+}
+
+impl ColumnWeights {
+    /// Whether these are weights of rows of `2^width_vars` entries.
+    #[must_use]
+    pub fn fits(&self, width_vars: usize) -> bool {
+        match self {
+            Self::Point(point) => point.len() <= width_vars,
+            Self::Vector(weights) => weights.len() <= 1 << width_vars,
+        }
+    }
+
+    /// The first `len` weights.
+    #[must_use]
+    pub fn table(&self, len: usize) -> Vec<Fr> {
+        let mut table = match self {
+            Self::Point(point) => eq_prefix(point, len.min(1 << point.len())),
+            Self::Vector(weights) => weights.iter().copied().take(len).collect(),
+        };
+        table.resize(len, Fr::ZERO);
+        table
+    }
+
+    /// The multilinear extension of the weights at `point`, which is no shorter than theirs.
+    #[must_use]
+    pub fn evaluate(&self, point: &[Fr]) -> Fr {
+        match self {
+            Self::Point(own) => {
+                let (low, high) = point.split_at(own.len().min(point.len()));
+                eq_eval(own, low) * high.iter().map(|&r| Fr::ONE - r).product::<Fr>()
+            }
+            Self::Vector(weights) => {
+                eq_prefix(point, weights.len()).iter().zip(weights).map(|(&eq, weight)| eq * weight).sum()
+            }
+        }
+    }
+}
