@@ -10,7 +10,8 @@ use std::sync::Arc;
 use num_bigint::BigInt;
 
 use super::program::{
-    Column, Contraction, Kind, Linear, Lookup, Product, Program, ProgramError, Relation, TableId, Tensor, TensorId,
+    Column, Contraction, Kind, Linear, Lookup, Product, Program, ProgramError, Relation, SHARED_WIDTH_VARS, TableId,
+    Tensor, TensorId,
 };
 use super::tables::Table;
 use super::view::{ColMap, NONE, RowMap, View};
@@ -46,13 +47,21 @@ pub struct ProgramBuilder {
     recipes: Recipes,
     range: Option<TableId>,
     range_bits: usize,
+    width_vars: usize,
 }
 
 impl ProgramBuilder {
     /// A builder whose range table has `2^range_bits` entries.
     #[must_use]
     pub fn new(range_bits: usize) -> Self {
-        Self { range_bits, ..Self::default() }
+        Self { range_bits, width_vars: SHARED_WIDTH_VARS, ..Self::default() }
+    }
+
+    /// Commits to the witness in rows of `2^width_vars` entries.
+    #[must_use]
+    pub fn with_width_vars(mut self, width_vars: usize) -> Self {
+        self.width_vars = width_vars;
+        self
     }
 
     /// Bits of the range table.
@@ -265,8 +274,8 @@ impl ProgramBuilder {
                 self.add(&name, (1, cols), kind, BigInt::ZERO, BigInt::from(MAX_ENTRIES))
             })
             .collect::<Result<_, _>>()?;
-        let Self { tensors, relations, tables, outputs, recipes, .. } = self;
-        let program = Program { tensors, relations, tables, multiplicities, outputs };
+        let Self { tensors, relations, tables, outputs, recipes, width_vars, .. } = self;
+        let program = Program { tensors, relations, tables, multiplicities, outputs, width_vars };
         program.check_used()?;
         Ok((program, recipes))
     }
@@ -285,7 +294,7 @@ impl ProgramBuilder {
             return Err(ProgramError::TooLarge(format!("tensor `{name}` of {rows} × {cols}")));
         }
         check_bits(name, &(low.clone(), high.clone()))?;
-        self.tensors.push(Tensor { name: name.to_owned(), rows, cols, kind, low, high });
+        self.tensors.push(Tensor { name: name.to_owned(), rows, cols, entries: rows * cols, kind, low, high });
         Ok(TensorId(self.tensors.len() as u32 - 1))
     }
 

@@ -12,7 +12,7 @@ use super::Fr;
 use super::program::{Program, TensorId};
 use super::view::{ColMap, View};
 use crate::sumcheck::channel::Scalar;
-use crate::sumcheck::eq::{eq_eval, eq_prefix, eq_prefix_sum};
+use crate::sumcheck::eq::{eq_prefix, eq_prefix_sum};
 use crate::sumcheck::error::VerifyError;
 
 /// Weights of the rows in a claim.
@@ -43,18 +43,10 @@ impl RowWeights {
         }
     }
 
-    /// The extension of the weights at `point`.
-    ///
-    /// A point's weights are taken over all indices, real or not: what they are multiplied with
-    /// vanishes beyond the real rows.
+    /// The extension at `point` of the weights of `rows` rows, followed by zeros.
     #[must_use]
-    pub fn evaluate(&self, point: &[Fr]) -> Fr {
-        match self {
-            Self::Point(own) => eq_eval(own, point),
-            Self::Explicit(weights) => {
-                eq_prefix(point, weights.len()).iter().zip(weights.iter()).map(|(&e, &w)| e * w).sum()
-            }
-        }
+    pub fn evaluate(&self, rows: usize, point: &[Fr]) -> Fr {
+        eq_prefix(point, rows).iter().zip(self.explicit(rows).iter()).map(|(&e, &w)| e * w).sum()
     }
 }
 

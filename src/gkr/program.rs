@@ -17,6 +17,9 @@ use super::view::View;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct TensorId(pub u32);
 
+/// Variables of a row of commitments that several programs refer to: 1024 entries.
+pub const SHARED_WIDTH_VARS: usize = 10;
+
 /// A table of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct TableId(pub u32);
@@ -45,6 +48,8 @@ pub struct Tensor {
     pub rows: usize,
     /// Number of columns.
     pub cols: usize,
+    /// Number of entries that are real, row by row; any others are proved zero like padding.
+    pub entries: usize,
     /// Where its values come from.
     pub kind: Kind,
     /// Smallest value that the proof allows.
@@ -200,6 +205,8 @@ pub struct Program {
     pub(super) multiplicities: Vec<TensorId>,
     /// Tensors whose values are public.
     pub(super) outputs: Vec<TensorId>,
+    /// Variables of a row of the witness commitments.
+    pub(super) width_vars: usize,
 }
 
 impl Program {
@@ -231,6 +238,16 @@ impl Program {
     #[must_use]
     pub fn outputs(&self) -> &[TensorId] {
         &self.outputs
+    }
+
+    /// Variables of a row of the commitment to `id`: inputs and constants, which outlive programs,
+    /// have a width of their own.
+    #[must_use]
+    pub fn width_vars(&self, id: TensorId) -> usize {
+        match self.tensor(id).kind {
+            Kind::Input | Kind::Constant(_) => SHARED_WIDTH_VARS,
+            Kind::Witness | Kind::Multiplicity(_) | Kind::Virtual(_) => self.width_vars,
+        }
     }
 
     /// The tensor `id`.

@@ -60,6 +60,12 @@ pub trait MultilinearPcs {
     /// If the table is too large or the rows are longer than the key allows.
     fn commit(key: &Self::ProverKey, table: &IntTable, width_vars: usize) -> Self::Commitment;
 
+    /// The canonical encoding of a commitment, for absorbing one that is not part of the proof.
+    fn encode(commitment: &Self::Commitment) -> Vec<u8>;
+
+    /// The width and the number of rows of a commitment, which a verifier compares with what it expects.
+    fn shape(commitment: &Self::Commitment) -> (usize, usize);
+
     /// Sends a commitment; `label` says whose it is.
     fn send(label: Label, commitment: &Self::Commitment, channel: &mut impl ProverChannel<Fr>);
 
