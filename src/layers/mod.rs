@@ -2,3 +2,4 @@
 
 pub mod matrix;
 pub mod network;
+pub mod onnx;

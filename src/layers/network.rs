@@ -219,16 +219,18 @@ impl Network {
         sequence_length: usize,
     ) -> Result<Vec<FloatMatrix>, ModelError> {
         let shapes = self.shapes(sequence_length)?;
-        if input.cols != self.input_columns || !input.rows.is_multiple_of(sequence_length) {
-            let expected = format!(
-                "sequences of {sequence_length} rows x {} columns",
-                self.input_columns
+        let whole = input.rows >= sequence_length && input.rows.is_multiple_of(sequence_length);
+        let filled = input.rows.checked_mul(input.cols) == Some(input.data.len());
+        if input.cols != self.input_columns || !whole || !filled {
+            let columns = self.input_columns;
+            let expected = format!("sequences of {sequence_length} rows x {columns} columns");
+            let found = format!(
+                "{} x {} with {} values",
+                input.rows,
+                input.cols,
+                input.data.len()
             );
-            return Err(shape_error(
-                "input",
-                expected,
-                format!("{} x {}", input.rows, input.cols),
-            ));
+            return Err(shape_error("input", expected, found));
         }
         let sequences = input.rows / sequence_length;
         let first = Shape {
