@@ -6,86 +6,12 @@ use std::rc::Rc;
 use super::node::NodeView;
 use super::proto::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
 use super::tensor::Tensor;
+use super::value::{Axis, Data, Statistic, StatisticKind, Value};
 use crate::error::ModelError;
 use crate::layers::network::{Network, Node, NodeRef, Op};
 
 const OLDEST_OPSET: i64 = 9;
 const NEWEST_OPSET: i64 = 22;
-
-/// What an axis of an ONNX tensor is. The network keeps time in rows and channels in columns, so
-/// a transposition only renames axes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Axis {
-    /// The batch, of extent 1: several sequences are stacked by the executor instead.
-    Batch,
-    Time,
-    Channel,
-    /// Directions of a recurrent layer, of extent 1.
-    Direction,
-    Height,
-    Width,
-}
-
-/// A value of the network and how ONNX sees it.
-#[derive(Clone, Debug)]
-pub(super) struct Data {
-    /// Where it is computed.
-    pub(super) node: NodeRef,
-    /// Its axes, outermost first.
-    pub(super) axes: Vec<Axis>,
-    /// Number of channels.
-    pub(super) columns: usize,
-    /// Whether there is one row per sequence only, so that a time axis has extent 1.
-    pub(super) single_row: bool,
-    /// Height and width if the rows are pixels.
-    pub(super) image: Option<[usize; 2]>,
-    /// Set if a column is (pixel, channel) where ONNX has (channel, pixel): number of channels.
-    pub(super) flattened: Option<usize>,
-}
-
-/// A step towards the mean and the deviation of `source` over time.
-#[derive(Clone, Debug)]
-pub(super) struct Statistic {
-    pub(super) source: Data,
-    /// Axes of this value; those of the source, less the time axis once it is reduced.
-    pub(super) axes: Vec<Axis>,
-    pub(super) kind: StatisticKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum StatisticKind {
-    /// x²
-    Square,
-    /// E\[x\]
-    Mean,
-    /// E\[x²\]
-    MeanOfSquare,
-    /// E\[x\]²
-    SquareOfMean,
-    /// E\[x²\] − E\[x\]²
-    Variance,
-    /// max(E\[x²\] − E\[x\]², minimum)
-    Clipped(f64),
-    /// sqrt(max(E\[x²\] − E\[x\]², minimum))
-    Deviation(f64),
-}
-
-/// What a name of the graph stands for.
-#[derive(Clone, Debug)]
-pub(super) enum Value {
-    Data(Data),
-    Constant(Rc<Tensor>),
-    Statistic(Statistic),
-    /// Euclidean norm of every row.
-    Norm(Data),
-    /// Hidden states after the last step, one per recurrent layer.
-    FinalStates {
-        layers: Rc<[Data]>,
-        axes: Vec<Axis>,
-    },
-    /// Cell state after the last step, which no layer computes here.
-    FinalCell,
-}
 
 /// The state of the walk.
 pub(super) struct Importer<'a> {
@@ -111,23 +37,45 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
             return Err(malformed(format!("it has two tensors named {name:?}")));
         }
     }
-    let mut first_error = None;
-    // Whether time or channels come first is a convention of the model: only one of them fits.
+    // Whether time or channels come first is a convention of the model: only one of them fits, and
+    // the error worth reading is that of the way that leads further.
+    let mut furthest: Option<(usize, ModelError)> = None;
     for (input, data) in inputs(graph, &initializers)? {
-        let importer = Importer {
+        let mut importer = Importer {
             nodes: Vec::new(),
             values: HashMap::from([(input, Value::Data(data.clone()))]),
             initializers: initializers.clone(),
             budget: file_size.saturating_add(1 << 16),
         };
-        match importer.run(graph, opset, data.columns) {
-            Ok(network) => return Ok(network),
+        match importer.run(graph, opset) {
+            Ok(last) => {
+                let nodes = needed(importer.nodes, last);
+                return Ok(Network {
+                    input_columns: data.columns,
+                    nodes,
+                });
+            }
             Err(error) => {
-                first_error.get_or_insert(error);
+                let layers = importer.nodes.len();
+                if furthest.as_ref().is_none_or(|&(most, _)| layers > most) {
+                    furthest = Some((layers, error));
+                }
             }
         }
     }
-    Err(first_error.unwrap_or_else(|| malformed("its input has no extent that can be channels")))
+    let nothing = || malformed("its input has no extent that can be channels");
+    Err(furthest.map_or_else(nothing, |(_, error)| error))
+}
+
+/// The model as a whole is of a kind that cannot be imported.
+fn refuse(what: &str, value: impl std::fmt::Debug, help: &str) -> ModelError {
+    ModelError::UnsupportedAttribute {
+        node: "graph".into(),
+        operator: "model".into(),
+        attribute: what.into(),
+        value: format!("{value:?}"),
+        help: help.into(),
+    }
 }
 
 fn malformed(reason: impl Into<String>) -> ModelError {
@@ -170,9 +118,7 @@ fn inputs<'a>(
         .collect();
     let [input] = free[..] else {
         let names: Vec<_> = free.iter().map(|info| name(info)).take(8).collect();
-        return Err(malformed(format!(
-            "it has inputs {names:?}, exactly one is needed"
-        )));
+        return Err(refuse("inputs", names, "export it with one input"));
     };
     let shape = input
         .r#type
@@ -189,9 +135,8 @@ fn inputs<'a>(
         })
         .collect();
     if extents.first().copied().flatten().unwrap_or(1) != 1 {
-        return Err(malformed(
-            "its batch is not 1; export it with a batch of 1 or a dynamic one",
-        ));
+        let help = "export it with a batch of 1 or a dynamic one";
+        return Err(refuse("input extents", extents, help));
     }
     use Axis::{Batch, Channel, Height, Time, Width};
     let data = |axes: &[Axis], columns: Option<usize>, image| {
@@ -222,8 +167,9 @@ fn inputs<'a>(
             )]
         }
         _ => {
-            let reason = format!("input {:?} has extents {extents:?}", name(input));
-            return Err(malformed(reason));
+            let help = "[batch, time, channels], [batch, channels, time], [batch, channels] or a \
+                        fixed image [batch, channels, height, width] is needed";
+            return Err(refuse("input extents", extents, help));
         }
     };
     Ok(ways
@@ -234,12 +180,8 @@ fn inputs<'a>(
 }
 
 impl<'a> Importer<'a> {
-    fn run(
-        mut self,
-        graph: &'a GraphProto,
-        opset: i64,
-        input_columns: usize,
-    ) -> Result<Network, ModelError> {
+    /// Walks the graph; returns the index of the layer that computes its output.
+    fn run(&mut self, graph: &'a GraphProto, opset: i64) -> Result<usize, ModelError> {
         for (index, proto) in graph.node.iter().enumerate() {
             let node = NodeView::new(proto, index, opset);
             let values = self.node(&node)?;
@@ -257,11 +199,11 @@ impl<'a> Importer<'a> {
             }
         }
         let [output] = &graph.output[..] else {
-            let reason = format!(
-                "it has {} outputs, exactly one is needed",
-                graph.output.len()
-            );
-            return Err(malformed(reason));
+            return Err(refuse(
+                "outputs",
+                graph.output.len(),
+                "export it with one output",
+            ));
         };
         let name = output.name.as_deref().unwrap_or_default();
         let end = NodeView::new(
@@ -276,10 +218,7 @@ impl<'a> Importer<'a> {
         if data.flattened.is_some() {
             return Err(end.unsupported("an image cannot be the output; end with Gemm"));
         }
-        Ok(Network {
-            input_columns,
-            nodes: needed(self.nodes, last),
-        })
+        Ok(last)
     }
 
     fn node(&mut self, node: &NodeView<'a>) -> Result<Vec<Value>, ModelError> {

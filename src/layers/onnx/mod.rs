@@ -9,12 +9,15 @@
 //!
 //! Format and operators: <https://github.com/onnx/onnx/blob/main/docs/Operators.md>.
 
+mod arithmetic;
 mod import;
 mod layers;
 mod node;
 mod patterns;
 mod proto;
+mod recurrent;
 mod tensor;
+mod value;
 
 use super::network::Network;
 use crate::error::ModelError;
