@@ -42,8 +42,9 @@ pub enum AudioError {
     },
     /// The data chunk promises more bytes than the file has.
     #[error(
-        "truncated WAV file: the data chunk declares {declared} bytes, the file holds {available}; record or copy it \
-         again, or, if it was streamed with an unknown length, rewrite it with: {CONVERT}"
+        "truncated WAV file: the data chunk declares {declared} bytes, the file holds {available}; \
+         record or copy it again, or, if it was streamed with an unknown length, rewrite it with: \
+         {CONVERT}"
     )]
     Truncated {
         /// Bytes of samples the data chunk declares.
@@ -158,8 +159,8 @@ pub enum ModelError {
     },
     /// A tensor may need more bits than a proof can hold.
     #[error(
-        "tensor {tensor:?} may need {bits} bits, the limit is {limit}; import the model with fewer bits (--bits) or \
-         calibrate it with recordings like those it will see"
+        "tensor {tensor:?} may need {bits} bits, the limit is {limit}; import the model with fewer \
+         bits (--bits) or calibrate it with recordings like those it will see"
     )]
     Range {
         /// Name of the tensor.
@@ -171,8 +172,9 @@ pub enum ModelError {
     },
     /// A recording drives a layer beyond the range it was calibrated for.
     #[error(
-        "layer {layer:?}: a value needs {value_bits} bits, calibrated are {range_bits} (off by a factor of \
-         {factor:.2}); calibrate the model with recordings like this one, or check the recording level"
+        "layer {layer:?}: a value needs {value_bits} bits, calibrated are {range_bits} (off by a \
+         factor of {factor:.2}); calibrate the model with recordings like this one, or check the \
+         recording level"
     )]
     OutOfRange {
         /// Name of the layer.

@@ -13,8 +13,8 @@ pub(crate) struct Reference {
 
 /// The test data folder: `VOXCHECK_DATA`, or `../shared/data` beside the repository.
 ///
-/// Without it a test prints a note and returns; with `VOXCHECK_REQUIRE_DATA=1` it panics, so that a missing folder
-/// cannot pass for a successful run.
+/// Without it a test prints a note and returns; with `VOXCHECK_REQUIRE_DATA=1` it panics, so that a
+/// missing folder cannot pass for a successful run.
 pub(crate) fn dir() -> Option<PathBuf> {
     let dir = match std::env::var_os("VOXCHECK_DATA") {
         Some(dir) => PathBuf::from(dir),

@@ -334,9 +334,8 @@ impl FrontEnd {
 
     /// First frame of every partial window, ascending; only 0 if the preset has no partials.
     ///
-    /// Windows start every `step` frames as long as they start before the last frame that lets
-    /// the previous one end inside the recording; the last one is dropped if less than
-    /// `min_coverage` of it is recording, unless it is the only one.
+    /// A window starts every `step` frames until one reaches the end of the recording; that last
+    /// one is dropped if less than `min_coverage` of it is recording, unless it is the only one.
     pub fn partial_starts(&self, num_samples: usize) -> Vec<usize> {
         let Some(partials) = self.partials else {
             return vec![0];

@@ -1,7 +1,7 @@
 //! From the bytes of a WAV to the features a network takes.
 //!
-//! [`wav`] is the only audio parser, [`frontend`] says what the features are, and [`float`] computes them in double
-//! precision: the reference against which the integer pipeline is measured.
+//! [`wav`] is the only audio parser, [`frontend`] says what the features are, and [`float`]
+//! computes them in double precision: the reference against which the integer pipeline is measured.
 
 pub mod float;
 pub mod frontend;

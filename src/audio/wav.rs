@@ -1,10 +1,11 @@
 //! WAV bytes → 16-bit mono PCM. The only audio parsing.
 //!
 //! Exactly one thing passes: RIFF/WAVE, one channel, 16-bit integer PCM (`WAVE_FORMAT_PCM`, or
-//! `WAVE_FORMAT_EXTENSIBLE` with the PCM subtype), with a data chunk that is as long as it says. Everything else is
-//! refused with the command that converts it: a proof is about the samples in the file, so none may be changed here.
-//! Format: Multimedia Programming Interface and Data Specifications 1.0 (IBM, Microsoft 1991), and the `WAVEFORMATEX`
-//! and `WAVEFORMATEXTENSIBLE` structures of `mmreg.h`.
+//! `WAVE_FORMAT_EXTENSIBLE` with the PCM subtype), with a data chunk that is as long as it says.
+//! Everything else is refused with the command that converts it: a proof is about the samples in
+//! the file, so none may be changed here. Format: Multimedia Programming Interface and Data
+//! Specifications 1.0 (IBM, Microsoft 1991), and the `WAVEFORMATEX` and `WAVEFORMATEXTENSIBLE`
+//! structures of `mmreg.h`.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -69,7 +70,8 @@ pub fn read(path: impl AsRef<Path>) -> Result<Wav, AudioError> {
     })
 }
 
-/// Reads a WAV from anything seekable, from its first byte. Memory is bounded by the bytes that are really there.
+/// Reads a WAV from anything seekable, from its first byte. Memory is bounded by the bytes that are
+/// really there.
 ///
 /// # Errors
 /// As [`read`]; an I/O error carries the path `-`.
@@ -206,7 +208,8 @@ fn read_format(reader: &mut impl Read, size: u64) -> Result<Format, ParseError> 
     })
 }
 
-/// Checks format and length, then reads `size` bytes of samples; `available` bytes follow in the file.
+/// Checks format and length, then reads `size` bytes of samples; `available` bytes follow in the
+/// file.
 fn read_samples(
     reader: &mut impl Read,
     format: Format,
@@ -237,7 +240,8 @@ fn read_samples(
         }
         .into());
     }
-    // `take` and `read_to_end` grow with what is really read, so even a wrong length of the stream cannot reserve more.
+    // `take` and `read_to_end` grow with what is really read, so even a wrong length of the stream
+    // cannot reserve more.
     let mut bytes = Vec::new();
     reader.take(size).read_to_end(&mut bytes)?;
     if bytes.len() as u64 != size {

@@ -81,8 +81,9 @@ impl FloatMatrix {
     }
 }
 
-/// `c += a · b` with `a` m × k, `b` k × n and `c` m × n for `[m, k, n]`, all row-major and dense except that row `i` of
-/// `a` starts at `i · stride`: a strided view (frames that overlap) needs no copy.
+/// `c += a · b` with `a` m × k, `b` k × n and `c` m × n for `[m, k, n]`, all row-major and dense
+/// except that row `i` of `a` starts at `i · stride`: a strided view (frames that overlap) needs no
+/// copy.
 ///
 /// # Panics
 /// If a slice is shorter than its dimensions say.
@@ -110,8 +111,8 @@ pub(crate) fn multiply_add(
     );
     // A slice spans at most isize::MAX bytes, so after the checks above every stride fits an isize.
     let (stride, width) = (stride as isize, n as isize);
-    // SAFETY: the assertions above show that each pointer, offset by the largest row and column, stays in its slice;
-    // `c` is borrowed mutably, so it overlaps neither factor.
+    // SAFETY: the assertions above show that each pointer, offset by the largest row and column,
+    // stays in its slice; `c` is borrowed mutably, so it overlaps neither factor.
     #[allow(unsafe_code)]
     unsafe {
         let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());

@@ -80,8 +80,8 @@ pub enum Op {
     Gru(Gru),
     /// Mean over time: T rows become one.
     MeanPool,
-    /// Mean over time, then standard deviation sqrt(max(E\[x²\] − E\[x\]², min_variance)): T rows of
-    /// C become one of 2 · C.
+    /// Mean over time, then standard deviation sqrt(max(E\[x²\] − E\[x\]², min_variance)): T rows
+    /// of C become one of 2 · C.
     StatsPool {
         /// Smallest variance taken, at least 0.
         min_variance: f64,
@@ -92,7 +92,8 @@ pub enum Op {
     L2Normalize,
 }
 
-/// y\[t\] = bias + Σ_k x\[t·stride + k·dilation − pad_left\] · weight\[k\], with zeros beyond both ends.
+/// y\[t\] = bias + Σ_k x\[t·stride + k·dilation − pad_left\] · weight\[k\], with zeros beyond both
+/// ends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conv1d {
     /// Weights \[kernel\]\[in\]\[out\].

@@ -17,12 +17,6 @@ pub(super) fn run(op: &Op, x: &FloatMatrix, length: usize, y: &mut FloatMatrix, 
         }
         Op::Conv1d(conv) => each_sequence(x, length, y, out_length, |x, y| conv1d(conv, x, y)),
         Op::Conv2d(conv) => each_sequence(x, length, y, out_length, |x, y| conv2d(conv, x, y)),
-        Op::MaxPool2d(pool) => {
-            let columns = x.cols;
-            each_sequence(x, length, y, out_length, |x, y| {
-                max_pool(pool, columns, x, y)
-            });
-        }
         // One sequence is contiguous already.
         Op::Flatten => y.data.copy_from_slice(&x.data),
         Op::Affine { scale, shift } => {
@@ -41,21 +35,9 @@ pub(super) fn run(op: &Op, x: &FloatMatrix, length: usize, y: &mut FloatMatrix, 
         Op::Tanh => map(x, y, f64::tanh),
         Op::Lstm(op) => lstm(op, x, length, y),
         Op::Gru(op) => gru(op, x, length, y),
-        Op::MeanPool => {
+        Op::MaxPool2d(_) | Op::MeanPool | Op::StatsPool { .. } | Op::LastRow => {
             let columns = x.cols;
-            each_sequence(x, length, y, out_length, |x, y| mean(x, columns, y));
-        }
-        Op::StatsPool { min_variance } => {
-            let columns = x.cols;
-            each_sequence(x, length, y, out_length, |x, y| {
-                stats(x, columns, *min_variance, y)
-            });
-        }
-        Op::LastRow => {
-            let columns = x.cols;
-            each_sequence(x, length, y, out_length, |x, y| {
-                y.copy_from_slice(&x[x.len() - columns..]);
-            });
+            each_sequence(x, length, y, out_length, |x, y| pool(op, x, columns, y));
         }
         Op::L2Normalize => {
             for (y, x) in y
@@ -68,6 +50,16 @@ pub(super) fn run(op: &Op, x: &FloatMatrix, length: usize, y: &mut FloatMatrix, 
                 y.iter_mut().zip(x).for_each(|(y, x)| *y = x * factor);
             }
         }
+    }
+}
+
+/// The operations that shorten a sequence without mixing its columns.
+fn pool(op: &Op, x: &[f64], columns: usize, y: &mut [f64]) {
+    match op {
+        Op::MaxPool2d(pool) => max_pool(pool, columns, x, y),
+        Op::StatsPool { min_variance } => stats(x, columns, *min_variance, y),
+        Op::LastRow => y.copy_from_slice(&x[x.len() - columns..]),
+        _ => mean(x, columns, y),
     }
 }
 

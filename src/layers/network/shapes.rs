@@ -1,12 +1,13 @@
 //! Which shapes fit which operation. Settings come from model files, so nothing may overflow here
-//! and no output may be larger than the input, the weights and [`MAX_PADDING`] justify.
+//! and no output may be larger than the input, the weights and [`MAX_REACH`] justify.
 
 use super::{Conv1d, Conv2d, MaxPool2d, Op, Shape, shape_error};
 use crate::error::ModelError;
 use crate::layers::matrix::FloatMatrix;
 
-/// Most rows or pixels of padding on one side: far beyond any network, far below memory.
-const MAX_PADDING: usize = 4096;
+/// Most rows or pixels of padding on one side, and longest step: far beyond any network, far below
+/// memory and overflow.
+const MAX_REACH: usize = 4096;
 
 /// `Err` with both values unless they agree.
 fn agree(layer: &str, what: &str, expected: usize, found: usize) -> Result<(), ModelError> {
@@ -201,7 +202,7 @@ fn output_extent(
     stride: usize,
     [before, after]: [usize; 2],
 ) -> Option<usize> {
-    if span == 0 || before.max(after) >= span || before.max(after) > MAX_PADDING {
+    if span == 0 || before.max(after) >= span || before.max(after).max(stride) > MAX_REACH {
         return None;
     }
     let room = extent

@@ -126,6 +126,10 @@ fn shapes_that_do_not_fit_are_errors() {
             ..conv.clone()
         },
         Conv1d {
+            stride: usize::MAX,
+            ..conv.clone()
+        },
+        Conv1d {
             dilation: 0,
             ..conv.clone()
         },

@@ -138,33 +138,32 @@ fn inputs<'a>(
         let help = "export it with a batch of 1 or a dynamic one";
         return Err(refuse("input extents", extents, help));
     }
+    let ways = input_ways(&extents)?;
+    Ok(ways.into_iter().map(|data| (name(input), data)).collect())
+}
+
+/// Every meaning that these extents of the input can have.
+fn input_ways(extents: &[Option<usize>]) -> Result<Vec<Data>, ModelError> {
     use Axis::{Batch, Channel, Height, Time, Width};
     let data = |axes: &[Axis], columns: Option<usize>, image| {
-        columns.map(|columns| {
-            let single_row = !axes.contains(&Time) && !axes.contains(&Height);
-            let (axes, node) = (axes.to_vec(), NodeRef::Input);
-            Data {
-                node,
-                axes,
-                columns,
-                single_row,
-                image,
-                flattened: None,
-            }
+        Some(Data {
+            node: NodeRef::Input,
+            axes: axes.to_vec(),
+            columns: columns?,
+            single_row: !axes.contains(&Time) && !axes.contains(&Height),
+            image,
+            flattened: None,
         })
     };
-    let ways = match extents[..] {
+    let ways = match *extents {
         [_, channels] => vec![data(&[Batch, Channel], channels, None)],
         [_, first, second] => vec![
             data(&[Batch, Time, Channel], second, None),
             data(&[Batch, Channel, Time], first, None),
         ],
         [_, channels, Some(height), Some(width)] => {
-            vec![data(
-                &[Batch, Channel, Height, Width],
-                channels,
-                Some([height, width]),
-            )]
+            let axes = [Batch, Channel, Height, Width];
+            vec![data(&axes, channels, Some([height, width]))]
         }
         _ => {
             let help = "[batch, time, channels], [batch, channels, time], [batch, channels] or a \
@@ -172,11 +171,7 @@ fn inputs<'a>(
             return Err(refuse("input extents", extents, help));
         }
     };
-    Ok(ways
-        .into_iter()
-        .flatten()
-        .map(|data| (name(input), data))
-        .collect())
+    Ok(ways.into_iter().flatten().collect())
 }
 
 impl<'a> Importer<'a> {

@@ -25,9 +25,9 @@ use prost::Message;
 
 /// Reads an ONNX model of one input and one output.
 ///
-/// The input is \[batch, time, channels\] or \[batch, channels, time\] (rows of the network are time
-/// either way), \[batch, channels\], or an image \[batch, channels, height, width\]; the batch is 1 or
-/// symbolic. The output is one row per sequence or per time step.
+/// The input is \[batch, time, channels\] or \[batch, channels, time\] (rows of the network are
+/// time either way), \[batch, channels\], or an image \[batch, channels, height, width\]; the batch
+/// is 1 or symbolic. The output is one row per sequence or per time step.
 ///
 /// # Errors
 /// [`ModelError`] naming the node: unsupported operators, attributes and opsets, bytes or graphs
