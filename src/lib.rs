@@ -3,6 +3,9 @@
 //! voxcheck proves that a voice embedding was computed correctly.
 
 pub mod audio;
+pub mod error;
 pub mod gkr;
 pub mod layers;
 pub mod sumcheck;
+#[cfg(test)]
+mod test_data;

@@ -1,1 +1,5 @@
-//! layers
+//! Networks: their float form, how they are read, and the layers they consist of.
+
+pub mod matrix;
+pub mod network;
+pub mod onnx;

@@ -1,0 +1,230 @@
+//! Why a recording or a model was refused, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// A recording that cannot be used. Nothing is ever resampled, mixed down or shortened silently.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AudioError {
+    /// The bytes are not a RIFF/WAVE file.
+    #[error("not a WAV file: {reason}; convert it with: {CONVERT}")]
+    NotWav {
+        /// What was found where the RIFF/WAVE header should be.
+        reason: String,
+    },
+    /// A WAV file whose structure contradicts itself.
+    #[error("damaged WAV file: {reason}; rewrite it with: {CONVERT}")]
+    Malformed {
+        /// The first contradiction found.
+        reason: String,
+    },
+    /// A WAV file that holds something other than 16-bit mono PCM at the expected rate.
+    #[error(
+        "unsupported WAV format: {sample_rate} Hz, {channels} channel(s), {bits} bits, {kind}; \
+         needed: {expected}; convert it with: {command}"
+    )]
+    UnsupportedFormat {
+        /// Sample rate in Hz, as the file declares it.
+        sample_rate: u32,
+        /// Number of channels, as the file declares it.
+        channels: u16,
+        /// Bits per sample, as the file declares them.
+        bits: u16,
+        /// Kind of sample, for example `PCM`, `IEEE float` or `mu-law`.
+        kind: String,
+        /// What is accepted.
+        expected: String,
+        /// A command line that produces an acceptable file.
+        command: String,
+    },
+    /// The data chunk promises more bytes than the file has.
+    #[error(
+        "truncated WAV file: the data chunk declares {declared} bytes, the file holds {available}; \
+         record or copy it again, or, if it was streamed with an unknown length, rewrite it with: \
+         {CONVERT}"
+    )]
+    Truncated {
+        /// Bytes of samples the data chunk declares.
+        declared: u64,
+        /// Bytes of samples the file holds.
+        available: u64,
+    },
+    /// A WAV file without a single sample.
+    #[error("the WAV file holds no samples; record it again")]
+    Empty,
+    /// Fewer samples than one frame or window needs.
+    #[error(
+        "the recording is too short: {samples} samples, at least {min} are needed; record longer"
+    )]
+    TooShort {
+        /// Samples found.
+        samples: u64,
+        /// Samples needed.
+        min: u64,
+    },
+    /// More samples than are accepted.
+    #[error(
+        "the recording is too long: {samples} samples, at most {max} are accepted; cut it with: {CUT}"
+    )]
+    TooLong {
+        /// Samples found.
+        samples: u64,
+        /// Largest number of samples accepted.
+        max: u64,
+    },
+    /// The file does not exist.
+    #[error("{} does not exist; check the path", path.display())]
+    NotFound {
+        /// The path asked for.
+        path: PathBuf,
+        /// What the operating system answered.
+        source: io::Error,
+    },
+    /// The file exists and cannot be read.
+    #[error("cannot read {}: {source}; check its permissions", path.display())]
+    Io {
+        /// The path asked for; `-` for a stream.
+        path: PathBuf,
+        /// What the operating system answered.
+        source: io::Error,
+    },
+}
+
+/// Shown wherever any conversion to the accepted format helps.
+const CONVERT: &str = "ffmpeg -i IN -ac 1 -ar 16000 -c:a pcm_s16le OUT.wav";
+/// Shown when a recording is too long.
+const CUT: &str = "ffmpeg -i IN.wav -t 60 -c copy OUT.wav";
+
+/// A model that cannot be used, or an input that does not fit it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The model uses an operator that cannot be proved here.
+    #[error("node {node:?}: operator {operator} (opset {opset}) is not supported here; {help}")]
+    UnsupportedOperator {
+        /// Name of the node in the model file, or of its first output if it has none.
+        node: String,
+        /// The operator, with its domain unless it is the default one.
+        operator: String,
+        /// Operator-set version the model declares.
+        opset: i64,
+        /// What to do instead.
+        help: String,
+    },
+    /// A supported operator with a setting that is not.
+    #[error("node {node:?}: {operator} with {attribute} = {value} is not supported; {help}")]
+    UnsupportedAttribute {
+        /// Name of the node in the model file, or of its first output if it has none.
+        node: String,
+        /// The operator.
+        operator: String,
+        /// The attribute or optional input.
+        attribute: String,
+        /// Its value in the file.
+        value: String,
+        /// What to do instead.
+        help: String,
+    },
+    /// The operator set is older or newer than the ones known.
+    #[error(
+        "opset {opset} is not supported; export the model again with an opset from {oldest} to {newest} \
+         (torch.onnx.export(..., opset_version=17))"
+    )]
+    UnsupportedOpset {
+        /// Operator-set version the model declares.
+        opset: i64,
+        /// Oldest version accepted.
+        oldest: i64,
+        /// Newest version accepted.
+        newest: i64,
+    },
+    /// Bytes or a graph that contradict themselves.
+    #[error("malformed model: {reason}; export or download it again")]
+    Malformed {
+        /// The first contradiction found, with the name of the node or tensor.
+        reason: String,
+    },
+    /// Two shapes that must agree and do not.
+    #[error("layer {layer:?}: expected {expected}, found {found}")]
+    Shape {
+        /// Name of the layer.
+        layer: String,
+        /// What the layer needs.
+        expected: String,
+        /// What it was given.
+        found: String,
+    },
+    /// A tensor may need more bits than a proof can hold.
+    #[error(
+        "tensor {tensor:?} may need {bits} bits, the limit is {limit}; import the model with fewer \
+         bits (--bits) or calibrate it with recordings like those it will see"
+    )]
+    Range {
+        /// Name of the tensor.
+        tensor: String,
+        /// Bits its bound requires.
+        bits: u32,
+        /// Bits available.
+        limit: u32,
+    },
+    /// A recording drives a layer beyond the range it was calibrated for.
+    #[error(
+        "layer {layer:?}: a value needs {value_bits} bits, calibrated are {range_bits} (off by a \
+         factor of {factor:.2}); calibrate the model with recordings like this one, or check the \
+         recording level"
+    )]
+    OutOfRange {
+        /// Name of the layer.
+        layer: String,
+        /// Bits the largest value needs.
+        value_bits: u32,
+        /// Bits the calibrated range has.
+        range_bits: u32,
+        /// Largest value divided by the calibrated bound, above 1.
+        factor: f64,
+    },
+    /// The model file cannot be read.
+    #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
+    Io {
+        /// The path asked for.
+        path: PathBuf,
+        /// What the operating system answered.
+        source: io::Error,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_say_what_to_do() {
+        let error = AudioError::TooShort {
+            samples: 399,
+            min: 400,
+        };
+        assert_eq!(
+            error.to_string(),
+            "the recording is too short: 399 samples, at least 400 are needed; record longer"
+        );
+        let error = ModelError::UnsupportedOperator {
+            node: "/softmax".into(),
+            operator: "Softmax".into(),
+            opset: 17,
+            help: "remove it before exporting".into(),
+        };
+        assert!(error.to_string().contains("Softmax (opset 17)"));
+        let error = AudioError::NotWav { reason: "x".into() };
+        assert!(error.to_string().contains("pcm_s16le"));
+    }
+
+    #[test]
+    fn errors_cross_threads() {
+        fn check<T: std::error::Error + Send + Sync + 'static>() {}
+        check::<AudioError>();
+        check::<ModelError>();
+    }
+}

@@ -1,0 +1,243 @@
+//! The arithmetic of every operation, in double precision. Shapes were checked by the caller.
+
+use super::{Conv1d, Conv2d, Gru, Lstm, MaxPool2d, Op};
+use crate::layers::matrix::{FloatMatrix, multiply_add};
+
+/// Writes `op` of `x` (sequences of `length` rows) to `y` (sequences of `out_length` rows, zero).
+pub(super) fn run(op: &Op, x: &FloatMatrix, length: usize, y: &mut FloatMatrix, out_length: usize) {
+    match op {
+        Op::Dense { weight, bias } => {
+            fill_rows(y, bias);
+            multiply_add(
+                [x.rows, x.cols, y.cols],
+                (&x.data, x.cols),
+                &weight.data,
+                &mut y.data,
+            );
+        }
+        Op::Conv1d(conv) => each_sequence(x, length, y, out_length, |x, y| conv1d(conv, x, y)),
+        Op::Conv2d(conv) => each_sequence(x, length, y, out_length, |x, y| conv2d(conv, x, y)),
+        // One sequence is contiguous already.
+        Op::Flatten => y.data.copy_from_slice(&x.data),
+        Op::Affine { scale, shift } => {
+            for (y, x) in y
+                .data
+                .chunks_exact_mut(x.cols)
+                .zip(x.data.chunks_exact(x.cols))
+            {
+                for (c, y) in y.iter_mut().enumerate() {
+                    *y = scale[c] * x[c] + shift[c];
+                }
+            }
+        }
+        Op::Relu => map(x, y, |x| x.max(0.0)),
+        Op::Sigmoid => map(x, y, sigmoid),
+        Op::Tanh => map(x, y, f64::tanh),
+        Op::Lstm(op) => lstm(op, x, length, y),
+        Op::Gru(op) => gru(op, x, length, y),
+        Op::MaxPool2d(_) | Op::MeanPool | Op::StatsPool { .. } | Op::LastRow => {
+            let columns = x.cols;
+            each_sequence(x, length, y, out_length, |x, y| pool(op, x, columns, y));
+        }
+        Op::L2Normalize => {
+            for (y, x) in y
+                .data
+                .chunks_exact_mut(x.cols)
+                .zip(x.data.chunks_exact(x.cols))
+            {
+                let norm = x.iter().map(|x| x * x).sum::<f64>().sqrt();
+                let factor = if norm > 0.0 { norm.recip() } else { 0.0 };
+                y.iter_mut().zip(x).for_each(|(y, x)| *y = x * factor);
+            }
+        }
+    }
+}
+
+/// The operations that shorten a sequence without mixing its columns.
+fn pool(op: &Op, x: &[f64], columns: usize, y: &mut [f64]) {
+    match op {
+        Op::MaxPool2d(pool) => max_pool(pool, columns, x, y),
+        Op::StatsPool { min_variance } => stats(x, columns, *min_variance, y),
+        Op::LastRow => y.copy_from_slice(&x[x.len() - columns..]),
+        _ => mean(x, columns, y),
+    }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn map(x: &FloatMatrix, y: &mut FloatMatrix, f: impl Fn(f64) -> f64) {
+    y.data.iter_mut().zip(&x.data).for_each(|(y, &x)| *y = f(x));
+}
+
+fn fill_rows(y: &mut FloatMatrix, row: &[f64]) {
+    y.data
+        .chunks_exact_mut(y.cols)
+        .for_each(|y| y.copy_from_slice(row));
+}
+
+fn each_sequence(
+    x: &FloatMatrix,
+    length: usize,
+    y: &mut FloatMatrix,
+    out_length: usize,
+    mut f: impl FnMut(&[f64], &mut [f64]),
+) {
+    let out = out_length * y.cols;
+    let inputs = x.data.chunks_exact(length * x.cols);
+    y.data
+        .chunks_exact_mut(out)
+        .zip(inputs)
+        .for_each(|(y, x)| f(x, y));
+}
+
+fn conv1d(conv: &Conv1d, x: &[f64], y: &mut [f64]) {
+    let (inner, outer) = (conv.in_channels, conv.out_channels);
+    let mut padded = vec![0.0; conv.pad_left * inner];
+    padded.extend_from_slice(x);
+    padded.resize(padded.len() + conv.pad_right * inner, 0.0);
+    y.chunks_exact_mut(outer)
+        .for_each(|y| y.copy_from_slice(&conv.bias));
+    let rows = y.len() / outer;
+    for (k, weight) in conv.weight.chunks_exact(inner * outer).enumerate() {
+        let taps = &padded[k * conv.dilation * inner..];
+        multiply_add([rows, inner, outer], (taps, conv.stride * inner), weight, y);
+    }
+}
+
+fn conv2d(conv: &Conv2d, x: &[f64], y: &mut [f64]) {
+    let (inner, outer) = (conv.in_channels, conv.out_channels);
+    let ([height, width], [top, left, bottom, right]) = (conv.image, conv.padding);
+    let padded_width = width + left + right;
+    let mut padded = vec![0.0; (height + top + bottom) * padded_width * inner];
+    for (row, x) in x.chunks_exact(width * inner).enumerate() {
+        let start = ((row + top) * padded_width + left) * inner;
+        padded[start..start + x.len()].copy_from_slice(x);
+    }
+    y.chunks_exact_mut(outer)
+        .for_each(|y| y.copy_from_slice(&conv.bias));
+    let out_width = (padded_width - conv.kernel[1]) / conv.stride[1] + 1;
+    for (row, y) in y.chunks_exact_mut(out_width * outer).enumerate() {
+        for (tap, weight) in conv.weight.chunks_exact(inner * outer).enumerate() {
+            let (down, across) = (tap / conv.kernel[1], tap % conv.kernel[1]);
+            let start = ((row * conv.stride[0] + down) * padded_width + across) * inner;
+            let taps = (&padded[start..], conv.stride[1] * inner);
+            multiply_add([out_width, inner, outer], taps, weight, y);
+        }
+    }
+}
+
+fn max_pool(pool: &MaxPool2d, columns: usize, x: &[f64], y: &mut [f64]) {
+    let ([height, width], [top, left, ..]) = (pool.image, pool.padding);
+    let [_, _, _, right] = pool.padding;
+    let out_width = (width + left + right - pool.kernel[1]) / pool.stride[1] + 1;
+    // The part of a patch that lies inside the image.
+    let range = |position: usize, stride: usize, kernel: usize, pad: usize, extent: usize| {
+        let start = position * stride;
+        start.saturating_sub(pad)..(start + kernel).saturating_sub(pad).min(extent)
+    };
+    for (position, y) in y.chunks_exact_mut(columns).enumerate() {
+        y.fill(f64::NEG_INFINITY);
+        let (down, across) = (position / out_width, position % out_width);
+        for row in range(down, pool.stride[0], pool.kernel[0], top, height) {
+            for col in range(across, pool.stride[1], pool.kernel[1], left, width) {
+                let x = &x[(row * width + col) * columns..];
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y = y.max(x));
+            }
+        }
+    }
+}
+
+fn mean(x: &[f64], columns: usize, y: &mut [f64]) {
+    y.fill(0.0);
+    for x in x.chunks_exact(columns) {
+        y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
+    }
+    let rows = (x.len() / columns) as f64;
+    y.iter_mut().for_each(|y| *y /= rows);
+}
+
+fn stats(x: &[f64], columns: usize, min_variance: f64, y: &mut [f64]) {
+    let (means, deviations) = y.split_at_mut(columns);
+    mean(x, columns, means);
+    deviations.fill(0.0);
+    for x in x.chunks_exact(columns) {
+        deviations.iter_mut().zip(x).for_each(|(y, x)| *y += x * x);
+    }
+    let rows = (x.len() / columns) as f64;
+    for (deviation, mean) in deviations.iter_mut().zip(means) {
+        *deviation = (*deviation / rows - *mean * *mean).max(min_variance).sqrt();
+    }
+}
+
+/// The part of the gates that does not depend on the state: x · weight + bias, one row per row.
+fn input_gates(x: &FloatMatrix, weight: &FloatMatrix, bias: &[f64]) -> FloatMatrix {
+    let mut gates = FloatMatrix::zeros(x.rows, weight.cols);
+    fill_rows(&mut gates, bias);
+    let dimensions = [x.rows, x.cols, weight.cols];
+    multiply_add(dimensions, (&x.data, x.cols), &weight.data, &mut gates.data);
+    gates
+}
+
+fn lstm(op: &Lstm, x: &FloatMatrix, length: usize, y: &mut FloatMatrix) {
+    let (hidden, sequences) = (op.hidden, x.rows / length);
+    let gates = input_gates(x, &op.w_input, &op.bias);
+    let mut h = FloatMatrix::zeros(sequences, hidden);
+    let mut c = h.clone();
+    let mut now = FloatMatrix::zeros(sequences, 4 * hidden);
+    // All sequences advance together: one product with the recurrent weights per time step.
+    for t in 0..length {
+        (0..sequences).for_each(|s| now.row_mut(s).copy_from_slice(gates.row(s * length + t)));
+        let dimensions = [sequences, hidden, 4 * hidden];
+        multiply_add(
+            dimensions,
+            (&h.data, hidden),
+            &op.w_hidden.data,
+            &mut now.data,
+        );
+        for s in 0..sequences {
+            let (gate, c, h) = (now.row(s), c.row_mut(s), h.row_mut(s));
+            for j in 0..hidden {
+                let [i, f, g, o] = [0, 1, 2, 3].map(|block| gate[block * hidden + j]);
+                c[j] = sigmoid(f) * c[j] + sigmoid(i) * g.tanh();
+                h[j] = sigmoid(o) * c[j].tanh();
+            }
+            y.row_mut(s * length + t).copy_from_slice(h);
+        }
+    }
+}
+
+fn gru(op: &Gru, x: &FloatMatrix, length: usize, y: &mut FloatMatrix) {
+    let (hidden, sequences) = (op.hidden, x.rows / length);
+    let gates = input_gates(x, &op.w_input, &op.bias_input);
+    let mut h = FloatMatrix::zeros(sequences, hidden);
+    for t in 0..length {
+        let recurrent = input_gates(&h, &op.w_hidden, &op.bias_hidden);
+        let gate = |s: usize, block: usize, j: usize| {
+            let at = block * hidden + j;
+            sigmoid(gates.row(s * length + t)[at] + recurrent.row(s)[at])
+        };
+        let z = FloatMatrix::from_fn(sequences, hidden, |s, j| gate(s, 0, j));
+        let r = FloatMatrix::from_fn(sequences, hidden, |s, j| gate(s, 1, j));
+        let new = if op.linear_before_reset {
+            FloatMatrix::from_fn(sequences, hidden, |s, j| {
+                r.row(s)[j] * recurrent.row(s)[2 * hidden + j]
+            })
+        } else {
+            // The third block of columns of [r·h · R]; the other two are not needed.
+            let reset = FloatMatrix::from_fn(sequences, hidden, |s, j| r.row(s)[j] * h.row(s)[j]);
+            let all = input_gates(&reset, &op.w_hidden, &op.bias_hidden);
+            FloatMatrix::from_fn(sequences, hidden, |s, j| all.row(s)[2 * hidden + j])
+        };
+        for s in 0..sequences {
+            let input = gates.row(s * length + t);
+            for j in 0..hidden {
+                let n = (input[2 * hidden + j] + new.row(s)[j]).tanh();
+                let z = z.row(s)[j];
+                h.row_mut(s)[j] = (1.0 - z) * n + z * h.row(s)[j];
+            }
+            y.row_mut(s * length + t).copy_from_slice(h.row(s));
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Which shapes fit which operation. Settings come from model files, so nothing may overflow here
+//! and no output may be larger than the input, the weights and [`MAX_REACH`] justify.
+
+use super::{Conv1d, Conv2d, MaxPool2d, Op, Shape, shape_error};
+use crate::error::ModelError;
+use crate::layers::matrix::FloatMatrix;
+
+/// Most rows or pixels of padding on one side, and longest step: far beyond any network, far below
+/// memory and overflow.
+const MAX_REACH: usize = 4096;
+
+/// `Err` with both values unless they agree.
+fn agree(layer: &str, what: &str, expected: usize, found: usize) -> Result<(), ModelError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(shape_error(
+        layer,
+        format!("{what}: {expected}"),
+        found.to_string(),
+    ))
+}
+
+fn dense_shape(layer: &str, m: &FloatMatrix, shape: [usize; 2]) -> Result<(), ModelError> {
+    let [rows, cols] = shape;
+    if [m.rows, m.cols] == shape && Some(m.data.len()) == rows.checked_mul(cols) {
+        return Ok(());
+    }
+    let found = format!("{} x {} with {} values", m.rows, m.cols, m.data.len());
+    Err(shape_error(
+        layer,
+        format!("weights {rows} x {cols}"),
+        found,
+    ))
+}
+
+impl Op {
+    /// The shape of a sequence after this operation.
+    pub(super) fn output(&self, layer: &str, input: Shape) -> Result<Shape, ModelError> {
+        let Shape { length, columns } = input;
+        let one_row = |columns| Ok(Shape { length: 1, columns });
+        match self {
+            Self::Dense { weight, bias } => {
+                dense_shape(layer, weight, [columns, bias.len()])?;
+                Ok(Shape {
+                    length,
+                    columns: bias.len(),
+                })
+            }
+            Self::Conv1d(conv) => conv.output(layer, input),
+            Self::Conv2d(conv) => conv.output(layer, input),
+            Self::MaxPool2d(pool) => pool.output(layer, input),
+            Self::Flatten => match length.checked_mul(columns) {
+                Some(columns) => one_row(columns),
+                None => Err(shape_error(
+                    layer,
+                    "a row that fits memory",
+                    format!("{input:?}"),
+                )),
+            },
+            Self::Affine { scale, shift } => {
+                agree(layer, "factors", columns, scale.len())?;
+                agree(layer, "summands", columns, shift.len())?;
+                Ok(input)
+            }
+            Self::Relu | Self::Sigmoid | Self::Tanh | Self::L2Normalize => Ok(input),
+            Self::Lstm(lstm) => {
+                let hidden = lstm.hidden;
+                let gates = hidden.saturating_mul(4);
+                agree(layer, "input columns", lstm.input, columns)?;
+                dense_shape(layer, &lstm.w_input, [columns, gates])?;
+                dense_shape(layer, &lstm.w_hidden, [hidden, gates])?;
+                agree(layer, "biases", gates, lstm.bias.len())?;
+                Ok(Shape {
+                    length,
+                    columns: hidden,
+                })
+            }
+            Self::Gru(gru) => {
+                let hidden = gru.hidden;
+                let gates = hidden.saturating_mul(3);
+                agree(layer, "input columns", gru.input, columns)?;
+                dense_shape(layer, &gru.w_input, [columns, gates])?;
+                dense_shape(layer, &gru.w_hidden, [hidden, gates])?;
+                agree(layer, "input biases", gates, gru.bias_input.len())?;
+                agree(layer, "hidden biases", gates, gru.bias_hidden.len())?;
+                Ok(Shape {
+                    length,
+                    columns: hidden,
+                })
+            }
+            Self::MeanPool | Self::LastRow => one_row(columns),
+            Self::StatsPool { .. } => one_row(columns.saturating_mul(2)),
+        }
+    }
+}
+
+impl Conv1d {
+    /// Rows the taps span: (kernel − 1) · dilation + 1; `None` if that overflows or is nothing.
+    pub fn span(&self) -> Option<usize> {
+        self.kernel
+            .checked_sub(1)?
+            .checked_mul(self.dilation)?
+            .checked_add(1)
+    }
+
+    fn output(&self, layer: &str, input: Shape) -> Result<Shape, ModelError> {
+        agree(layer, "input columns", self.in_channels, input.columns)?;
+        agree(layer, "biases", self.out_channels, self.bias.len())?;
+        let weights = [self.in_channels, self.out_channels]
+            .iter()
+            .try_fold(self.kernel, |count, &extent| count.checked_mul(extent));
+        agree(
+            layer,
+            "weights",
+            weights.unwrap_or(usize::MAX),
+            self.weight.len(),
+        )?;
+        let length = self.span().and_then(|span| {
+            output_extent(
+                input.length,
+                span,
+                self.stride,
+                [self.pad_left, self.pad_right],
+            )
+        });
+        match length {
+            Some(length) if self.dilation > 0 => Ok(Shape {
+                length,
+                columns: self.out_channels,
+            }),
+            _ => Err(unfit(
+                layer,
+                "the kernel",
+                &[input.length],
+                self.span().as_slice(),
+            )),
+        }
+    }
+}
+
+impl Conv2d {
+    fn output(&self, layer: &str, input: Shape) -> Result<Shape, ModelError> {
+        agree(layer, "input columns", self.in_channels, input.columns)?;
+        agree(layer, "biases", self.out_channels, self.bias.len())?;
+        let weights = [self.kernel[1], self.in_channels, self.out_channels]
+            .iter()
+            .try_fold(self.kernel[0], |count, &extent| count.checked_mul(extent));
+        agree(
+            layer,
+            "weights",
+            weights.unwrap_or(usize::MAX),
+            self.weight.len(),
+        )?;
+        let extents = image_output(self.image, self.kernel, self.stride, self.padding);
+        agree_image(layer, self.image, input.length)?;
+        let [height, width] =
+            extents.ok_or_else(|| unfit(layer, "the kernel", &self.image, &self.kernel))?;
+        Ok(Shape {
+            length: height * width,
+            columns: self.out_channels,
+        })
+    }
+
+    /// Height and width of the output; `None` if the kernel does not fit.
+    pub fn output_image(&self) -> Option<[usize; 2]> {
+        image_output(self.image, self.kernel, self.stride, self.padding)
+    }
+}
+
+impl MaxPool2d {
+    fn output(&self, layer: &str, input: Shape) -> Result<Shape, ModelError> {
+        agree_image(layer, self.image, input.length)?;
+        let [height, width] = self
+            .output_image()
+            .ok_or_else(|| unfit(layer, "the patch", &self.image, &self.kernel))?;
+        Ok(Shape {
+            length: height * width,
+            columns: input.columns,
+        })
+    }
+
+    /// Height and width of the output; `None` if the patches do not fit.
+    pub fn output_image(&self) -> Option<[usize; 2]> {
+        let [top, left, bottom, right] = self.padding;
+        let [height, width] = self.kernel;
+        // With at most half a patch of padding every patch holds a pixel of the image.
+        let padded = top.max(bottom) <= height / 2 && left.max(right) <= width / 2;
+        let fits = height <= self.image[0] && width <= self.image[1];
+        if !padded || !fits {
+            return None;
+        }
+        image_output(self.image, self.kernel, self.stride, self.padding)
+    }
+}
+
+/// Positions of a window of `span` in `extent` with padding; `None` if there is none. Padding
+/// below the span keeps the result proportional to what is really there.
+fn output_extent(
+    extent: usize,
+    span: usize,
+    stride: usize,
+    [before, after]: [usize; 2],
+) -> Option<usize> {
+    if span == 0 || before.max(after) >= span || before.max(after).max(stride) > MAX_REACH {
+        return None;
+    }
+    let room = extent
+        .checked_add(before)?
+        .checked_add(after)?
+        .checked_sub(span)?;
+    // Both ends of padding together must leave something of the input in sight.
+    if before.checked_add(after)? > extent.checked_add(span)? {
+        return None;
+    }
+    Some(room.checked_div(stride)? + 1)
+}
+
+fn image_output(
+    image: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    [top, left, bottom, right]: [usize; 4],
+) -> Option<[usize; 2]> {
+    let height = output_extent(image[0], kernel[0], stride[0], [top, bottom])?;
+    let width = output_extent(image[1], kernel[1], stride[1], [left, right])?;
+    height.checked_mul(width)?;
+    Some([height, width])
+}
+
+fn agree_image(layer: &str, image: [usize; 2], length: usize) -> Result<(), ModelError> {
+    let pixels = image[0].checked_mul(image[1]);
+    agree(layer, "pixels", pixels.unwrap_or(usize::MAX), length)
+}
+
+fn unfit(layer: &str, what: &str, input: &[usize], span: &[usize]) -> ModelError {
+    let expected =
+        format!("{what} (span {span:?}) inside the padded input, step and dilation at least 1");
+    shape_error(layer, expected, format!("{input:?}"))
+}

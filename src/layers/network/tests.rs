@@ -1,0 +1,342 @@
+use super::*;
+use proptest::prelude::*;
+
+/// A network of one layer.
+fn single(columns: usize, op: Op) -> Network {
+    let node = Node {
+        name: "layer".into(),
+        op,
+        inputs: vec![NodeRef::Input],
+    };
+    Network {
+        input_columns: columns,
+        nodes: vec![node],
+    }
+}
+
+fn run(op: Op, input: &FloatMatrix, sequence_length: usize) -> FloatMatrix {
+    single(input.cols, op)
+        .execute(input, sequence_length)
+        .unwrap()
+        .pop()
+        .unwrap()
+}
+
+fn matrix(cols: usize, data: &[f64]) -> FloatMatrix {
+    FloatMatrix::new(data.len() / cols, cols, data.to_vec())
+}
+
+/// Small integers: sums are exact in any order.
+fn values(count: usize, seed: u64) -> Vec<f64> {
+    let mix = |i: u64| {
+        (i + 1)
+            .wrapping_mul(seed | 1)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            >> 59
+    };
+    (0..count as u64).map(|i| mix(i) as f64 - 16.0).collect()
+}
+
+fn small(count: usize, seed: u64) -> Vec<f64> {
+    values(count, seed).into_iter().map(|x| x / 16.0).collect()
+}
+
+fn close(a: &[f64], b: &[f64]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12)
+}
+
+#[test]
+fn row_operations_by_hand() {
+    let x = matrix(2, &[1.0, -2.0, 3.0, 4.0]);
+    let dense = Op::Dense {
+        weight: matrix(1, &[10.0, 1.0]),
+        bias: vec![0.5],
+    };
+    assert_eq!(run(dense, &x, 1).data, [8.5, 34.5]);
+    let affine = Op::Affine {
+        scale: vec![2.0, -1.0],
+        shift: vec![1.0, 0.0],
+    };
+    assert_eq!(run(affine, &x, 2).data, [3.0, 2.0, 7.0, -4.0]);
+    assert_eq!(run(Op::Relu, &x, 2).data, [1.0, 0.0, 3.0, 4.0]);
+    assert!(close(run(Op::L2Normalize, &x, 2).row(1), &[0.6, 0.8]));
+    assert_eq!(
+        run(Op::L2Normalize, &matrix(2, &[0.0, 0.0]), 1).data,
+        [0.0, 0.0]
+    );
+    assert_eq!(run(Op::Sigmoid, &matrix(1, &[0.0]), 1).data, [0.5]);
+    assert_eq!(run(Op::Tanh, &matrix(1, &[0.0]), 1).data, [0.0]);
+}
+
+#[test]
+fn pooling_by_hand_keeps_sequences_apart() {
+    // Two sequences of two rows.
+    let x = matrix(2, &[1.0, 0.0, 3.0, 0.0, 10.0, 1.0, 10.0, 5.0]);
+    assert_eq!(run(Op::MeanPool, &x, 2), matrix(2, &[2.0, 0.0, 10.0, 3.0]));
+    assert_eq!(run(Op::LastRow, &x, 2), matrix(2, &[3.0, 0.0, 10.0, 5.0]));
+    let stats = run(Op::StatsPool { min_variance: 0.25 }, &x, 2);
+    assert_eq!(stats, matrix(4, &[2.0, 0.0, 1.0, 0.5, 10.0, 3.0, 0.5, 2.0]));
+    assert_eq!(
+        (run(Op::Flatten, &x, 2).rows, run(Op::Flatten, &x, 2).cols),
+        (2, 4)
+    );
+}
+
+#[test]
+fn max_pool_ignores_padding() {
+    let pool = MaxPool2d {
+        image: [2, 3],
+        kernel: [2, 2],
+        stride: [1, 2],
+        padding: [1, 0, 0, 1],
+    };
+    let x = matrix(1, &[-1.0, -2.0, -3.0, -4.0, -5.0, -6.0]);
+    assert_eq!(
+        run(Op::MaxPool2d(pool), &x, 6).data,
+        [-1.0, -3.0, -1.0, -3.0]
+    );
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_errors() {
+    let conv = Conv1d {
+        weight: vec![1.0; 6],
+        kernel: 3,
+        in_channels: 2,
+        out_channels: 1,
+        bias: vec![0.0],
+        stride: 1,
+        dilation: 2,
+        pad_left: 0,
+        pad_right: 0,
+    };
+    let refused = |columns: usize, op: Op, length: usize| {
+        let error = single(columns, op).shapes(length).unwrap_err();
+        assert!(matches!(error, ModelError::Shape { .. }), "{error}");
+    };
+    assert_eq!(
+        single(2, Op::Conv1d(conv.clone())).shapes(5).unwrap()[0].length,
+        1
+    );
+    refused(2, Op::Conv1d(conv.clone()), 4);
+    refused(3, Op::Conv1d(conv.clone()), 5);
+    for wrong in [
+        Conv1d {
+            stride: 0,
+            ..conv.clone()
+        },
+        Conv1d {
+            stride: usize::MAX,
+            ..conv.clone()
+        },
+        Conv1d {
+            dilation: 0,
+            ..conv.clone()
+        },
+        Conv1d {
+            dilation: usize::MAX,
+            ..conv.clone()
+        },
+        Conv1d {
+            dilation: usize::MAX / 4,
+            pad_left: usize::MAX / 4,
+            ..conv.clone()
+        },
+        Conv1d {
+            dilation: 1 << 40,
+            pad_left: 1 << 41,
+            pad_right: 1 << 41,
+            ..conv.clone()
+        },
+        Conv1d {
+            kernel: 0,
+            weight: vec![],
+            ..conv.clone()
+        },
+        Conv1d {
+            weight: vec![1.0; 5],
+            ..conv.clone()
+        },
+        Conv1d {
+            pad_left: 5,
+            ..conv
+        },
+    ] {
+        refused(2, Op::Conv1d(wrong), 5);
+    }
+    refused(
+        2,
+        Op::Dense {
+            weight: matrix(1, &[1.0; 3]),
+            bias: vec![0.0],
+        },
+        1,
+    );
+    refused(
+        2,
+        Op::Affine {
+            scale: vec![1.0; 2],
+            shift: vec![1.0],
+        },
+        1,
+    );
+    refused(2, Op::Relu, 0);
+    let mut loops = single(1, Op::Relu);
+    loops.nodes[0].inputs = vec![NodeRef::Node(0)];
+    assert!(loops.shapes(1).is_err());
+    assert!(
+        single(1, Op::Relu)
+            .execute(&matrix(1, &[1.0; 3]), 2)
+            .is_err()
+    );
+}
+
+#[test]
+fn recurrent_layers_by_hand() {
+    // One unit, one step: the gates are the weights themselves.
+    let weights = [0.1, 0.2, 0.3, 0.4];
+    let lstm = Lstm {
+        input: 1,
+        hidden: 1,
+        w_input: matrix(4, &weights),
+        w_hidden: matrix(4, &[1.0, 2.0, 3.0, 4.0]),
+        bias: vec![0.0, 0.0, 0.0, 1.0],
+    };
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let c1 = sigmoid(0.1) * 0.3_f64.tanh();
+    let h1 = sigmoid(1.4) * c1.tanh();
+    let c2 = sigmoid(0.2 + 2.0 * h1) * c1 + sigmoid(0.1 + h1) * (0.3 + 3.0 * h1).tanh();
+    let h2 = sigmoid(1.4 + 4.0 * h1) * c2.tanh();
+    let y = run(Op::Lstm(lstm), &matrix(1, &[1.0, 1.0, 1.0, 1.0]), 2);
+    // The second sequence starts from zero again.
+    assert!(close(&y.data, &[h1, h2, h1, h2]), "{y:?}");
+
+    let gru = Gru {
+        input: 1,
+        hidden: 1,
+        w_input: matrix(3, &[0.1, 0.2, 0.3]),
+        w_hidden: matrix(3, &[1.0, 2.0, 3.0]),
+        bias_input: vec![0.0, 0.0, 0.5],
+        bias_hidden: vec![0.0, 0.0, 0.7],
+        linear_before_reset: true,
+    };
+    let step = |h: f64, before: bool| {
+        let (z, r) = (sigmoid(0.1 + h), sigmoid(0.2 + 2.0 * h));
+        let reset = if before {
+            r * (3.0 * h + 0.7)
+        } else {
+            3.0 * (r * h) + 0.7
+        };
+        (1.0 - z) * (0.3 + 0.5 + reset).tanh() + z * h
+    };
+    for before in [true, false] {
+        let op = Op::Gru(Gru {
+            linear_before_reset: before,
+            ..gru.clone()
+        });
+        let y = run(op, &matrix(1, &[1.0, 1.0]), 2);
+        let h1 = step(0.0, before);
+        assert!(close(&y.data, &[h1, step(h1, before)]), "{y:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn conv1d_agrees_with_loops(
+        (kernel, inner, outer) in (1usize..5, 1usize..5, 1usize..5),
+        (stride, dilation, pad_left, pad_right) in (1usize..4, 1usize..4, 0usize..4, 0usize..4),
+        (length, sequences, seed) in (1usize..12, 1usize..3, any::<u64>()),
+    ) {
+        let weight = values(kernel * inner * outer, seed);
+        let bias = values(outer, seed ^ 1);
+        let conv = Conv1d {
+            weight: weight.clone(), kernel, in_channels: inner, out_channels: outer,
+            bias: bias.clone(), stride, dilation, pad_left, pad_right,
+        };
+        let x = FloatMatrix::new(sequences * length, inner, values(sequences * length * inner, seed ^ 2));
+        let span = (kernel - 1) * dilation + 1;
+        let network = single(inner, Op::Conv1d(conv));
+        if pad_left >= span || pad_right >= span || length + pad_left + pad_right < span {
+            prop_assert!(network.execute(&x, length).is_err());
+            return Ok(());
+        }
+        let y = network.execute(&x, length).unwrap().pop().unwrap();
+        let out_length = (length + pad_left + pad_right - span) / stride + 1;
+        prop_assert_eq!((y.rows, y.cols), (sequences * out_length, outer));
+        for s in 0..sequences {
+            for t in 0..out_length {
+                for o in 0..outer {
+                    let mut sum = bias[o];
+                    for k in 0..kernel {
+                        let from = (t * stride + k * dilation) as isize - pad_left as isize;
+                        if (0..length as isize).contains(&from) {
+                            let row = x.row(s * length + from as usize);
+                            sum += (0..inner).map(|i| row[i] * weight[(k * inner + i) * outer + o]).sum::<f64>();
+                        }
+                    }
+                    prop_assert_eq!(y.row(s * out_length + t)[o], sum);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn conv2d_agrees_with_loops(
+        image in [1usize..7, 1usize..7], kernel in [1usize..4, 1usize..4], stride in [1usize..4, 1usize..4],
+        padding in [0usize..3, 0usize..3, 0usize..3, 0usize..3],
+        (inner, outer, seed) in (1usize..4, 1usize..4, any::<u64>()),
+    ) {
+        let weight = values(kernel[0] * kernel[1] * inner * outer, seed);
+        let bias = values(outer, seed ^ 1);
+        let conv = Conv2d {
+            image, weight: weight.clone(), kernel, in_channels: inner, out_channels: outer,
+            bias: bias.clone(), stride, padding,
+        };
+        let x = FloatMatrix::new(image[0] * image[1], inner, values(image[0] * image[1] * inner, seed ^ 2));
+        let Some([height, width]) = conv.output_image() else { return Ok(()) };
+        let y = run(Op::Conv2d(conv), &x, x.rows);
+        prop_assert_eq!((y.rows, y.cols), (height * width, outer));
+        for (position, o) in (0..height * width).flat_map(|p| (0..outer).map(move |o| (p, o))) {
+            let mut sum = bias[o];
+            for (ky, kx) in (0..kernel[0]).flat_map(|ky| (0..kernel[1]).map(move |kx| (ky, kx))) {
+                let row = (position / width * stride[0] + ky) as isize - padding[0] as isize;
+                let col = (position % width * stride[1] + kx) as isize - padding[1] as isize;
+                if (0..image[0] as isize).contains(&row) && (0..image[1] as isize).contains(&col) {
+                    let pixel = x.row(row as usize * image[1] + col as usize);
+                    let tap = (ky * kernel[1] + kx) * inner;
+                    sum += (0..inner).map(|i| pixel[i] * weight[(tap + i) * outer + o]).sum::<f64>();
+                }
+            }
+            prop_assert_eq!(y.row(position)[o], sum);
+        }
+    }
+
+    #[test]
+    fn sequences_do_not_influence_each_other(
+        (length, input, hidden, seed) in (1usize..6, 1usize..5, 1usize..5, any::<u64>()),
+    ) {
+        let lstm = Op::Lstm(Lstm {
+            input, hidden,
+            w_input: FloatMatrix::new(input, 4 * hidden, small(input * 4 * hidden, seed)),
+            w_hidden: FloatMatrix::new(hidden, 4 * hidden, small(hidden * 4 * hidden, seed ^ 1)),
+            bias: small(4 * hidden, seed ^ 2),
+        });
+        let gru = |linear_before_reset| Op::Gru(Gru {
+            input, hidden, linear_before_reset,
+            w_input: FloatMatrix::new(input, 3 * hidden, small(input * 3 * hidden, seed)),
+            w_hidden: FloatMatrix::new(hidden, 3 * hidden, small(hidden * 3 * hidden, seed ^ 1)),
+            bias_input: small(3 * hidden, seed ^ 2),
+            bias_hidden: small(3 * hidden, seed ^ 3),
+        });
+        let x = FloatMatrix::new(3 * length, input, small(3 * length * input, seed ^ 4));
+        for op in [lstm, gru(true), gru(false), Op::MeanPool, Op::StatsPool { min_variance: 0.0 }] {
+            let all = run(op.clone(), &x, length);
+            let size = all.data.len() / 3;
+            for s in 0..3 {
+                let part = FloatMatrix::new(length, input, x.data[s * length * input..][..length * input].to_vec());
+                let alone = run(op.clone(), &part, length);
+                prop_assert!(close(&alone.data, &all.data[s * size..(s + 1) * size]));
+            }
+        }
+    }
+}

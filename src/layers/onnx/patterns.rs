@@ -1,0 +1,355 @@
+//! Operators that mean something only together, or that move no values at all.
+
+use std::rc::Rc;
+
+use super::import::Importer;
+use super::layers::shape;
+use super::node::NodeView;
+use super::tensor::{Tensor, Values};
+use super::value::{Axis, Data, Statistic, StatisticKind, Value};
+use crate::error::ModelError;
+use crate::layers::network::Op;
+
+/// Most recurrent layers whose final states are concatenated: more would only be an attack.
+const MAX_FINAL_STATES: usize = 16;
+
+/// An axis attribute, counted from the end if negative.
+fn axis_index(node: &NodeView, axis: i64, rank: usize) -> Result<usize, ModelError> {
+    let rank_signed = i64::try_from(rank).unwrap_or(i64::MAX);
+    let index = if axis < 0 {
+        axis.checked_add(rank_signed)
+    } else {
+        Some(axis)
+    };
+    index
+        .and_then(|index| usize::try_from(index).ok())
+        .filter(|&index| index < rank)
+        .ok_or_else(|| node.malformed(format!("has axis {axis} for {rank} axes")))
+}
+
+impl<'a> Importer<'a> {
+    pub(super) fn constant(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&[
+            "value",
+            "value_float",
+            "value_floats",
+            "value_int",
+            "value_ints",
+        ])?;
+        node.at_most_inputs(0)?;
+        let tensor = if let Some(proto) = node.tensor("value")? {
+            Tensor::read(proto)?
+        } else if node.has("value_float") {
+            let value = node.float("value_float", 0.0)?;
+            Tensor {
+                dims: vec![],
+                values: Values::Float(vec![value]),
+            }
+        } else if let Some(values) = node.floats("value_floats")? {
+            Tensor {
+                dims: vec![values.len()],
+                values: Values::Float(values),
+            }
+        } else if node.has("value_int") {
+            let value = node.int("value_int", 0)?;
+            Tensor {
+                dims: vec![],
+                values: Values::Int(vec![value]),
+            }
+        } else if let Some(values) = node.ints("value_ints") {
+            Tensor {
+                dims: vec![values.len()],
+                values: Values::Int(values.to_vec()),
+            }
+        } else {
+            return Err(node.malformed("has no value"));
+        };
+        self.spend(node, tensor.len())?;
+        Ok(Value::Constant(Rc::new(tensor)))
+    }
+
+    /// The axes a reduction or Squeeze names, as an attribute or (newer opsets) as an input.
+    fn axes(&mut self, node: &NodeView, rank: usize) -> Result<Vec<usize>, ModelError> {
+        let given = match (node.ints("axes"), node.input(1)) {
+            (Some(axes), None) => axes.to_vec(),
+            (None, Some(name)) => {
+                let tensor = self.tensor(node, name)?;
+                tensor
+                    .ints()
+                    .ok_or_else(|| node.malformed("has axes that are not integers"))?
+                    .to_vec()
+            }
+            _ => return Err(node.unsupported("name its axes explicitly")),
+        };
+        given
+            .iter()
+            .map(|&axis| axis_index(node, axis, rank))
+            .collect()
+    }
+
+    pub(super) fn transpose(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&["perm"])?;
+        node.at_most_inputs(1)?;
+        let data = self.data(node, node.required_input(0)?)?;
+        let rank = data.axes.len();
+        let order = match node.ints("perm") {
+            Some(perm) => perm
+                .iter()
+                .map(|&axis| axis_index(node, axis, rank))
+                .collect::<Result<Vec<_>, _>>()?,
+            None => (0..rank).rev().collect(),
+        };
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        if !sorted.into_iter().eq(0..rank) {
+            return Err(node.malformed(format!("has perm {order:?} for {rank} axes")));
+        }
+        let axes = order.iter().map(|&axis| data.axes[axis]).collect();
+        Ok(Value::Data(Data { axes, ..data }))
+    }
+
+    pub(super) fn squeeze(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&["axes"])?;
+        node.at_most_inputs(2)?;
+        let name = node.required_input(0)?;
+        if let Value::FinalStates { layers, axes } = self.value(node, name)? {
+            let removed = self.axes(node, axes.len())?;
+            let direction = axes.iter().position(|&axis| axis == Axis::Direction);
+            return match (&layers[..], direction) {
+                ([layer], Some(direction)) if removed == [direction] => Ok(Value::Data(
+                    self.last_row(node, layer, vec![Axis::Batch, Axis::Channel]),
+                )),
+                _ => Err(node.unsupported("select the final hidden state of one layer first")),
+            };
+        }
+        let mut data = self.data(node, name)?;
+        let removed = self.axes(node, data.axes.len())?;
+        for &axis in &removed {
+            let one = match data.axes[axis] {
+                Axis::Direction => true,
+                Axis::Time => data.single_row,
+                _ => false,
+            };
+            if !one {
+                return Err(shape(node, "an axis known to be 1", data.axes[axis]));
+            }
+        }
+        let kept = data
+            .axes
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !removed.contains(index));
+        data.axes = kept.map(|(_, &axis)| axis).collect();
+        Ok(Value::Data(data))
+    }
+
+    /// The last time step of `source`.
+    fn last_row(&mut self, node: &NodeView, source: &Data, axes: Vec<Axis>) -> Data {
+        let last = self.push(node, source, Op::LastRow);
+        Data {
+            axes,
+            single_row: true,
+            ..last
+        }
+    }
+
+    pub(super) fn gather(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&["axis"])?;
+        node.at_most_inputs(2)?;
+        let (name, index) = (node.required_input(0)?, node.required_input(1)?);
+        let index = self.tensor(node, index)?;
+        let ([], Some(&[index])) = (&index.dims[..], index.ints()) else {
+            return Err(node.unsupported("gather a single constant index"));
+        };
+        let axis = node.int("axis", 0)?;
+        if let Value::FinalStates { layers, axes } = self.value(node, name)? {
+            let axis = axis_index(node, axis, axes.len())?;
+            if axes[axis] != Axis::Direction {
+                return Err(node.unsupported("gather the final hidden state of a layer"));
+            }
+            let layer = &layers[axis_index(node, index, layers.len())?];
+            let axes = vec![Axis::Batch, Axis::Channel];
+            return Ok(Value::Data(self.last_row(node, layer, axes)));
+        }
+        let data = self.data(node, name)?;
+        let axis = axis_index(node, axis, data.axes.len())?;
+        if data.axes[axis] != Axis::Time || index != -1 {
+            return Err(node.unsupported("only the last time step (index -1) can be gathered"));
+        }
+        let mut axes = data.axes.clone();
+        axes.remove(axis);
+        Ok(Value::Data(self.last_row(node, &data, axes)))
+    }
+
+    pub(super) fn concat(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&["axis"])?;
+        let axis = node.int("axis", 0)?;
+        if node.num_inputs() == 2
+            && let Some(pool) = self.statistics_pooling(node, axis)?
+        {
+            return Ok(pool);
+        }
+        let mut all = Vec::new();
+        let mut result_axes: Option<Vec<Axis>> = None;
+        for input in 0..node.num_inputs() {
+            match self.value(node, node.required_input(input)?)? {
+                Value::FinalStates { layers, axes }
+                    if result_axes.as_ref().is_none_or(|seen| *seen == axes)
+                        && axes[axis_index(node, axis, axes.len())?] == Axis::Direction =>
+                {
+                    all.extend_from_slice(&layers);
+                    result_axes = Some(axes);
+                }
+                _ => {
+                    let help = "only mean and deviation over time, in this order, or final \
+                                hidden states can be concatenated";
+                    return Err(node.unsupported(help));
+                }
+            }
+            if all.len() > MAX_FINAL_STATES {
+                return Err(node.malformed(format!("has over {MAX_FINAL_STATES} final states")));
+            }
+        }
+        let axes = result_axes.ok_or_else(|| node.malformed("has no inputs"))?;
+        Ok(Value::FinalStates {
+            layers: all.into(),
+            axes,
+        })
+    }
+
+    /// Concat of the mean and the deviation of the same value along channels; `None` if it is
+    /// something else.
+    fn statistics_pooling(
+        &mut self,
+        node: &NodeView,
+        axis: i64,
+    ) -> Result<Option<Value>, ModelError> {
+        let left = self.value(node, node.required_input(0)?)?;
+        let right = self.value(node, node.required_input(1)?)?;
+        let (Value::Statistic(mean), Value::Statistic(deviation)) = (left, right) else {
+            return Ok(None);
+        };
+        let (StatisticKind::Mean, StatisticKind::Deviation(min_variance)) =
+            (mean.kind, deviation.kind)
+        else {
+            return Ok(None);
+        };
+        let same = mean.source.node == deviation.source.node && mean.axes == deviation.axes;
+        if !same || mean.axes[axis_index(node, axis, mean.axes.len())?] != Axis::Channel {
+            return Ok(None);
+        }
+        let columns = mean.source.columns.saturating_mul(2);
+        let pool = self.push(node, &mean.source, Op::StatsPool { min_variance });
+        Ok(Some(Value::Data(Data {
+            axes: mean.axes,
+            columns,
+            single_row: true,
+            ..pool
+        })))
+    }
+
+    pub(super) fn reduce_mean(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&["axes", "keepdims", "noop_with_empty_axes"])?;
+        node.at_most_inputs(2)?;
+        let keep = node.int("keepdims", 1)? != 0;
+        let name = node.required_input(0)?;
+        let (source, axes, kind) = match self.value(node, name)? {
+            Value::Statistic(Statistic {
+                source,
+                axes,
+                kind: StatisticKind::Square,
+            }) => (source, axes, StatisticKind::MeanOfSquare),
+            _ => {
+                let data = self.data(node, name)?;
+                let axes = data.axes.clone();
+                (data, axes, StatisticKind::Mean)
+            }
+        };
+        let reduced = self.axes(node, axes.len())?;
+        let [time] = reduced[..] else {
+            return Err(node.unsupported("only the mean over time can be imported"));
+        };
+        if axes[time] != Axis::Time {
+            return Err(node.unsupported("only the mean over time can be imported"));
+        }
+        let mut axes = axes;
+        if !keep {
+            axes.remove(time);
+        }
+        Ok(Value::Statistic(Statistic { source, axes, kind }))
+    }
+
+    pub(super) fn reduce_l2(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&["axes", "keepdims", "noop_with_empty_axes"])?;
+        node.at_most_inputs(2)?;
+        node.int_only(
+            "keepdims",
+            1,
+            "keep the dimension, so that the division broadcasts",
+        )?;
+        let data = self.data(node, node.required_input(0)?)?;
+        let reduced = self.axes(node, data.axes.len())?;
+        match reduced[..] {
+            [axis] if data.axes[axis] == Axis::Channel => Ok(Value::Norm(data)),
+            _ => Err(node.unsupported("only the norm over all channels can be imported")),
+        }
+    }
+
+    pub(super) fn sqrt(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&[])?;
+        node.at_most_inputs(1)?;
+        let min_variance = |kind| match kind {
+            StatisticKind::Variance => Some(0.0),
+            StatisticKind::Clipped(minimum) => Some(minimum),
+            _ => None,
+        };
+        if let Value::Statistic(value) = self.value(node, node.required_input(0)?)?
+            && let Some(minimum) = min_variance(value.kind)
+        {
+            let kind = StatisticKind::Deviation(minimum);
+            return Ok(Value::Statistic(Statistic { kind, ..value }));
+        }
+        Err(node.unsupported("only the root of a variance over time can be imported"))
+    }
+
+    pub(super) fn clip(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&["min", "max"])?;
+        node.at_most_inputs(3)?;
+        let mut bounds = [None; 2];
+        for (bound, (input, name)) in bounds.iter_mut().zip([(1, "min"), (2, "max")]) {
+            if node.has(name) {
+                *bound = Some(node.float(name, 0.0)?);
+            } else if let Some(name) = node.input(input) {
+                let (_, values) = self.floats(node, name)?;
+                let [value] = values[..] else {
+                    return Err(shape(node, "a bound of one number", values.len()));
+                };
+                *bound = Some(value);
+            }
+        }
+        // Exporters write the largest float32 for no bound.
+        let largest = f64::from(f32::MAX);
+        let ([minimum, None], true) = ([bounds[0], bounds[1].filter(|&x| x < largest)], true)
+        else {
+            return Err(node.refuse("max", format!("{:?}", bounds[1]), "clip from below only"));
+        };
+        let minimum = minimum.unwrap_or(-largest);
+        let name = node.required_input(0)?;
+        match self.value(node, name)? {
+            Value::Statistic(value) if value.kind == StatisticKind::Variance && minimum >= 0.0 => {
+                let kind = StatisticKind::Clipped(minimum);
+                Ok(Value::Statistic(Statistic { kind, ..value }))
+            }
+            // The guard against a row of zeros, which stays zero here as well.
+            Value::Norm(data) if (0.0..=1e-6).contains(&minimum) => Ok(Value::Norm(data)),
+            Value::Data(data) if minimum == 0.0 => {
+                Ok(Value::Data(self.push(node, &data, Op::Relu)))
+            }
+            _ => Err(node.refuse(
+                "min",
+                minimum,
+                "only a variance, a norm (at most 1e-6) or values from 0 can be clipped",
+            )),
+        }
+    }
+}

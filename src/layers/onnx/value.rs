@@ -1,0 +1,81 @@
+//! What the names of a graph stand for while it is imported.
+
+use std::rc::Rc;
+
+use super::tensor::Tensor;
+use crate::layers::network::NodeRef;
+
+/// What an axis of an ONNX tensor is. The network keeps time in rows and channels in columns, so
+/// a transposition only renames axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Axis {
+    /// The batch, of extent 1: several sequences are stacked by the executor instead.
+    Batch,
+    Time,
+    Channel,
+    /// Directions of a recurrent layer, of extent 1.
+    Direction,
+    Height,
+    Width,
+}
+
+/// A value of the network and how ONNX sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Data {
+    /// Where it is computed.
+    pub(super) node: NodeRef,
+    /// Its axes, outermost first.
+    pub(super) axes: Vec<Axis>,
+    /// Number of channels.
+    pub(super) columns: usize,
+    /// Whether there is one row per sequence only, so that a time axis has extent 1.
+    pub(super) single_row: bool,
+    /// Height and width if the rows are pixels.
+    pub(super) image: Option<[usize; 2]>,
+    /// Set if a column is (pixel, channel) where ONNX has (channel, pixel): number of channels.
+    pub(super) flattened: Option<usize>,
+}
+
+/// A step towards the mean and the deviation of `source` over time.
+#[derive(Clone, Debug)]
+pub(super) struct Statistic {
+    pub(super) source: Data,
+    /// Axes of this value; those of the source, less the time axis once it is reduced.
+    pub(super) axes: Vec<Axis>,
+    pub(super) kind: StatisticKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum StatisticKind {
+    /// x²
+    Square,
+    /// E\[x\]
+    Mean,
+    /// E\[x²\]
+    MeanOfSquare,
+    /// E\[x\]²
+    SquareOfMean,
+    /// E\[x²\] − E\[x\]²
+    Variance,
+    /// max(E\[x²\] − E\[x\]², minimum)
+    Clipped(f64),
+    /// sqrt(max(E\[x²\] − E\[x\]², minimum))
+    Deviation(f64),
+}
+
+/// What a name of the graph stands for.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Data(Data),
+    Constant(Rc<Tensor>),
+    Statistic(Statistic),
+    /// Euclidean norm of every row.
+    Norm(Data),
+    /// Hidden states after the last step, one per recurrent layer.
+    FinalStates {
+        layers: Rc<[Data]>,
+        axes: Vec<Axis>,
+    },
+    /// Cell state after the last step, which no layer computes here.
+    FinalCell,
+}
