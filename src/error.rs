@@ -56,9 +56,7 @@ pub enum AudioError {
     #[error("the WAV file holds no samples; record it again")]
     Empty,
     /// Fewer samples than one frame or window needs.
-    #[error(
-        "the recording is too short: {samples} samples, at least {min} are needed; record longer"
-    )]
+    #[error("the recording is too short: {samples} samples, at least {min} are needed; record longer")]
     TooShort {
         /// Samples found.
         samples: u64,
@@ -66,9 +64,7 @@ pub enum AudioError {
         min: u64,
     },
     /// More samples than are accepted.
-    #[error(
-        "the recording is too long: {samples} samples, at most {max} are accepted; cut it with: {CUT}"
-    )]
+    #[error("the recording is too long: {samples} samples, at most {max} are accepted; cut it with: {CUT}")]
     TooLong {
         /// Samples found.
         samples: u64,
@@ -202,10 +198,7 @@ mod tests {
 
     #[test]
     fn messages_say_what_to_do() {
-        let error = AudioError::TooShort {
-            samples: 399,
-            min: 400,
-        };
+        let error = AudioError::TooShort { samples: 399, min: 400 };
         assert_eq!(
             error.to_string(),
             "the recording is too short: 399 samples, at least 400 are needed; record longer"

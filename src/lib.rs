@@ -9,3 +9,9 @@ pub mod layers;
 pub mod sumcheck;
 #[cfg(test)]
 mod test_data;
+
+pub mod model;
+pub mod proof;
+
+pub use model::Model;
+pub use proof::{Context, ProvingKey, Statement, Verdict, VerifyingKey, setup};

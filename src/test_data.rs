@@ -24,23 +24,14 @@ pub(crate) fn dir() -> Option<PathBuf> {
         return Some(dir);
     }
     let required = std::env::var_os("VOXCHECK_REQUIRE_DATA").is_some_and(|value| value == "1");
-    assert!(
-        !required,
-        "test data required and not found in {}",
-        dir.display()
-    );
-    eprintln!(
-        "SKIPPED: no test data in {}; set VOXCHECK_DATA",
-        dir.display()
-    );
+    assert!(!required, "test data required and not found in {}", dir.display());
+    eprintln!("SKIPPED: no test data in {}; set VOXCHECK_DATA", dir.display());
     None
 }
 
 /// A file below `assets/` of the repository.
 pub(crate) fn asset(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("assets")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets").join(name)
 }
 
 /// All float32 tensors of a safetensors file.
@@ -51,17 +42,8 @@ pub(crate) fn tensors(path: &Path) -> HashMap<String, Reference> {
         .into_iter()
         .filter(|(_, view)| view.dtype() == safetensors::Dtype::F32)
         .map(|(name, view)| {
-            let floats = view
-                .data()
-                .chunks_exact(4)
-                .map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
-            (
-                name,
-                Reference {
-                    shape: view.shape().to_vec(),
-                    values: floats.collect(),
-                },
-            )
+            let floats = view.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+            (name, Reference { shape: view.shape().to_vec(), values: floats.collect() })
         })
         .collect()
 }
@@ -76,8 +58,5 @@ pub(crate) fn cosine(a: &[f64], b: &[f64]) -> f64 {
 /// Largest absolute difference of two equally long slices.
 pub(crate) fn max_difference(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f64::max)
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }

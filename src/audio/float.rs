@@ -57,13 +57,7 @@ pub fn stages(front_end: &FrontEnd, samples: &[i16]) -> Result<Stages, AudioErro
     if front_end.subtract_mean {
         subtract_mean(&mut normalised);
     }
-    Ok(Stages {
-        power,
-        mel,
-        log,
-        dct,
-        normalised,
-    })
+    Ok(Stages { power, mel, log, dct, normalised })
 }
 
 /// The features as the network takes them: padded and cut into partial windows where the preset
@@ -74,10 +68,7 @@ pub fn stages(front_end: &FrontEnd, samples: &[i16]) -> Result<Stages, AudioErro
 pub fn network_input(front_end: &FrontEnd, samples: &[i16]) -> Result<NetworkInput, AudioError> {
     let Some(partials) = front_end.partials else {
         let features = features(front_end, samples)?;
-        return Ok(NetworkInput {
-            sequence_length: features.rows,
-            features,
-        });
+        return Ok(NetworkInput { sequence_length: features.rows, features });
     };
     check_length(front_end, samples)?;
     let mut padded = samples.to_vec();
@@ -85,22 +76,15 @@ pub fn network_input(front_end: &FrontEnd, samples: &[i16]) -> Result<NetworkInp
     let all = features(front_end, &padded)?;
     let starts = front_end.partial_starts(samples.len());
     let rows = starts.len() * partials.frames;
-    let stacked = FloatMatrix::from_fn(rows, all.cols, |r, c| {
-        all.row(starts[r / partials.frames] + r % partials.frames)[c]
-    });
-    Ok(NetworkInput {
-        features: stacked,
-        sequence_length: partials.frames,
-    })
+    let stacked =
+        FloatMatrix::from_fn(rows, all.cols, |r, c| all.row(starts[r / partials.frames] + r % partials.frames)[c]);
+    Ok(NetworkInput { features: stacked, sequence_length: partials.frames })
 }
 
 fn check_length(front_end: &FrontEnd, samples: &[i16]) -> Result<usize, AudioError> {
     front_end
         .num_frames(samples.len())
-        .ok_or(AudioError::TooShort {
-            samples: samples.len() as u64,
-            min: front_end.min_samples() as u64,
-        })
+        .ok_or(AudioError::TooShort { samples: samples.len() as u64, min: front_end.min_samples() as u64 })
 }
 
 fn power(front_end: &FrontEnd, samples: &[i16]) -> Result<FloatMatrix, AudioError> {
@@ -114,17 +98,11 @@ fn power(front_end: &FrontEnd, samples: &[i16]) -> Result<FloatMatrix, AudioErro
         for (n, weight) in window.iter().enumerate() {
             // Before the first and after the last sample there is silence.
             let index = (t * front_end.hop + n).checked_sub(zeros);
-            let sample = index
-                .and_then(|i| samples.get(i))
-                .map_or(0.0, |&x| f64::from(x));
+            let sample = index.and_then(|i| samples.get(i)).map_or(0.0, |&x| f64::from(x));
             buffer[n].re = sample / 32768.0 * weight;
         }
         fft.process(&mut buffer);
-        power
-            .row_mut(t)
-            .iter_mut()
-            .zip(&buffer)
-            .for_each(|(p, x)| *p = x.norm_sqr());
+        power.row_mut(t).iter_mut().zip(&buffer).for_each(|(p, x)| *p = x.norm_sqr());
     }
     Ok(power)
 }
@@ -155,14 +133,8 @@ mod tests {
 
     fn first_3s(dir: &Path, name: &str) -> Vec<i16> {
         let file = format!("{name}.wav");
-        let path = [
-            dir.join("wav/speakers").join(&file),
-            dir.join("wav/odd").join(&file),
-        ];
-        let path = path
-            .iter()
-            .find(|path| path.exists())
-            .expect("the recording");
+        let path = [dir.join("wav/speakers").join(&file), dir.join("wav/odd").join(&file)];
+        let path = path.iter().find(|path| path.exists()).expect("the recording");
         wav::read(path).unwrap().samples[..48000].to_vec()
     }
 
@@ -171,14 +143,9 @@ mod tests {
     fn outside(ours: &FloatMatrix, golden: &[f64]) -> usize {
         let golden = FloatMatrix::new(ours.rows, ours.cols, golden.to_vec());
         let row = |t: usize| {
-            let peak = golden
-                .row(t)
-                .iter()
-                .fold(0.0_f64, |max, x| max.max(x.exp()));
+            let peak = golden.row(t).iter().fold(0.0_f64, |max, x| max.max(x.exp()));
             let pairs = ours.row(t).iter().zip(golden.row(t));
-            pairs
-                .filter(|&(a, b)| (a - b).abs() > 2e-3 && (a.exp() - b.exp()).abs() > 1e-6 * peak)
-                .count()
+            pairs.filter(|&(a, b)| (a - b).abs() > 2e-3 && (a.exp() - b.exp()).abs() > 1e-6 * peak).count()
         };
         (0..ours.rows).map(row).sum()
     }
@@ -197,11 +164,7 @@ mod tests {
                 assert_eq!(outside(&stages.log, &log.values), 0, "{key}");
                 largest = largest.max(max_difference(&stages.log.data, &log.values));
                 let subtracted: Vec<f64> = (0..log.values.len())
-                    .map(|i| {
-                        stages.log.data[i]
-                            - stages.normalised.data[i]
-                            - mean.values[i % mean.values.len()]
-                    })
+                    .map(|i| stages.log.data[i] - stages.normalised.data[i] - mean.values[i % mean.values.len()])
                     .collect();
                 let worst = subtracted.iter().fold(0.0_f64, |max, x| max.max(x.abs()));
                 assert!(worst < 1e-3, "{key} mean: {worst:e}");
@@ -255,19 +218,14 @@ mod tests {
 
     #[test]
     fn the_dft_matrix_agrees_with_the_fft() {
-        let samples: Vec<i16> = (0..1600_i32)
-            .map(|i| (i * i % 65521 - 32768) as i16)
-            .collect();
+        let samples: Vec<i16> = (0..1600_i32).map(|i| (i * i % 65521 - 32768) as i16).collect();
         for front_end in [FrontEnd::logmel24(), FrontEnd::ge2e40()] {
             let stages = stages(&front_end, &samples).unwrap();
             let (dft, zeros) = (front_end.dft_matrix(), front_end.zeros_each_side());
-            let frames =
-                FloatMatrix::from_fn(stages.power.rows, front_end.window_length, |t, n| {
-                    let index = (t * front_end.hop + n).checked_sub(zeros);
-                    index
-                        .and_then(|i| samples.get(i))
-                        .map_or(0.0, |&x| f64::from(x) / 32768.0)
-                });
+            let frames = FloatMatrix::from_fn(stages.power.rows, front_end.window_length, |t, n| {
+                let index = (t * front_end.hop + n).checked_sub(zeros);
+                index.and_then(|i| samples.get(i)).map_or(0.0, |&x| f64::from(x) / 32768.0)
+            });
             let (re, im) = (frames.multiply(&dft.re), frames.multiply(&dft.im));
             for t in 0..stages.power.rows {
                 for (j, k) in dft.bins.clone().enumerate() {
@@ -286,10 +244,7 @@ mod tests {
         for name in &UTTERANCES[..4] {
             let input = network_input(&FrontEnd::ge2e40(), &first_3s(&dir, name)).unwrap();
             let mel = &reference[&format!("{name}.mel")];
-            assert_eq!(
-                mel.shape,
-                [input.features.rows / 160, input.sequence_length, 40]
-            );
+            assert_eq!(mel.shape, [input.features.rows / 160, input.sequence_length, 40]);
             largest = largest.max(max_difference(&input.features.data, &mel.values));
         }
         println!("partial windows: largest difference {largest:.1e}");
@@ -300,16 +255,10 @@ mod tests {
     fn too_short_is_refused() {
         for samples in [0, 1, 399] {
             let error = features(&FrontEnd::logmel24(), &vec![0; samples]).unwrap_err();
-            assert!(
-                matches!(error, AudioError::TooShort { min: 400, .. }),
-                "{error}"
-            );
+            assert!(matches!(error, AudioError::TooShort { min: 400, .. }), "{error}");
         }
         let error = network_input(&FrontEnd::ge2e40(), &[]).unwrap_err();
-        assert!(
-            matches!(error, AudioError::TooShort { min: 1, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, AudioError::TooShort { min: 1, .. }), "{error}");
         let one = network_input(&FrontEnd::ge2e40(), &[1]).unwrap();
         assert_eq!((one.features.rows, one.sequence_length), (160, 160));
     }

@@ -153,20 +153,10 @@ impl FrontEnd {
             name: "ge2e40".into(),
             fft_size: 400,
             padding: Padding::CentredZeros(200),
-            mel: MelBank {
-                bands: 40,
-                low_hz: 0.0,
-                high_hz: 8000.0,
-                scale: MelScale::Slaney,
-                norm: MelNorm::Slaney,
-            },
+            mel: MelBank { bands: 40, low_hz: 0.0, high_hz: 8000.0, scale: MelScale::Slaney, norm: MelNorm::Slaney },
             compression: Compression::None,
             subtract_mean: false,
-            partials: Some(Partials {
-                frames: 160,
-                step: 77,
-                min_coverage: 0.75,
-            }),
+            partials: Some(Partials { frames: 160, step: 77, min_coverage: 0.75 }),
             ..Self::logmel(40)
         }
     }
@@ -177,16 +167,8 @@ impl FrontEnd {
     /// # Panics
     /// If `coefficients` is not between 1 and 40.
     pub fn mfcc(coefficients: usize) -> Self {
-        assert!(
-            (1..=40).contains(&coefficients),
-            "1 to 40 coefficients, not {coefficients}"
-        );
-        Self {
-            name: format!("mfcc{coefficients}"),
-            dct: Some(coefficients),
-            subtract_mean: false,
-            ..Self::logmel(40)
-        }
+        assert!((1..=40).contains(&coefficients), "1 to 40 coefficients, not {coefficients}");
+        Self { name: format!("mfcc{coefficients}"), dct: Some(coefficients), subtract_mean: false, ..Self::logmel(40) }
     }
 
     /// The preset of this name: `logmel24`, `logmel40`, `ge2e40`, `mfcc` (13 coefficients) or
@@ -199,9 +181,7 @@ impl FrontEnd {
             "mfcc" => Some(Self::mfcc(13)),
             _ => {
                 let coefficients = name.strip_prefix("mfcc")?.parse().ok()?;
-                let preset = (1..=40)
-                    .contains(&coefficients)
-                    .then(|| Self::mfcc(coefficients))?;
+                let preset = (1..=40).contains(&coefficients).then(|| Self::mfcc(coefficients))?;
                 // One preset, one spelling: `mfcc+5` and `mfcc05` parse as numbers too.
                 (preset.name == name).then_some(preset)
             }
@@ -217,13 +197,7 @@ impl FrontEnd {
             fft_size: 512,
             padding: Padding::None,
             window: WindowKind::PeriodicHann,
-            mel: MelBank {
-                bands,
-                low_hz: 20.0,
-                high_hz: 7600.0,
-                scale: MelScale::Htk,
-                norm: MelNorm::None,
-            },
+            mel: MelBank { bands, low_hz: 20.0, high_hz: 7600.0, scale: MelScale::Htk, norm: MelNorm::None },
             compression: Compression::Ln { floor: 1e-6 },
             dct: None,
             subtract_mean: true,
@@ -253,9 +227,7 @@ impl FrontEnd {
     pub fn window(&self) -> Vec<f64> {
         let WindowKind::PeriodicHann = self.window;
         let step = 2.0 * PI / self.window_length as f64;
-        (0..self.window_length)
-            .map(|n| 0.5 - 0.5 * (step * n as f64).cos())
-            .collect()
+        (0..self.window_length).map(|n| 0.5 - 0.5 * (step * n as f64).cos()).collect()
     }
 
     /// The windowed Fourier transform for the frequencies that carry filterbank weight.
@@ -266,9 +238,7 @@ impl FrontEnd {
         let bins = first..(first..mel.rows).rfind(used).map_or(first, |last| last + 1);
         let window = self.window();
         // The product k·n is reduced first: the angle stays below 2π and loses no precision.
-        let angle = |n: usize, j: usize| {
-            2.0 * PI * ((first + j) * n % self.fft_size) as f64 / self.fft_size as f64
-        };
+        let angle = |n: usize, j: usize| 2.0 * PI * ((first + j) * n % self.fft_size) as f64 / self.fft_size as f64;
         let (rows, cols) = (self.window_length, bins.len());
         DftMatrix {
             re: FloatMatrix::from_fn(rows, cols, |n, j| window[n] * angle(n, j).cos()),
@@ -279,18 +249,10 @@ impl FrontEnd {
 
     /// The filterbank: \[num_bins × bands\], weights at least 0.
     pub fn mel_matrix(&self) -> FloatMatrix {
-        let MelBank {
-            bands,
-            low_hz,
-            high_hz,
-            scale,
-            norm,
-        } = self.mel;
+        let MelBank { bands, low_hz, high_hz, scale, norm } = self.mel;
         let (low, high) = (scale.mel(low_hz), scale.mel(high_hz));
         let step = (high - low) / (bands + 1) as f64;
-        let corners: Vec<f64> = (0..bands + 2)
-            .map(|i| scale.hz(low + step * i as f64))
-            .collect();
+        let corners: Vec<f64> = (0..bands + 2).map(|i| scale.hz(low + step * i as f64)).collect();
         let bin_hz = f64::from(self.sample_rate) / self.fft_size as f64;
         FloatMatrix::from_fn(self.num_bins(), bands, |k, b| {
             let (left, centre, right) = (corners[b], corners[b + 1], corners[b + 2]);
@@ -317,9 +279,7 @@ impl FrontEnd {
 
     /// Fewest samples that make one frame.
     pub fn min_samples(&self) -> usize {
-        self.window_length
-            .saturating_sub(2 * self.zeros_each_side())
-            .max(1)
+        self.window_length.saturating_sub(2 * self.zeros_each_side()).max(1)
     }
 
     /// Number of frames of a recording, before any padding to partial windows; `None` if it is
@@ -342,15 +302,11 @@ impl FrontEnd {
         };
         // ⌈(N + 1)/hop⌉, as Resemblyzer counts frames.
         let frames = num_samples / self.hop + 1;
-        let end = (frames + partials.step + 1)
-            .saturating_sub(partials.frames)
-            .max(1);
+        let end = (frames + partials.step + 1).saturating_sub(partials.frames).max(1);
         let mut starts: Vec<usize> = (0..end).step_by(partials.step).collect();
         let last = (end - 1) / partials.step * partials.step;
         let covered = num_samples as f64 - (last * self.hop) as f64;
-        if covered / ((partials.frames * self.hop) as f64) < partials.min_coverage
-            && starts.len() > 1
-        {
+        if covered / ((partials.frames * self.hop) as f64) < partials.min_coverage && starts.len() > 1 {
             starts.pop();
         }
         starts
@@ -362,11 +318,7 @@ impl FrontEnd {
         let Some(partials) = self.partials else {
             return num_samples;
         };
-        let last = self
-            .partial_starts(num_samples)
-            .last()
-            .copied()
-            .unwrap_or(0);
+        let last = self.partial_starts(num_samples).last().copied().unwrap_or(0);
         num_samples.max((last + partials.frames) * self.hop)
     }
 }
@@ -411,9 +363,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn transposed(reference: &Reference) -> Vec<f64> {
-        let [rows, cols] = reference.shape[..] else {
-            panic!("a matrix")
-        };
+        let [rows, cols] = reference.shape[..] else { panic!("a matrix") };
         FloatMatrix::from_fn(cols, rows, |c, r| reference.values[r * cols + c]).data
     }
 
@@ -421,55 +371,17 @@ mod tests {
     fn matrices_match_the_libraries() {
         let Some(dir) = test_data::dir() else { return };
         let ours = test_data::tensors(&dir.join("reference/frontend/matrices.safetensors"));
-        let libraries =
-            test_data::tensors(&dir.join("reference/frontend/golden_matrices.safetensors"));
-        let (lm24, lm40, ge2e) = (
-            FrontEnd::logmel24(),
-            FrontEnd::logmel40(),
-            FrontEnd::ge2e40(),
-        );
-        let ge2e512 = FrontEnd {
-            fft_size: 512,
-            ..FrontEnd::ge2e40()
-        };
+        let libraries = test_data::tensors(&dir.join("reference/frontend/golden_matrices.safetensors"));
+        let (lm24, lm40, ge2e) = (FrontEnd::logmel24(), FrontEnd::logmel40(), FrontEnd::ge2e40());
+        let ge2e512 = FrontEnd { fft_size: 512, ..FrontEnd::ge2e40() };
         for (name, matrix, reference, tolerance) in [
-            (
-                "lm24",
-                lm24.mel_matrix().data,
-                transposed(&ours["mel_lm24"]),
-                1e-7,
-            ),
-            (
-                "lm40",
-                lm40.mel_matrix().data,
-                transposed(&ours["mel_lm40"]),
-                1e-7,
-            ),
-            (
-                "ge2e",
-                ge2e.mel_matrix().data,
-                transposed(&ours["mel_resemblyzer"]),
-                1e-8,
-            ),
-            (
-                "librosa 400",
-                ge2e.mel_matrix().data,
-                transposed(&libraries["librosa_mel40_400"]),
-                2e-5,
-            ),
-            (
-                "librosa 512",
-                ge2e512.mel_matrix().data,
-                transposed(&libraries["librosa_mel40_512"]),
-                2e-5,
-            ),
+            ("lm24", lm24.mel_matrix().data, transposed(&ours["mel_lm24"]), 1e-7),
+            ("lm40", lm40.mel_matrix().data, transposed(&ours["mel_lm40"]), 1e-7),
+            ("ge2e", ge2e.mel_matrix().data, transposed(&ours["mel_resemblyzer"]), 1e-8),
+            ("librosa 400", ge2e.mel_matrix().data, transposed(&libraries["librosa_mel40_400"]), 2e-5),
+            ("librosa 512", ge2e512.mel_matrix().data, transposed(&libraries["librosa_mel40_512"]), 2e-5),
             ("hann", lm24.window(), ours["hann400"].values.clone(), 1e-7),
-            (
-                "torch hann",
-                lm24.window(),
-                libraries["hann400_periodic"].values.clone(),
-                2e-5,
-            ),
+            ("torch hann", lm24.window(), libraries["hann400_periodic"].values.clone(), 2e-5),
         ] {
             let difference = max_difference(&matrix, &reference);
             println!("{name}: {difference:.1e}");
@@ -479,18 +391,11 @@ mod tests {
 
     #[test]
     fn presets_are_found_by_their_own_name_only() {
-        for preset in [
-            FrontEnd::logmel24(),
-            FrontEnd::logmel40(),
-            FrontEnd::ge2e40(),
-            FrontEnd::mfcc(20),
-        ] {
+        for preset in [FrontEnd::logmel24(), FrontEnd::logmel40(), FrontEnd::ge2e40(), FrontEnd::mfcc(20)] {
             assert_eq!(FrontEnd::by_name(&preset.name).as_ref(), Some(&preset));
         }
         assert_eq!(FrontEnd::by_name("mfcc"), Some(FrontEnd::mfcc(13)));
-        for name in [
-            "", "logmel", "mfcc0", "mfcc41", "mfcc+5", "mfcc05", "mfcc-1", "kaldi80",
-        ] {
+        for name in ["", "logmel", "mfcc0", "mfcc41", "mfcc+5", "mfcc05", "mfcc-1", "kaldi80"] {
             assert_eq!(FrontEnd::by_name(name), None, "{name}");
         }
     }
@@ -498,14 +403,9 @@ mod tests {
     #[test]
     fn frames_are_counted_as_published() {
         let (logmel, ge2e) = (FrontEnd::logmel24(), FrontEnd::ge2e40());
-        for (samples, frames) in [
-            (0, None),
-            (399, None),
-            (400, Some(1)),
-            (559, Some(1)),
-            (560, Some(2)),
-            (48000, Some(298)),
-        ] {
+        for (samples, frames) in
+            [(0, None), (399, None), (400, Some(1)), (559, Some(1)), (560, Some(2)), (48000, Some(298))]
+        {
             assert_eq!(logmel.num_frames(samples), frames, "{samples}");
         }
         for (samples, frames) in [(0, None), (1, Some(1)), (160, Some(2)), (48000, Some(301))] {
@@ -539,10 +439,7 @@ mod tests {
         assert_eq!(FrontEnd::logmel24().dft_matrix().bins, 1..244);
         let dft = FrontEnd::ge2e40().dft_matrix();
         assert_eq!(dft.bins, 1..200);
-        assert_eq!(
-            (dft.re.rows, dft.re.cols, dft.im.rows, dft.im.cols),
-            (400, 199, 400, 199)
-        );
+        assert_eq!((dft.re.rows, dft.re.cols, dft.im.rows, dft.im.cols), (400, 199, 400, 199));
     }
 
     #[test]

@@ -17,9 +17,7 @@ use crate::error::AudioError;
 pub const MAX_SAMPLES: u64 = 9_600_000;
 
 /// `KSDATAFORMAT_SUBTYPE_PCM` as it lies in a file.
-const SUBTYPE_PCM: [u8; 16] = [
-    1, 0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71,
-];
+const SUBTYPE_PCM: [u8; 16] = [1, 0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71];
 const TAG_PCM: u16 = 1;
 const TAG_EXTENSIBLE: u16 = 0xfffe;
 
@@ -51,21 +49,12 @@ struct Format {
 pub fn read(path: impl AsRef<Path>) -> Result<Wav, AudioError> {
     let path = path.as_ref();
     let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => AudioError::NotFound {
-            path: path.into(),
-            source,
-        },
-        _ => AudioError::Io {
-            path: path.into(),
-            source,
-        },
+        io::ErrorKind::NotFound => AudioError::NotFound { path: path.into(), source },
+        _ => AudioError::Io { path: path.into(), source },
     };
     let file = File::open(path).map_err(failed)?;
     read_from(BufReader::new(file)).map_err(|error| match error {
-        AudioError::Io { source, .. } => AudioError::Io {
-            path: path.into(),
-            source,
-        },
+        AudioError::Io { source, .. } => AudioError::Io { path: path.into(), source },
         other => other,
     })
 }
@@ -76,18 +65,13 @@ pub fn read(path: impl AsRef<Path>) -> Result<Wav, AudioError> {
 /// # Errors
 /// As [`read`]; an I/O error carries the path `-`.
 pub fn read_from(mut reader: impl Read + Seek) -> Result<Wav, AudioError> {
-    let failed = |source| AudioError::Io {
-        path: "-".into(),
-        source,
-    };
+    let failed = |source| AudioError::Io { path: "-".into(), source };
     let length = reader.seek(SeekFrom::End(0)).map_err(failed)?;
     reader.seek(SeekFrom::Start(0)).map_err(failed)?;
     parse(&mut reader, length).map_err(|error| match error {
         ParseError::Audio(error) => error,
         ParseError::Io(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
-            AudioError::Malformed {
-                reason: "the file ends inside its header".into(),
-            }
+            AudioError::Malformed { reason: "the file ends inside its header".into() }
         }
         ParseError::Io(source) => failed(source),
     })
@@ -122,9 +106,7 @@ impl From<io::Error> for ParseError {
 }
 
 fn malformed(reason: impl Into<String>) -> ParseError {
-    ParseError::Audio(AudioError::Malformed {
-        reason: reason.into(),
-    })
+    ParseError::Audio(AudioError::Malformed { reason: reason.into() })
 }
 
 /// Walks the chunks up to the data chunk; chunks after it carry no samples and are not looked at.
@@ -135,10 +117,7 @@ fn parse<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Wav, ParseError>
     }
     let magic: [u8; 12] = read_array(reader)?;
     if &magic[..4] != b"RIFF" || &magic[8..] != b"WAVE" {
-        return Err(AudioError::NotWav {
-            reason: "it does not start with RIFF....WAVE".into(),
-        }
-        .into());
+        return Err(AudioError::NotWav { reason: "it does not start with RIFF....WAVE".into() }.into());
     }
     let mut format = None;
     loop {
@@ -156,8 +135,7 @@ fn parse<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Wav, ParseError>
                 format = Some(read_format(reader, size)?);
             }
             b"data" => {
-                let format =
-                    format.ok_or_else(|| malformed("the data chunk comes before the fmt chunk"))?;
+                let format = format.ok_or_else(|| malformed("the data chunk comes before the fmt chunk"))?;
                 return read_samples(reader, format, size, length - position - 8);
             }
             _ => {}
@@ -175,9 +153,7 @@ fn read_array<const N: usize>(reader: &mut impl Read) -> io::Result<[u8; N]> {
 
 fn read_format(reader: &mut impl Read, size: u64) -> Result<Format, ParseError> {
     if size < 16 {
-        return Err(malformed(format!(
-            "its fmt chunk has {size} bytes, at least 16 are needed"
-        )));
+        return Err(malformed(format!("its fmt chunk has {size} bytes, at least 16 are needed")));
     }
     let mut u16_field = || read_array(reader).map(u16::from_le_bytes);
     let (tag, channels) = (u16_field()?, u16_field()?);
@@ -186,9 +162,7 @@ fn read_format(reader: &mut impl Read, size: u64) -> Result<Format, ParseError> 
     let (block_align, bits) = (u16_field()?, u16_field()?);
     let extension = if tag == TAG_EXTENSIBLE {
         if size < 40 {
-            return Err(malformed(format!(
-                "its extensible fmt chunk has {size} bytes, 40 are needed"
-            )));
+            return Err(malformed(format!("its extensible fmt chunk has {size} bytes, 40 are needed")));
         }
         let _extension_size = u16_field()?;
         let valid_bits = u16_field()?;
@@ -198,83 +172,44 @@ fn read_format(reader: &mut impl Read, size: u64) -> Result<Format, ParseError> 
         None
     };
     let sample_rate = u32::from(rate[0]) | u32::from(rate[1]) << 16;
-    Ok(Format {
-        tag,
-        channels,
-        sample_rate,
-        block_align,
-        bits,
-        extension,
-    })
+    Ok(Format { tag, channels, sample_rate, block_align, bits, extension })
 }
 
 /// Checks format and length, then reads `size` bytes of samples; `available` bytes follow in the
 /// file.
-fn read_samples(
-    reader: &mut impl Read,
-    format: Format,
-    size: u64,
-    available: u64,
-) -> Result<Wav, ParseError> {
+fn read_samples(reader: &mut impl Read, format: Format, size: u64, available: u64) -> Result<Wav, ParseError> {
     check_format(format)?;
     if size > available {
-        return Err(AudioError::Truncated {
-            declared: size,
-            available,
-        }
-        .into());
+        return Err(AudioError::Truncated { declared: size, available }.into());
     }
     if size % 2 == 1 {
-        return Err(malformed(format!(
-            "its data chunk has {size} bytes, an odd number for 16-bit samples"
-        )));
+        return Err(malformed(format!("its data chunk has {size} bytes, an odd number for 16-bit samples")));
     }
     let count = size / 2;
     if count == 0 {
         return Err(AudioError::Empty.into());
     }
     if count > MAX_SAMPLES {
-        return Err(AudioError::TooLong {
-            samples: count,
-            max: MAX_SAMPLES,
-        }
-        .into());
+        return Err(AudioError::TooLong { samples: count, max: MAX_SAMPLES }.into());
     }
     // `take` and `read_to_end` grow with what is really read, so even a wrong length of the stream
     // cannot reserve more.
     let mut bytes = Vec::new();
     reader.take(size).read_to_end(&mut bytes)?;
     if bytes.len() as u64 != size {
-        return Err(AudioError::Truncated {
-            declared: size,
-            available: bytes.len() as u64,
-        }
-        .into());
+        return Err(AudioError::Truncated { declared: size, available: bytes.len() as u64 }.into());
     }
-    let samples = bytes
-        .chunks_exact(2)
-        .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
-        .collect();
-    Ok(Wav {
-        sample_rate: format.sample_rate,
-        samples,
-    })
+    let samples = bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    Ok(Wav { sample_rate: format.sample_rate, samples })
 }
 
 fn check_format(format: Format) -> Result<(), ParseError> {
     let pcm = match format.extension {
         None => format.tag == TAG_PCM,
         // Zero valid bits is what some writers put for "all of them".
-        Some((valid_bits, subtype)) => {
-            subtype == SUBTYPE_PCM && (valid_bits == 16 || valid_bits == 0)
-        }
+        Some((valid_bits, subtype)) => subtype == SUBTYPE_PCM && (valid_bits == 16 || valid_bits == 0),
     };
-    let Format {
-        sample_rate,
-        channels,
-        bits,
-        ..
-    } = format;
+    let Format { sample_rate, channels, bits, .. } = format;
     if channels == 0 {
         return Err(malformed("it declares zero channels"));
     }
@@ -285,21 +220,12 @@ fn check_format(format: Format) -> Result<(), ParseError> {
         return Err(unsupported(sample_rate, channels, bits, kind(format), 16000).into());
     }
     if format.block_align != 2 {
-        return Err(malformed(format!(
-            "it declares {} bytes per 16-bit sample",
-            format.block_align
-        )));
+        return Err(malformed(format!("it declares {} bytes per 16-bit sample", format.block_align)));
     }
     Ok(())
 }
 
-fn unsupported(
-    sample_rate: u32,
-    channels: u16,
-    bits: u16,
-    kind: String,
-    expected: u32,
-) -> AudioError {
+fn unsupported(sample_rate: u32, channels: u16, bits: u16, kind: String, expected: u32) -> AudioError {
     AudioError::UnsupportedFormat {
         sample_rate,
         channels,
@@ -313,9 +239,7 @@ fn unsupported(
 fn kind(format: Format) -> String {
     let tag = match format.extension {
         // The first two bytes of a standard subtype are the plain format tag.
-        Some((_, subtype)) if subtype[2..] == SUBTYPE_PCM[2..] => {
-            u16::from_le_bytes([subtype[0], subtype[1]])
-        }
+        Some((_, subtype)) if subtype[2..] == SUBTYPE_PCM[2..] => u16::from_le_bytes([subtype[0], subtype[1]]),
         _ => format.tag,
     };
     match tag {
@@ -345,9 +269,7 @@ mod tests {
         };
         let mut bytes = Cursor::new(Vec::new());
         let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
-        samples
-            .iter()
-            .for_each(|&s| writer.write_sample(s).unwrap());
+        samples.iter().for_each(|&s| writer.write_sample(s).unwrap());
         writer.finalize().unwrap();
         bytes.into_inner()
     }
@@ -357,18 +279,9 @@ mod tests {
             Ok(wav) => format!("ok {} {}", wav.sample_rate, wav.samples.len()),
             Err(AudioError::NotWav { .. }) => "not a wav".into(),
             Err(AudioError::Malformed { .. }) => "malformed".into(),
-            Err(AudioError::Truncated {
-                declared,
-                available,
-            }) => format!("truncated {declared} {available}"),
+            Err(AudioError::Truncated { declared, available }) => format!("truncated {declared} {available}"),
             Err(AudioError::Empty) => "empty".into(),
-            Err(AudioError::UnsupportedFormat {
-                sample_rate,
-                channels,
-                bits,
-                kind,
-                ..
-            }) => {
+            Err(AudioError::UnsupportedFormat { sample_rate, channels, bits, kind, .. }) => {
                 format!("{sample_rate} {channels} {bits} {kind}")
             }
             Err(other) => other.to_string(),
@@ -410,11 +323,7 @@ mod tests {
             ("zero_channels", "malformed"),
         ];
         for (name, want) in expected {
-            assert_eq!(
-                outcome(read(dir.join(format!("wav/odd/{name}.wav")))),
-                want,
-                "{name}"
-            );
+            assert_eq!(outcome(read(dir.join(format!("wav/odd/{name}.wav")))), want, "{name}");
         }
         let files = std::fs::read_dir(dir.join("wav/odd")).unwrap().count();
         assert_eq!(files, expected.len(), "every file is listed");
@@ -425,24 +334,15 @@ mod tests {
         let error = read(test_data::asset("no such file.wav")).unwrap_err();
         assert!(matches!(error, AudioError::NotFound { .. }), "{error}");
         let error = read(test_data::asset("demo")).unwrap_err();
-        assert!(
-            matches!(error, AudioError::Io { .. } | AudioError::Malformed { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, AudioError::Io { .. } | AudioError::Malformed { .. }), "{error}");
     }
 
     #[test]
     fn another_rate_is_refused_with_the_command() {
-        let wav = Wav {
-            sample_rate: 8000,
-            samples: vec![0],
-        };
+        let wav = Wav { sample_rate: 8000, samples: vec![0] };
         assert!(require_rate(&wav, 8000).is_ok());
         let message = require_rate(&wav, 16000).unwrap_err().to_string();
-        assert!(
-            message.contains("8000 Hz") && message.contains("-ar 16000 -c:a pcm_s16le"),
-            "{message}"
-        );
+        assert!(message.contains("8000 Hz") && message.contains("-ar 16000 -c:a pcm_s16le"), "{message}");
     }
 
     #[test]
@@ -458,10 +358,7 @@ mod tests {
     fn too_long_is_refused() {
         let samples = vec![0; MAX_SAMPLES as usize + 1];
         let error = read_from(Cursor::new(with_hound(16000, &samples))).unwrap_err();
-        assert!(
-            matches!(error, AudioError::TooLong { samples, .. } if samples == MAX_SAMPLES + 1),
-            "{error}"
-        );
+        assert!(matches!(error, AudioError::TooLong { samples, .. } if samples == MAX_SAMPLES + 1), "{error}");
     }
 
     proptest! {

@@ -1,5 +1,8 @@
 //! Dense double-precision matrices for the float reference path.
 
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
+
 /// A matrix of doubles, row-major. Rows are time, columns are channels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FloatMatrix {
@@ -17,28 +20,18 @@ impl FloatMatrix {
     /// # Panics
     /// If `data` does not hold `rows · cols` values.
     pub fn new(rows: usize, cols: usize, data: Vec<f64>) -> Self {
-        assert_eq!(
-            Some(data.len()),
-            rows.checked_mul(cols),
-            "a {rows} x {cols} matrix"
-        );
+        assert_eq!(Some(data.len()), rows.checked_mul(cols), "a {rows} x {cols} matrix");
         Self { rows, cols, data }
     }
 
     /// A matrix of zeros.
     pub fn zeros(rows: usize, cols: usize) -> Self {
-        Self {
-            rows,
-            cols,
-            data: vec![0.0; rows * cols],
-        }
+        Self { rows, cols, data: vec![0.0; rows * cols] }
     }
 
     /// A matrix whose entry (r, c) is `entry(r, c)`.
     pub fn from_fn(rows: usize, cols: usize, mut entry: impl FnMut(usize, usize) -> f64) -> Self {
-        let data = (0..rows * cols)
-            .map(|i| entry(i / cols, i % cols))
-            .collect();
+        let data = (0..rows * cols).map(|i| entry(i / cols, i % cols)).collect();
         Self { rows, cols, data }
     }
 
@@ -71,12 +64,7 @@ impl FloatMatrix {
         assert_eq!(self.cols, right.rows, "inner dimensions");
         let mut product = Self::zeros(self.rows, right.cols);
         let dimensions = [self.rows, self.cols, right.cols];
-        multiply_add(
-            dimensions,
-            (&self.data, self.cols),
-            &right.data,
-            &mut product.data,
-        );
+        multiply_add(dimensions, (&self.data, self.cols), &right.data, &mut product.data);
         product
     }
 }
@@ -87,37 +75,19 @@ impl FloatMatrix {
 ///
 /// # Panics
 /// If a slice is shorter than its dimensions say.
-pub(crate) fn multiply_add(
-    [m, k, n]: [usize; 3],
-    (a, stride): (&[f64], usize),
-    b: &[f64],
-    c: &mut [f64],
-) {
+pub(crate) fn multiply_add([m, k, n]: [usize; 3], (a, stride): (&[f64], usize), b: &[f64], c: &mut [f64]) {
     if m == 0 || k == 0 || n == 0 {
         return;
     }
-    let last = (m - 1)
-        .checked_mul(stride)
-        .and_then(|start| start.checked_add(k))
-        .expect("fits memory");
+    let last = (m - 1).checked_mul(stride).and_then(|start| start.checked_add(k)).expect("fits memory");
     assert!(a.len() >= last, "left factor");
-    assert!(
-        k.checked_mul(n).is_some_and(|len| b.len() >= len),
-        "right factor"
-    );
-    assert!(
-        m.checked_mul(n).is_some_and(|len| c.len() >= len),
-        "product"
-    );
-    // A slice spans at most isize::MAX bytes, so after the checks above every stride fits an isize.
-    let (stride, width) = (stride as isize, n as isize);
-    // SAFETY: the assertions above show that each pointer, offset by the largest row and column,
-    // stays in its slice; `c` is borrowed mutably, so it overlaps neither factor.
-    #[allow(unsafe_code)]
-    unsafe {
-        let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
-        matrixmultiply::dgemm(m, k, n, 1.0, a, stride, 1, b, width, 1, 1.0, c, width, 1);
-    }
+    assert!(k.checked_mul(n).is_some_and(|len| b.len() >= len), "right factor");
+    assert!(m.checked_mul(n).is_some_and(|len| c.len() >= len), "product");
+    // Rows of the left factor may overlap, which a view of the slice expresses and a copy would not.
+    let left = ArrayView2::from_shape((m, k).strides((stride, 1)), a).expect("the last row is in the slice");
+    let right = ArrayView2::from_shape((k, n), &b[..k * n]).expect("one entry a product");
+    let mut out = ArrayViewMut2::from_shape((m, n), &mut c[..m * n]).expect("one entry a product");
+    general_mat_mul(1.0, &left, &right, 1.0, &mut out);
 }
 
 #[cfg(test)]
@@ -136,19 +106,8 @@ mod tests {
 
     #[test]
     fn empty_shapes_multiply() {
-        assert_eq!(
-            FloatMatrix::zeros(0, 3)
-                .multiply(&FloatMatrix::zeros(3, 2))
-                .data
-                .len(),
-            0
-        );
-        assert_eq!(
-            FloatMatrix::zeros(2, 0)
-                .multiply(&FloatMatrix::zeros(0, 2))
-                .data,
-            [0.0; 4]
-        );
+        assert_eq!(FloatMatrix::zeros(0, 3).multiply(&FloatMatrix::zeros(3, 2)).data.len(), 0);
+        assert_eq!(FloatMatrix::zeros(2, 0).multiply(&FloatMatrix::zeros(0, 2)).data, [0.0; 4]);
     }
 
     proptest! {

@@ -214,30 +214,18 @@ impl Network {
     ///
     /// # Errors
     /// [`ModelError::Shape`] if the input or any layer does not fit.
-    pub fn execute(
-        &self,
-        input: &FloatMatrix,
-        sequence_length: usize,
-    ) -> Result<Vec<FloatMatrix>, ModelError> {
+    pub fn execute(&self, input: &FloatMatrix, sequence_length: usize) -> Result<Vec<FloatMatrix>, ModelError> {
         let shapes = self.shapes(sequence_length)?;
         let whole = input.rows >= sequence_length && input.rows.is_multiple_of(sequence_length);
         let filled = input.rows.checked_mul(input.cols) == Some(input.data.len());
         if input.cols != self.input_columns || !whole || !filled {
             let columns = self.input_columns;
             let expected = format!("sequences of {sequence_length} rows x {columns} columns");
-            let found = format!(
-                "{} x {} with {} values",
-                input.rows,
-                input.cols,
-                input.data.len()
-            );
+            let found = format!("{} x {} with {} values", input.rows, input.cols, input.data.len());
             return Err(shape_error("input", expected, found));
         }
         let sequences = input.rows / sequence_length;
-        let first = Shape {
-            length: sequence_length,
-            columns: self.input_columns,
-        };
+        let first = Shape { length: sequence_length, columns: self.input_columns };
         let mut outputs: Vec<FloatMatrix> = Vec::with_capacity(self.nodes.len());
         for (node, &shape) in self.nodes.iter().zip(&shapes) {
             let (x, before) = match node.inputs[0] {
@@ -257,17 +245,10 @@ impl Network {
     /// [`ModelError::Shape`] naming the first layer whose input, weights or settings do not fit.
     pub fn shapes(&self, sequence_length: usize) -> Result<Vec<Shape>, ModelError> {
         if sequence_length == 0 || self.input_columns == 0 || self.nodes.is_empty() {
-            let found = format!(
-                "{sequence_length} rows, {} columns, {} layers",
-                self.input_columns,
-                self.nodes.len()
-            );
+            let found = format!("{sequence_length} rows, {} columns, {} layers", self.input_columns, self.nodes.len());
             return Err(shape_error("input", "at least one of each", found));
         }
-        let first = Shape {
-            length: sequence_length,
-            columns: self.input_columns,
-        };
+        let first = Shape { length: sequence_length, columns: self.input_columns };
         let mut shapes: Vec<Shape> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
             let input = match node.inputs[..] {
@@ -284,16 +265,8 @@ impl Network {
     }
 }
 
-pub(super) fn shape_error(
-    layer: &str,
-    expected: impl Into<String>,
-    found: impl Into<String>,
-) -> ModelError {
-    ModelError::Shape {
-        layer: layer.into(),
-        expected: expected.into(),
-        found: found.into(),
-    }
+pub(super) fn shape_error(layer: &str, expected: impl Into<String>, found: impl Into<String>) -> ModelError {
+    ModelError::Shape { layer: layer.into(), expected: expected.into(), found: found.into() }
 }
 
 #[cfg(test)]

@@ -127,6 +127,16 @@ impl MultilinearPcs for Hyrax {
         Commitment { width_vars, rows: commit_rows(key.multiples(), table, &layout) }
     }
 
+    fn encode(commitment: &Commitment) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(commitment.rows.compressed_size());
+        let _ = commitment.rows.serialize_compressed(&mut bytes); // writing to memory does not fail
+        bytes
+    }
+
+    fn shape(commitment: &Commitment) -> (usize, usize) {
+        (commitment.width_vars, commitment.rows.len())
+    }
+
     fn send(label: Label, commitment: &Commitment, channel: &mut impl ProverChannel<Fr>) {
         channel.send_elements(label, &commitment.rows);
     }

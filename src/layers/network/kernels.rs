@@ -8,23 +8,14 @@ pub(super) fn run(op: &Op, x: &FloatMatrix, length: usize, y: &mut FloatMatrix, 
     match op {
         Op::Dense { weight, bias } => {
             fill_rows(y, bias);
-            multiply_add(
-                [x.rows, x.cols, y.cols],
-                (&x.data, x.cols),
-                &weight.data,
-                &mut y.data,
-            );
+            multiply_add([x.rows, x.cols, y.cols], (&x.data, x.cols), &weight.data, &mut y.data);
         }
         Op::Conv1d(conv) => each_sequence(x, length, y, out_length, |x, y| conv1d(conv, x, y)),
         Op::Conv2d(conv) => each_sequence(x, length, y, out_length, |x, y| conv2d(conv, x, y)),
         // One sequence is contiguous already.
         Op::Flatten => y.data.copy_from_slice(&x.data),
         Op::Affine { scale, shift } => {
-            for (y, x) in y
-                .data
-                .chunks_exact_mut(x.cols)
-                .zip(x.data.chunks_exact(x.cols))
-            {
+            for (y, x) in y.data.chunks_exact_mut(x.cols).zip(x.data.chunks_exact(x.cols)) {
                 for (c, y) in y.iter_mut().enumerate() {
                     *y = scale[c] * x[c] + shift[c];
                 }
@@ -40,11 +31,7 @@ pub(super) fn run(op: &Op, x: &FloatMatrix, length: usize, y: &mut FloatMatrix, 
             each_sequence(x, length, y, out_length, |x, y| pool(op, x, columns, y));
         }
         Op::L2Normalize => {
-            for (y, x) in y
-                .data
-                .chunks_exact_mut(x.cols)
-                .zip(x.data.chunks_exact(x.cols))
-            {
+            for (y, x) in y.data.chunks_exact_mut(x.cols).zip(x.data.chunks_exact(x.cols)) {
                 let norm = x.iter().map(|x| x * x).sum::<f64>().sqrt();
                 let factor = if norm > 0.0 { norm.recip() } else { 0.0 };
                 y.iter_mut().zip(x).for_each(|(y, x)| *y = x * factor);
@@ -72,9 +59,7 @@ fn map(x: &FloatMatrix, y: &mut FloatMatrix, f: impl Fn(f64) -> f64) {
 }
 
 fn fill_rows(y: &mut FloatMatrix, row: &[f64]) {
-    y.data
-        .chunks_exact_mut(y.cols)
-        .for_each(|y| y.copy_from_slice(row));
+    y.data.chunks_exact_mut(y.cols).for_each(|y| y.copy_from_slice(row));
 }
 
 fn each_sequence(
@@ -86,10 +71,7 @@ fn each_sequence(
 ) {
     let out = out_length * y.cols;
     let inputs = x.data.chunks_exact(length * x.cols);
-    y.data
-        .chunks_exact_mut(out)
-        .zip(inputs)
-        .for_each(|(y, x)| f(x, y));
+    y.data.chunks_exact_mut(out).zip(inputs).for_each(|(y, x)| f(x, y));
 }
 
 fn conv1d(conv: &Conv1d, x: &[f64], y: &mut [f64]) {
@@ -97,8 +79,7 @@ fn conv1d(conv: &Conv1d, x: &[f64], y: &mut [f64]) {
     let mut padded = vec![0.0; conv.pad_left * inner];
     padded.extend_from_slice(x);
     padded.resize(padded.len() + conv.pad_right * inner, 0.0);
-    y.chunks_exact_mut(outer)
-        .for_each(|y| y.copy_from_slice(&conv.bias));
+    y.chunks_exact_mut(outer).for_each(|y| y.copy_from_slice(&conv.bias));
     let rows = y.len() / outer;
     for (k, weight) in conv.weight.chunks_exact(inner * outer).enumerate() {
         let taps = &padded[k * conv.dilation * inner..];
@@ -115,8 +96,7 @@ fn conv2d(conv: &Conv2d, x: &[f64], y: &mut [f64]) {
         let start = ((row + top) * padded_width + left) * inner;
         padded[start..start + x.len()].copy_from_slice(x);
     }
-    y.chunks_exact_mut(outer)
-        .for_each(|y| y.copy_from_slice(&conv.bias));
+    y.chunks_exact_mut(outer).for_each(|y| y.copy_from_slice(&conv.bias));
     let out_width = (padded_width - conv.kernel[1]) / conv.stride[1] + 1;
     for (row, y) in y.chunks_exact_mut(out_width * outer).enumerate() {
         for (tap, weight) in conv.weight.chunks_exact(inner * outer).enumerate() {
@@ -190,12 +170,7 @@ fn lstm(op: &Lstm, x: &FloatMatrix, length: usize, y: &mut FloatMatrix) {
     for t in 0..length {
         (0..sequences).for_each(|s| now.row_mut(s).copy_from_slice(gates.row(s * length + t)));
         let dimensions = [sequences, hidden, 4 * hidden];
-        multiply_add(
-            dimensions,
-            (&h.data, hidden),
-            &op.w_hidden.data,
-            &mut now.data,
-        );
+        multiply_add(dimensions, (&h.data, hidden), &op.w_hidden.data, &mut now.data);
         for s in 0..sequences {
             let (gate, c, h) = (now.row(s), c.row_mut(s), h.row_mut(s));
             for j in 0..hidden {
@@ -221,9 +196,7 @@ fn gru(op: &Gru, x: &FloatMatrix, length: usize, y: &mut FloatMatrix) {
         let z = FloatMatrix::from_fn(sequences, hidden, |s, j| gate(s, 0, j));
         let r = FloatMatrix::from_fn(sequences, hidden, |s, j| gate(s, 1, j));
         let new = if op.linear_before_reset {
-            FloatMatrix::from_fn(sequences, hidden, |s, j| {
-                r.row(s)[j] * recurrent.row(s)[2 * hidden + j]
-            })
+            FloatMatrix::from_fn(sequences, hidden, |s, j| r.row(s)[j] * recurrent.row(s)[2 * hidden + j])
         } else {
             // The third block of columns of [r·h · R]; the other two are not needed.
             let reset = FloatMatrix::from_fn(sequences, hidden, |s, j| r.row(s)[j] * h.row(s)[j]);

@@ -14,11 +14,7 @@ fn agree(layer: &str, what: &str, expected: usize, found: usize) -> Result<(), M
     if expected == found {
         return Ok(());
     }
-    Err(shape_error(
-        layer,
-        format!("{what}: {expected}"),
-        found.to_string(),
-    ))
+    Err(shape_error(layer, format!("{what}: {expected}"), found.to_string()))
 }
 
 fn dense_shape(layer: &str, m: &FloatMatrix, shape: [usize; 2]) -> Result<(), ModelError> {
@@ -27,11 +23,7 @@ fn dense_shape(layer: &str, m: &FloatMatrix, shape: [usize; 2]) -> Result<(), Mo
         return Ok(());
     }
     let found = format!("{} x {} with {} values", m.rows, m.cols, m.data.len());
-    Err(shape_error(
-        layer,
-        format!("weights {rows} x {cols}"),
-        found,
-    ))
+    Err(shape_error(layer, format!("weights {rows} x {cols}"), found))
 }
 
 impl Op {
@@ -42,21 +34,14 @@ impl Op {
         match self {
             Self::Dense { weight, bias } => {
                 dense_shape(layer, weight, [columns, bias.len()])?;
-                Ok(Shape {
-                    length,
-                    columns: bias.len(),
-                })
+                Ok(Shape { length, columns: bias.len() })
             }
             Self::Conv1d(conv) => conv.output(layer, input),
             Self::Conv2d(conv) => conv.output(layer, input),
             Self::MaxPool2d(pool) => pool.output(layer, input),
             Self::Flatten => match length.checked_mul(columns) {
                 Some(columns) => one_row(columns),
-                None => Err(shape_error(
-                    layer,
-                    "a row that fits memory",
-                    format!("{input:?}"),
-                )),
+                None => Err(shape_error(layer, "a row that fits memory", format!("{input:?}"))),
             },
             Self::Affine { scale, shift } => {
                 agree(layer, "factors", columns, scale.len())?;
@@ -71,10 +56,7 @@ impl Op {
                 dense_shape(layer, &lstm.w_input, [columns, gates])?;
                 dense_shape(layer, &lstm.w_hidden, [hidden, gates])?;
                 agree(layer, "biases", gates, lstm.bias.len())?;
-                Ok(Shape {
-                    length,
-                    columns: hidden,
-                })
+                Ok(Shape { length, columns: hidden })
             }
             Self::Gru(gru) => {
                 let hidden = gru.hidden;
@@ -84,10 +66,7 @@ impl Op {
                 dense_shape(layer, &gru.w_hidden, [hidden, gates])?;
                 agree(layer, "input biases", gates, gru.bias_input.len())?;
                 agree(layer, "hidden biases", gates, gru.bias_hidden.len())?;
-                Ok(Shape {
-                    length,
-                    columns: hidden,
-                })
+                Ok(Shape { length, columns: hidden })
             }
             Self::MeanPool | Self::LastRow => one_row(columns),
             Self::StatsPool { .. } => one_row(columns.saturating_mul(2)),
@@ -98,10 +77,7 @@ impl Op {
 impl Conv1d {
     /// Rows the taps span: (kernel − 1) · dilation + 1; `None` if that overflows or is nothing.
     pub fn span(&self) -> Option<usize> {
-        self.kernel
-            .checked_sub(1)?
-            .checked_mul(self.dilation)?
-            .checked_add(1)
+        self.kernel.checked_sub(1)?.checked_mul(self.dilation)?.checked_add(1)
     }
 
     fn output(&self, layer: &str, input: Shape) -> Result<Shape, ModelError> {
@@ -110,31 +86,13 @@ impl Conv1d {
         let weights = [self.in_channels, self.out_channels]
             .iter()
             .try_fold(self.kernel, |count, &extent| count.checked_mul(extent));
-        agree(
-            layer,
-            "weights",
-            weights.unwrap_or(usize::MAX),
-            self.weight.len(),
-        )?;
-        let length = self.span().and_then(|span| {
-            output_extent(
-                input.length,
-                span,
-                self.stride,
-                [self.pad_left, self.pad_right],
-            )
-        });
+        agree(layer, "weights", weights.unwrap_or(usize::MAX), self.weight.len())?;
+        let length = self
+            .span()
+            .and_then(|span| output_extent(input.length, span, self.stride, [self.pad_left, self.pad_right]));
         match length {
-            Some(length) if self.dilation > 0 => Ok(Shape {
-                length,
-                columns: self.out_channels,
-            }),
-            _ => Err(unfit(
-                layer,
-                "the kernel",
-                &[input.length],
-                self.span().as_slice(),
-            )),
+            Some(length) if self.dilation > 0 => Ok(Shape { length, columns: self.out_channels }),
+            _ => Err(unfit(layer, "the kernel", &[input.length], self.span().as_slice())),
         }
     }
 }
@@ -146,20 +104,11 @@ impl Conv2d {
         let weights = [self.kernel[1], self.in_channels, self.out_channels]
             .iter()
             .try_fold(self.kernel[0], |count, &extent| count.checked_mul(extent));
-        agree(
-            layer,
-            "weights",
-            weights.unwrap_or(usize::MAX),
-            self.weight.len(),
-        )?;
+        agree(layer, "weights", weights.unwrap_or(usize::MAX), self.weight.len())?;
         let extents = image_output(self.image, self.kernel, self.stride, self.padding);
         agree_image(layer, self.image, input.length)?;
-        let [height, width] =
-            extents.ok_or_else(|| unfit(layer, "the kernel", &self.image, &self.kernel))?;
-        Ok(Shape {
-            length: height * width,
-            columns: self.out_channels,
-        })
+        let [height, width] = extents.ok_or_else(|| unfit(layer, "the kernel", &self.image, &self.kernel))?;
+        Ok(Shape { length: height * width, columns: self.out_channels })
     }
 
     /// Height and width of the output; `None` if the kernel does not fit.
@@ -171,13 +120,9 @@ impl Conv2d {
 impl MaxPool2d {
     fn output(&self, layer: &str, input: Shape) -> Result<Shape, ModelError> {
         agree_image(layer, self.image, input.length)?;
-        let [height, width] = self
-            .output_image()
-            .ok_or_else(|| unfit(layer, "the patch", &self.image, &self.kernel))?;
-        Ok(Shape {
-            length: height * width,
-            columns: input.columns,
-        })
+        let [height, width] =
+            self.output_image().ok_or_else(|| unfit(layer, "the patch", &self.image, &self.kernel))?;
+        Ok(Shape { length: height * width, columns: input.columns })
     }
 
     /// Height and width of the output; `None` if the patches do not fit.
@@ -196,19 +141,11 @@ impl MaxPool2d {
 
 /// Positions of a window of `span` in `extent` with padding; `None` if there is none. Padding
 /// below the span keeps the result proportional to what is really there.
-fn output_extent(
-    extent: usize,
-    span: usize,
-    stride: usize,
-    [before, after]: [usize; 2],
-) -> Option<usize> {
+fn output_extent(extent: usize, span: usize, stride: usize, [before, after]: [usize; 2]) -> Option<usize> {
     if span == 0 || before.max(after) >= span || before.max(after).max(stride) > MAX_REACH {
         return None;
     }
-    let room = extent
-        .checked_add(before)?
-        .checked_add(after)?
-        .checked_sub(span)?;
+    let room = extent.checked_add(before)?.checked_add(after)?.checked_sub(span)?;
     // Both ends of padding together must leave something of the input in sight.
     if before.checked_add(after)? > extent.checked_add(span)? {
         return None;
@@ -234,7 +171,6 @@ fn agree_image(layer: &str, image: [usize; 2], length: usize) -> Result<(), Mode
 }
 
 fn unfit(layer: &str, what: &str, input: &[usize], span: &[usize]) -> ModelError {
-    let expected =
-        format!("{what} (span {span:?}) inside the padded input, step and dilation at least 1");
+    let expected = format!("{what} (span {span:?}) inside the padded input, step and dilation at least 1");
     shape_error(layer, expected, format!("{input:?}"))
 }

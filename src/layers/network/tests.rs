@@ -3,23 +3,12 @@ use proptest::prelude::*;
 
 /// A network of one layer.
 fn single(columns: usize, op: Op) -> Network {
-    let node = Node {
-        name: "layer".into(),
-        op,
-        inputs: vec![NodeRef::Input],
-    };
-    Network {
-        input_columns: columns,
-        nodes: vec![node],
-    }
+    let node = Node { name: "layer".into(), op, inputs: vec![NodeRef::Input] };
+    Network { input_columns: columns, nodes: vec![node] }
 }
 
 fn run(op: Op, input: &FloatMatrix, sequence_length: usize) -> FloatMatrix {
-    single(input.cols, op)
-        .execute(input, sequence_length)
-        .unwrap()
-        .pop()
-        .unwrap()
+    single(input.cols, op).execute(input, sequence_length).unwrap().pop().unwrap()
 }
 
 fn matrix(cols: usize, data: &[f64]) -> FloatMatrix {
@@ -28,12 +17,7 @@ fn matrix(cols: usize, data: &[f64]) -> FloatMatrix {
 
 /// Small integers: sums are exact in any order.
 fn values(count: usize, seed: u64) -> Vec<f64> {
-    let mix = |i: u64| {
-        (i + 1)
-            .wrapping_mul(seed | 1)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            >> 59
-    };
+    let mix = |i: u64| (i + 1).wrapping_mul(seed | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59;
     (0..count as u64).map(|i| mix(i) as f64 - 16.0).collect()
 }
 
@@ -48,22 +32,13 @@ fn close(a: &[f64], b: &[f64]) -> bool {
 #[test]
 fn row_operations_by_hand() {
     let x = matrix(2, &[1.0, -2.0, 3.0, 4.0]);
-    let dense = Op::Dense {
-        weight: matrix(1, &[10.0, 1.0]),
-        bias: vec![0.5],
-    };
+    let dense = Op::Dense { weight: matrix(1, &[10.0, 1.0]), bias: vec![0.5] };
     assert_eq!(run(dense, &x, 1).data, [8.5, 34.5]);
-    let affine = Op::Affine {
-        scale: vec![2.0, -1.0],
-        shift: vec![1.0, 0.0],
-    };
+    let affine = Op::Affine { scale: vec![2.0, -1.0], shift: vec![1.0, 0.0] };
     assert_eq!(run(affine, &x, 2).data, [3.0, 2.0, 7.0, -4.0]);
     assert_eq!(run(Op::Relu, &x, 2).data, [1.0, 0.0, 3.0, 4.0]);
     assert!(close(run(Op::L2Normalize, &x, 2).row(1), &[0.6, 0.8]));
-    assert_eq!(
-        run(Op::L2Normalize, &matrix(2, &[0.0, 0.0]), 1).data,
-        [0.0, 0.0]
-    );
+    assert_eq!(run(Op::L2Normalize, &matrix(2, &[0.0, 0.0]), 1).data, [0.0, 0.0]);
     assert_eq!(run(Op::Sigmoid, &matrix(1, &[0.0]), 1).data, [0.5]);
     assert_eq!(run(Op::Tanh, &matrix(1, &[0.0]), 1).data, [0.0]);
 }
@@ -76,25 +51,14 @@ fn pooling_by_hand_keeps_sequences_apart() {
     assert_eq!(run(Op::LastRow, &x, 2), matrix(2, &[3.0, 0.0, 10.0, 5.0]));
     let stats = run(Op::StatsPool { min_variance: 0.25 }, &x, 2);
     assert_eq!(stats, matrix(4, &[2.0, 0.0, 1.0, 0.5, 10.0, 3.0, 0.5, 2.0]));
-    assert_eq!(
-        (run(Op::Flatten, &x, 2).rows, run(Op::Flatten, &x, 2).cols),
-        (2, 4)
-    );
+    assert_eq!((run(Op::Flatten, &x, 2).rows, run(Op::Flatten, &x, 2).cols), (2, 4));
 }
 
 #[test]
 fn max_pool_ignores_padding() {
-    let pool = MaxPool2d {
-        image: [2, 3],
-        kernel: [2, 2],
-        stride: [1, 2],
-        padding: [1, 0, 0, 1],
-    };
+    let pool = MaxPool2d { image: [2, 3], kernel: [2, 2], stride: [1, 2], padding: [1, 0, 0, 1] };
     let x = matrix(1, &[-1.0, -2.0, -3.0, -4.0, -5.0, -6.0]);
-    assert_eq!(
-        run(Op::MaxPool2d(pool), &x, 6).data,
-        [-1.0, -3.0, -1.0, -3.0]
-    );
+    assert_eq!(run(Op::MaxPool2d(pool), &x, 6).data, [-1.0, -3.0, -1.0, -3.0]);
 }
 
 #[test]
@@ -114,81 +78,29 @@ fn shapes_that_do_not_fit_are_errors() {
         let error = single(columns, op).shapes(length).unwrap_err();
         assert!(matches!(error, ModelError::Shape { .. }), "{error}");
     };
-    assert_eq!(
-        single(2, Op::Conv1d(conv.clone())).shapes(5).unwrap()[0].length,
-        1
-    );
+    assert_eq!(single(2, Op::Conv1d(conv.clone())).shapes(5).unwrap()[0].length, 1);
     refused(2, Op::Conv1d(conv.clone()), 4);
     refused(3, Op::Conv1d(conv.clone()), 5);
     for wrong in [
-        Conv1d {
-            stride: 0,
-            ..conv.clone()
-        },
-        Conv1d {
-            stride: usize::MAX,
-            ..conv.clone()
-        },
-        Conv1d {
-            dilation: 0,
-            ..conv.clone()
-        },
-        Conv1d {
-            dilation: usize::MAX,
-            ..conv.clone()
-        },
-        Conv1d {
-            dilation: usize::MAX / 4,
-            pad_left: usize::MAX / 4,
-            ..conv.clone()
-        },
-        Conv1d {
-            dilation: 1 << 40,
-            pad_left: 1 << 41,
-            pad_right: 1 << 41,
-            ..conv.clone()
-        },
-        Conv1d {
-            kernel: 0,
-            weight: vec![],
-            ..conv.clone()
-        },
-        Conv1d {
-            weight: vec![1.0; 5],
-            ..conv.clone()
-        },
-        Conv1d {
-            pad_left: 5,
-            ..conv
-        },
+        Conv1d { stride: 0, ..conv.clone() },
+        Conv1d { stride: usize::MAX, ..conv.clone() },
+        Conv1d { dilation: 0, ..conv.clone() },
+        Conv1d { dilation: usize::MAX, ..conv.clone() },
+        Conv1d { dilation: usize::MAX / 4, pad_left: usize::MAX / 4, ..conv.clone() },
+        Conv1d { dilation: 1 << 40, pad_left: 1 << 41, pad_right: 1 << 41, ..conv.clone() },
+        Conv1d { kernel: 0, weight: vec![], ..conv.clone() },
+        Conv1d { weight: vec![1.0; 5], ..conv.clone() },
+        Conv1d { pad_left: 5, ..conv },
     ] {
         refused(2, Op::Conv1d(wrong), 5);
     }
-    refused(
-        2,
-        Op::Dense {
-            weight: matrix(1, &[1.0; 3]),
-            bias: vec![0.0],
-        },
-        1,
-    );
-    refused(
-        2,
-        Op::Affine {
-            scale: vec![1.0; 2],
-            shift: vec![1.0],
-        },
-        1,
-    );
+    refused(2, Op::Dense { weight: matrix(1, &[1.0; 3]), bias: vec![0.0] }, 1);
+    refused(2, Op::Affine { scale: vec![1.0; 2], shift: vec![1.0] }, 1);
     refused(2, Op::Relu, 0);
     let mut loops = single(1, Op::Relu);
     loops.nodes[0].inputs = vec![NodeRef::Node(0)];
     assert!(loops.shapes(1).is_err());
-    assert!(
-        single(1, Op::Relu)
-            .execute(&matrix(1, &[1.0; 3]), 2)
-            .is_err()
-    );
+    assert!(single(1, Op::Relu).execute(&matrix(1, &[1.0; 3]), 2).is_err());
 }
 
 #[test]
@@ -222,18 +134,11 @@ fn recurrent_layers_by_hand() {
     };
     let step = |h: f64, before: bool| {
         let (z, r) = (sigmoid(0.1 + h), sigmoid(0.2 + 2.0 * h));
-        let reset = if before {
-            r * (3.0 * h + 0.7)
-        } else {
-            3.0 * (r * h) + 0.7
-        };
+        let reset = if before { r * (3.0 * h + 0.7) } else { 3.0 * (r * h) + 0.7 };
         (1.0 - z) * (0.3 + 0.5 + reset).tanh() + z * h
     };
     for before in [true, false] {
-        let op = Op::Gru(Gru {
-            linear_before_reset: before,
-            ..gru.clone()
-        });
+        let op = Op::Gru(Gru { linear_before_reset: before, ..gru.clone() });
         let y = run(op, &matrix(1, &[1.0, 1.0]), 2);
         let h1 = step(0.0, before);
         assert!(close(&y.data, &[h1, step(h1, before)]), "{y:?}");

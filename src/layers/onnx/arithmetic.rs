@@ -13,11 +13,7 @@ impl<'a> Importer<'a> {
         match (left, right) {
             (Value::Data(a), Value::Data(b)) if a.node == b.node && a.axes == b.axes => {
                 let axes = a.axes.clone();
-                Ok(Value::Statistic(Statistic {
-                    source: a,
-                    axes,
-                    kind: StatisticKind::Square,
-                }))
+                Ok(Value::Statistic(Statistic { source: a, axes, kind: StatisticKind::Square }))
             }
             (Value::Statistic(a), Value::Statistic(b))
                 if a.kind == StatisticKind::Mean
@@ -25,16 +21,11 @@ impl<'a> Importer<'a> {
                     && a.source.node == b.source.node
                     && a.axes == b.axes =>
             {
-                Ok(Value::Statistic(Statistic {
-                    kind: StatisticKind::SquareOfMean,
-                    ..a
-                }))
+                Ok(Value::Statistic(Statistic { kind: StatisticKind::SquareOfMean, ..a }))
             }
             (Value::Constant(_), Value::Data(_)) => self.with_constant(node, [1, 0], |x| (x, 0.0)),
             (_, Value::Constant(_)) => self.with_constant(node, [0, 1], |x| (x, 0.0)),
-            _ => Err(node.unsupported(
-                "only squares inside statistics pooling and products with a constant",
-            )),
+            _ => Err(node.unsupported("only squares inside statistics pooling and products with a constant")),
         }
     }
 
@@ -47,24 +38,17 @@ impl<'a> Importer<'a> {
                     && a.source.node == b.source.node
                     && a.axes == b.axes =>
             {
-                Ok(Value::Statistic(Statistic {
-                    kind: StatisticKind::Variance,
-                    ..a
-                }))
+                Ok(Value::Statistic(Statistic { kind: StatisticKind::Variance, ..a }))
             }
             (_, Value::Constant(_)) => self.with_constant(node, [0, 1], |x| (1.0, -x)),
-            _ => Err(node.unsupported(
-                "only E[x²] − E[x]² inside statistics pooling and differences to a constant",
-            )),
+            _ => Err(node.unsupported("only E[x²] − E[x]² inside statistics pooling and differences to a constant")),
         }
     }
 
     pub(super) fn div(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         let [left, right] = self.operands(node)?;
         match (left, right) {
-            (Value::Data(data), Value::Norm(norm))
-                if data.node == norm.node && data.axes == norm.axes =>
-            {
+            (Value::Data(data), Value::Norm(norm)) if data.node == norm.node && data.axes == norm.axes => {
                 Ok(Value::Data(self.push(node, &data, Op::L2Normalize)))
             }
             (_, Value::Constant(_)) => self.with_constant(node, [0, 1], |x| (x.recip(), 0.0)),
@@ -93,9 +77,7 @@ impl<'a> Importer<'a> {
         let offset = data.axes.len().checked_sub(dims.len());
         let along_channels = offset.is_some_and(|offset| {
             let axes = &data.axes[offset..];
-            dims.iter()
-                .zip(axes)
-                .all(|(&n, &axis)| n == 1 || axis == Axis::Channel)
+            dims.iter().zip(axes).all(|(&n, &axis)| n == 1 || axis == Axis::Channel)
         });
         let fits = values.len() == 1 || (values.len() == data.columns && data.flattened.is_none());
         if !along_channels || !fits {
@@ -103,12 +85,7 @@ impl<'a> Importer<'a> {
             return Err(shape(node, expected, dims));
         }
         self.spend(node, data.columns)?;
-        let (scale, shift) = values
-            .iter()
-            .cycle()
-            .take(data.columns)
-            .map(|&x| f(x))
-            .unzip();
+        let (scale, shift) = values.iter().cycle().take(data.columns).map(|&x| f(x)).unzip();
         self.affine(node, &data, scale, shift)
     }
 }

@@ -26,10 +26,7 @@ pub(super) struct Importer<'a> {
 /// Imports a decoded model from a file of `file_size` bytes.
 pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, ModelError> {
     let opset = opset(model)?;
-    let graph = model
-        .graph
-        .as_ref()
-        .ok_or_else(|| malformed("it has no graph"))?;
+    let graph = model.graph.as_ref().ok_or_else(|| malformed("it has no graph"))?;
     let mut initializers = HashMap::new();
     for tensor in &graph.initializer {
         let name = tensor.name.as_deref().unwrap_or_default();
@@ -50,10 +47,7 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
         match importer.run(graph, opset) {
             Ok(last) => {
                 let nodes = needed(importer.nodes, last);
-                return Ok(Network {
-                    input_columns: data.columns,
-                    nodes,
-                });
+                return Ok(Network { input_columns: data.columns, nodes });
             }
             Err(error) => {
                 let layers = importer.nodes.len();
@@ -79,27 +73,18 @@ fn refuse(what: &str, value: impl std::fmt::Debug, help: &str) -> ModelError {
 }
 
 fn malformed(reason: impl Into<String>) -> ModelError {
-    ModelError::Malformed {
-        reason: reason.into(),
-    }
+    ModelError::Malformed { reason: reason.into() }
 }
 
 fn opset(model: &ModelProto) -> Result<i64, ModelError> {
     let default = |domain: Option<&str>| matches!(domain.unwrap_or_default(), "" | "ai.onnx");
-    let mut versions = model
-        .opset_import
-        .iter()
-        .filter(|id| default(id.domain.as_deref()));
+    let mut versions = model.opset_import.iter().filter(|id| default(id.domain.as_deref()));
     let opset = versions.next().and_then(|id| id.version).unwrap_or(0);
     if versions.next().is_some() {
         return Err(malformed("it declares its operator set twice"));
     }
     if !(OLDEST_OPSET..=NEWEST_OPSET).contains(&opset) {
-        return Err(ModelError::UnsupportedOpset {
-            opset,
-            oldest: OLDEST_OPSET,
-            newest: NEWEST_OPSET,
-        });
+        return Err(ModelError::UnsupportedOpset { opset, oldest: OLDEST_OPSET, newest: NEWEST_OPSET });
     }
     Ok(opset)
 }
@@ -111,28 +96,17 @@ fn inputs<'a>(
 ) -> Result<Vec<(&'a str, Data)>, ModelError> {
     let name = |info: &'a ValueInfoProto| info.name.as_deref().unwrap_or_default();
     // Old files list constants among the inputs.
-    let free: Vec<_> = graph
-        .input
-        .iter()
-        .filter(|info| !initializers.contains_key(name(info)))
-        .collect();
+    let free: Vec<_> = graph.input.iter().filter(|info| !initializers.contains_key(name(info))).collect();
     let [input] = free[..] else {
         let names: Vec<_> = free.iter().map(|info| name(info)).take(8).collect();
         return Err(refuse("inputs", names, "export it with one input"));
     };
-    let shape = input
-        .r#type
-        .as_ref()
-        .and_then(|t| t.tensor_type.as_ref()?.shape.as_ref());
+    let shape = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()?.shape.as_ref());
     let shape = shape.ok_or_else(|| malformed(format!("input {:?} has no shape", name(input))))?;
     let extents: Vec<Option<usize>> = shape
         .dim
         .iter()
-        .map(|dim| {
-            dim.dim_value
-                .and_then(|value| usize::try_from(value).ok())
-                .filter(|&x| x > 0)
-        })
+        .map(|dim| dim.dim_value.and_then(|value| usize::try_from(value).ok()).filter(|&x| x > 0))
         .collect();
     if extents.first().copied().flatten().unwrap_or(1) != 1 {
         let help = "export it with a batch of 1 or a dynamic one";
@@ -157,10 +131,9 @@ fn input_ways(extents: &[Option<usize>]) -> Result<Vec<Data>, ModelError> {
     };
     let ways = match *extents {
         [_, channels] => vec![data(&[Batch, Channel], channels, None)],
-        [_, first, second] => vec![
-            data(&[Batch, Time, Channel], second, None),
-            data(&[Batch, Channel, Time], first, None),
-        ],
+        [_, first, second] => {
+            vec![data(&[Batch, Time, Channel], second, None), data(&[Batch, Channel, Time], first, None)]
+        }
         [_, channels, Some(height), Some(width)] => {
             let axes = [Batch, Channel, Height, Width];
             vec![data(&axes, channels, Some([height, width]))]
@@ -184,9 +157,10 @@ impl<'a> Importer<'a> {
                 if name.is_empty() {
                     continue;
                 }
-                let value = values.get(index).cloned().ok_or_else(|| {
-                    node.unsupported(format!("its output {index} is not; remove its use"))
-                })?;
+                let value = values
+                    .get(index)
+                    .cloned()
+                    .ok_or_else(|| node.unsupported(format!("its output {index} is not; remove its use")))?;
                 let taken = self.initializers.contains_key(name.as_str());
                 if taken || self.values.insert(name, value).is_some() {
                     return Err(node.malformed(format!("defines {name:?} a second time")));
@@ -194,18 +168,10 @@ impl<'a> Importer<'a> {
             }
         }
         let [output] = &graph.output[..] else {
-            return Err(refuse(
-                "outputs",
-                graph.output.len(),
-                "export it with one output",
-            ));
+            return Err(refuse("outputs", graph.output.len(), "export it with one output"));
         };
         let name = output.name.as_deref().unwrap_or_default();
-        let end = NodeView::new(
-            graph.node.last().ok_or_else(|| malformed("no nodes"))?,
-            0,
-            opset,
-        );
+        let end = NodeView::new(graph.node.last().ok_or_else(|| malformed("no nodes"))?, 0, opset);
         let data = self.data(&end, name)?;
         let NodeRef::Node(last) = data.node else {
             return Err(malformed("its output is its input"));
@@ -246,9 +212,7 @@ impl<'a> Importer<'a> {
             "Sub" => self.sub(node).map(one),
             "Tanh" => self.activation(node, Op::Tanh).map(one),
             "Transpose" => self.transpose(node).map(one),
-            _ => Err(node.unsupported(
-                "`voxcheck model ops` lists what is; change the model or remove the node",
-            )),
+            _ => Err(node.unsupported("`voxcheck model ops` lists what is; change the model or remove the node")),
         }
     }
 
@@ -257,9 +221,10 @@ impl<'a> Importer<'a> {
         if let Some(value) = self.values.get(name) {
             return Ok(value.clone());
         }
-        let proto = self.initializers.get(name).ok_or_else(|| {
-            node.malformed(format!("reads {name:?}, which nothing before it defines"))
-        })?;
+        let proto = self
+            .initializers
+            .get(name)
+            .ok_or_else(|| node.malformed(format!("reads {name:?}, which nothing before it defines")))?;
         let tensor = Tensor::read(proto)?;
         self.spend(node, tensor.len())?;
         Ok(Value::Constant(Rc::new(tensor)))
@@ -274,15 +239,9 @@ impl<'a> Importer<'a> {
     }
 
     /// A name that stands for a constant of numbers.
-    pub(super) fn floats(
-        &mut self,
-        node: &NodeView,
-        name: &str,
-    ) -> Result<(Vec<usize>, Vec<f64>), ModelError> {
+    pub(super) fn floats(&mut self, node: &NodeView, name: &str) -> Result<(Vec<usize>, Vec<f64>), ModelError> {
         let tensor = self.tensor(node, name)?;
-        let floats = tensor
-            .floats()
-            .ok_or_else(|| node.malformed(format!("{name:?} is not float")))?;
+        let floats = tensor.floats().ok_or_else(|| node.malformed(format!("{name:?} is not float")))?;
         // The copy outlives the tensor, which may be shared.
         self.spend(node, floats.len())?;
         Ok((tensor.dims.clone(), floats.to_vec()))
@@ -293,27 +252,15 @@ impl<'a> Importer<'a> {
         let value = self.value(node, name)?;
         match value {
             Value::Data(data) => Ok(data),
-            Value::Statistic(Statistic {
-                source,
-                axes,
-                kind: StatisticKind::Mean,
-            }) => {
+            Value::Statistic(Statistic { source, axes, kind: StatisticKind::Mean }) => {
                 let mean = self.push(node, &source, Op::MeanPool);
-                Ok(Data {
-                    axes,
-                    single_row: true,
-                    ..mean
-                })
+                Ok(Data { axes, single_row: true, ..mean })
             }
-            Value::Constant(_) => {
-                Err(node.unsupported(format!("its input {name:?} must not be a constant")))
+            Value::Constant(_) => Err(node.unsupported(format!("its input {name:?} must not be a constant"))),
+            Value::FinalCell => Err(node.unsupported("the final cell state is not available; use the hidden state")),
+            Value::FinalStates { .. } => {
+                Err(node.unsupported("select one final hidden state with Gather or Squeeze before using it"))
             }
-            Value::FinalCell => {
-                Err(node.unsupported("the final cell state is not available; use the hidden state"))
-            }
-            Value::FinalStates { .. } => Err(node.unsupported(
-                "select one final hidden state with Gather or Squeeze before using it",
-            )),
             Value::Statistic(_) | Value::Norm(_) => Err(node.unsupported(
                 "squares, variances and norms are only understood as part of statistics pooling \
                  (mean and deviation over time) and of division by the norm",
@@ -324,23 +271,14 @@ impl<'a> Importer<'a> {
     /// Adds a layer; the result looks like its input.
     pub(super) fn push(&mut self, node: &NodeView, input: &Data, op: Op) -> Data {
         let index = self.nodes.len();
-        self.nodes.push(Node {
-            name: node.name.clone(),
-            op,
-            inputs: vec![input.node],
-        });
-        Data {
-            node: NodeRef::Node(index),
-            ..input.clone()
-        }
+        self.nodes.push(Node { name: node.name.clone(), op, inputs: vec![input.node] });
+        Data { node: NodeRef::Node(index), ..input.clone() }
     }
 
     /// Accounts for `elements` numbers that the network will hold.
     pub(super) fn spend(&mut self, node: &NodeView, elements: usize) -> Result<(), ModelError> {
         self.budget = self.budget.checked_sub(elements).ok_or_else(|| {
-            node.malformed(
-                "uses constants again and again; the network would be far larger than its file",
-            )
+            node.malformed("uses constants again and again; the network would be far larger than its file")
         })?;
         Ok(())
     }
@@ -361,11 +299,7 @@ fn needed(nodes: Vec<Node>, last: usize) -> Vec<Node> {
     }
     let mut place = vec![0; nodes.len()];
     let mut kept: Vec<Node> = Vec::new();
-    for (index, mut node) in nodes
-        .into_iter()
-        .enumerate()
-        .filter(|&(index, _)| used[index])
-    {
+    for (index, mut node) in nodes.into_iter().enumerate().filter(|&(index, _)| used[index]) {
         for input in &mut node.inputs {
             if let NodeRef::Node(before) = input {
                 *before = place[*before];

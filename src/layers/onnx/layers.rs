@@ -10,16 +10,8 @@ use crate::layers::network::{Conv1d, Conv2d, MaxPool2d, Op};
 use Axis::{Batch, Channel, Height, Time, Width};
 
 /// The error for two shapes that must agree.
-pub(super) fn shape(
-    node: &NodeView,
-    expected: impl Into<String>,
-    found: impl std::fmt::Debug,
-) -> ModelError {
-    ModelError::Shape {
-        layer: node.name.clone(),
-        expected: expected.into(),
-        found: format!("{found:?}"),
-    }
+pub(super) fn shape(node: &NodeView, expected: impl Into<String>, found: impl std::fmt::Debug) -> ModelError {
+    ModelError::Shape { layer: node.name.clone(), expected: expected.into(), found: format!("{found:?}") }
 }
 
 /// `rows × cols` from `values[c·rows + r]`.
@@ -37,12 +29,7 @@ impl<'a> Importer<'a> {
     }
 
     /// A constant vector of `len` numbers.
-    fn vector(
-        &mut self,
-        node: &NodeView,
-        input: usize,
-        len: usize,
-    ) -> Result<Vec<f64>, ModelError> {
+    fn vector(&mut self, node: &NodeView, input: usize, len: usize) -> Result<Vec<f64>, ModelError> {
         let name = node.required_input(input)?;
         let (dims, values) = self.floats(node, name)?;
         if dims != [len] {
@@ -65,17 +52,8 @@ impl<'a> Importer<'a> {
         let beta = self.vector(node, 2, data.columns)?;
         let mean = self.vector(node, 3, data.columns)?;
         let variance = self.vector(node, 4, data.columns)?;
-        let scale: Vec<f64> = gamma
-            .iter()
-            .zip(&variance)
-            .map(|(g, v)| g / (v + epsilon).sqrt())
-            .collect();
-        let shift = beta
-            .iter()
-            .zip(&mean)
-            .zip(&scale)
-            .map(|((b, m), s)| b - m * s)
-            .collect();
+        let scale: Vec<f64> = gamma.iter().zip(&variance).map(|(g, v)| g / (v + epsilon).sqrt()).collect();
+        let shift = beta.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
         self.affine(node, &data, scale, shift)
     }
 
@@ -90,11 +68,7 @@ impl<'a> Importer<'a> {
         if !scale.iter().chain(&shift).all(|x| x.is_finite()) {
             return Err(node.malformed("divides by zero or by a negative variance"));
         }
-        Ok(Value::Data(self.push(
-            node,
-            data,
-            Op::Affine { scale, shift },
-        )))
+        Ok(Value::Data(self.push(node, data, Op::Affine { scale, shift })))
     }
 
     pub(super) fn gemm(&mut self, node: &NodeView) -> Result<Value, ModelError> {
@@ -104,11 +78,7 @@ impl<'a> Importer<'a> {
         let (alpha, beta) = (node.float("alpha", 1.0)?, node.float("beta", 1.0)?);
         let data = self.data(node, node.required_input(0)?)?;
         if data.axes != [Batch, Channel] {
-            return Err(shape(
-                node,
-                "one row per sequence, [Batch, Channel]",
-                &data.axes,
-            ));
+            return Err(shape(node, "one row per sequence, [Batch, Channel]", &data.axes));
         }
         let (dims, weight) = self.floats(node, node.required_input(1)?)?;
         let transposed_weight = node.int("transB", 0)? != 0;
@@ -117,23 +87,15 @@ impl<'a> Importer<'a> {
             _ => return Err(shape(node, "a matrix of weights", dims)),
         };
         if rows != data.columns || cols == 0 {
-            return Err(shape(
-                node,
-                format!("{} rows of weights", data.columns),
-                [rows, cols],
-            ));
+            return Err(shape(node, format!("{} rows of weights", data.columns), [rows, cols]));
         }
-        let weight = if transposed_weight {
-            transposed(&weight, rows, cols)
-        } else {
-            weight
-        };
+        let weight = if transposed_weight { transposed(&weight, rows, cols) } else { weight };
         let at = |r: usize, c: usize| alpha * weight[r * cols + c];
         let weight = match data.flattened {
             // Columns are (pixel, channel) here and (channel, pixel) in the file.
-            Some(channels) => FloatMatrix::from_fn(rows, cols, |r, c| {
-                at(r % channels * (rows / channels) + r / channels, c)
-            }),
+            Some(channels) => {
+                FloatMatrix::from_fn(rows, cols, |r, c| at(r % channels * (rows / channels) + r / channels, c))
+            }
             None => FloatMatrix::from_fn(rows, cols, at),
         };
         let mut bias = vec![0.0; cols];
@@ -143,46 +105,22 @@ impl<'a> Importer<'a> {
             if !fits {
                 return Err(shape(node, format!("a bias of {cols}"), dims));
             }
-            bias.iter_mut()
-                .zip(values.iter().cycle())
-                .for_each(|(b, x)| *b = beta * x);
+            bias.iter_mut().zip(values.iter().cycle()).for_each(|(b, x)| *b = beta * x);
         }
         let dense = self.push(node, &data, Op::Dense { weight, bias });
-        Ok(Value::Data(Data {
-            columns: cols,
-            flattened: None,
-            ..dense
-        }))
+        Ok(Value::Data(Data { columns: cols, flattened: None, ..dense }))
     }
 
     pub(super) fn conv(&mut self, node: &NodeView) -> Result<Value, ModelError> {
-        node.only(&[
-            "auto_pad",
-            "dilations",
-            "group",
-            "kernel_shape",
-            "pads",
-            "strides",
-        ])?;
+        node.only(&["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"])?;
         node.at_most_inputs(3)?;
         node.int_only("group", 1, "grouped convolutions cannot be imported yet")?;
         explicit_padding(node)?;
         let data = self.data(node, node.required_input(0)?)?;
         let (dims, weight) = self.floats(node, node.required_input(1)?)?;
-        let kernel_shape: Vec<i64> = dims
-            .iter()
-            .skip(2)
-            .map(|&k| i64::try_from(k).unwrap_or(i64::MAX))
-            .collect();
-        if node
-            .ints("kernel_shape")
-            .is_some_and(|given| given != kernel_shape)
-        {
-            return Err(shape(
-                node,
-                format!("kernel_shape {kernel_shape:?}"),
-                node.ints("kernel_shape"),
-            ));
+        let kernel_shape: Vec<i64> = dims.iter().skip(2).map(|&k| i64::try_from(k).unwrap_or(i64::MAX)).collect();
+        if node.ints("kernel_shape").is_some_and(|given| given != kernel_shape) {
+            return Err(shape(node, format!("kernel_shape {kernel_shape:?}"), node.ints("kernel_shape")));
         }
         if dims.contains(&0) || dims.get(1) != Some(&data.columns) {
             let expected = format!("weights for {} channels", data.columns);
@@ -194,17 +132,11 @@ impl<'a> Importer<'a> {
             None => vec![0.0; out_channels],
         };
         match (&data.axes[..], &dims[2..]) {
-            ([Batch, Channel, Time], &[kernel]) => {
-                self.conv1d(node, &data, kernel, out_channels, &weight, bias)
-            }
+            ([Batch, Channel, Time], &[kernel]) => self.conv1d(node, &data, kernel, out_channels, &weight, bias),
             ([Batch, Channel, Height, Width], &[height, width]) => {
                 self.conv2d(node, &data, [height, width], out_channels, &weight, bias)
             }
-            _ => Err(shape(
-                node,
-                "[Batch, Channel, Time] or [Batch, Channel, Height, Width]",
-                &data.axes,
-            )),
+            _ => Err(shape(node, "[Batch, Channel, Time] or [Batch, Channel, Height, Width]", &data.axes)),
         }
     }
 
@@ -232,22 +164,11 @@ impl<'a> Importer<'a> {
             pad_left,
             pad_right,
         };
-        if conv
-            .span()
-            .is_none_or(|span| pad_left.max(pad_right) >= span)
-        {
-            return Err(node.refuse(
-                "pads",
-                format!("[{pad_left}, {pad_right}]"),
-                "pad less than the kernel spans",
-            ));
+        if conv.span().is_none_or(|span| pad_left.max(pad_right) >= span) {
+            return Err(node.refuse("pads", format!("[{pad_left}, {pad_right}]"), "pad less than the kernel spans"));
         }
         let result = self.push(node, data, Op::Conv1d(conv));
-        Ok(Value::Data(Data {
-            columns: out_channels,
-            single_row: false,
-            ..result
-        }))
+        Ok(Value::Data(Data { columns: out_channels, single_row: false, ..result }))
     }
 
     fn conv2d(
@@ -275,31 +196,15 @@ impl<'a> Importer<'a> {
             stride: node.sizes("strides", [1; 2], 1)?,
             padding: node.sizes("pads", [0; 4], 0)?,
         };
-        let image = conv.output_image().ok_or_else(|| {
-            shape(
-                node,
-                format!("an image that holds the kernel {kernel:?}"),
-                data.image,
-            )
-        })?;
+        let image = conv
+            .output_image()
+            .ok_or_else(|| shape(node, format!("an image that holds the kernel {kernel:?}"), data.image))?;
         let result = self.push(node, data, Op::Conv2d(conv));
-        Ok(Value::Data(Data {
-            columns: out_channels,
-            image: Some(image),
-            ..result
-        }))
+        Ok(Value::Data(Data { columns: out_channels, image: Some(image), ..result }))
     }
 
     pub(super) fn max_pool(&mut self, node: &NodeView) -> Result<Value, ModelError> {
-        node.only(&[
-            "auto_pad",
-            "ceil_mode",
-            "dilations",
-            "kernel_shape",
-            "pads",
-            "storage_order",
-            "strides",
-        ])?;
+        node.only(&["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"])?;
         node.at_most_inputs(1)?;
         explicit_padding(node)?;
         node.int_only("ceil_mode", 0, "export the layer with ceil_mode=False")?;
@@ -317,18 +222,11 @@ impl<'a> Importer<'a> {
             stride: node.sizes("strides", [1; 2], 1)?,
             padding: node.sizes("pads", [0; 4], 0)?,
         };
-        let after = pool.output_image().ok_or_else(|| {
-            shape(
-                node,
-                format!("an image that holds the patch {:?}", pool.kernel),
-                image,
-            )
-        })?;
+        let after = pool
+            .output_image()
+            .ok_or_else(|| shape(node, format!("an image that holds the patch {:?}", pool.kernel), image))?;
         let result = self.push(node, &data, Op::MaxPool2d(pool));
-        Ok(Value::Data(Data {
-            image: Some(after),
-            ..result
-        }))
+        Ok(Value::Data(Data { image: Some(after), ..result }))
     }
 
     pub(super) fn flatten(&mut self, node: &NodeView) -> Result<Value, ModelError> {
@@ -338,17 +236,13 @@ impl<'a> Importer<'a> {
         let data = self.data(node, node.required_input(0)?)?;
         let columns = match (&data.axes[..], data.image) {
             ([Batch, Channel], _) => return Ok(Value::Data(data)),
-            ([Batch, Channel, Height, Width], Some([height, width])) => height
-                .checked_mul(width)
-                .and_then(|pixels| pixels.checked_mul(data.columns)),
+            ([Batch, Channel, Height, Width], Some([height, width])) => {
+                height.checked_mul(width).and_then(|pixels| pixels.checked_mul(data.columns))
+            }
             _ => None,
         };
         let Some(columns) = columns else {
-            return Err(shape(
-                node,
-                "an image, [Batch, Channel, Height, Width]",
-                &data.axes,
-            ));
+            return Err(shape(node, "an image, [Batch, Channel, Height, Width]", &data.axes));
         };
         let result = self.push(node, &data, Op::Flatten);
         Ok(Value::Data(Data {
@@ -364,9 +258,7 @@ impl<'a> Importer<'a> {
 
 /// \[tap\]\[in\]\[out\] from \[out\]\[in\]\[tap\].
 fn taps_first(weight: &[f64], outer: usize, inner: usize, taps: usize) -> Vec<f64> {
-    let tap = |k: usize| {
-        (0..inner * outer).map(move |i| weight[(i % outer * inner + i / outer) * taps + k])
-    };
+    let tap = |k: usize| (0..inner * outer).map(move |i| weight[(i % outer * inner + i / outer) * taps + k]);
     (0..taps).flat_map(tap).collect()
 }
 

@@ -33,45 +33,26 @@ use prost::Message;
 /// [`ModelError`] naming the node: unsupported operators, attributes and opsets, bytes or graphs
 /// that contradict themselves, shapes that do not fit.
 pub fn read(bytes: &[u8]) -> Result<Network, ModelError> {
-    let model = proto::ModelProto::decode(bytes).map_err(|error| ModelError::Malformed {
-        reason: format!("not an ONNX file: {error}"),
-    })?;
+    let model = proto::ModelProto::decode(bytes)
+        .map_err(|error| ModelError::Malformed { reason: format!("not an ONNX file: {error}") })?;
     import::import(&model, bytes.len())
 }
 
 /// The operators [`read`] understands, in alphabetical order, each with what is accepted.
 pub fn operators() -> &'static [(&'static str, &'static str)] {
     &[
-        (
-            "BatchNormalization",
-            "inference only; becomes a factor and a summand per channel",
-        ),
-        (
-            "Clip",
-            "of a variance before Sqrt (minimum only), of a norm, or from 0: Relu",
-        ),
-        (
-            "Concat",
-            "of mean and deviation (statistics pooling), or of final hidden states",
-        ),
+        ("BatchNormalization", "inference only; becomes a factor and a summand per channel"),
+        ("Clip", "of a variance before Sqrt (minimum only), of a norm, or from 0: Relu"),
+        ("Concat", "of mean and deviation (statistics pooling), or of final hidden states"),
         ("Constant", "float32, float64, int32 or int64"),
-        (
-            "Conv",
-            "1-D and 2-D, group 1, constant weights, explicit padding; 2-D: dilation 1",
-        ),
+        ("Conv", "1-D and 2-D, group 1, constant weights, explicit padding; 2-D: dilation 1"),
         ("Div", "by the ReduceL2 of the same value, or by a constant"),
         ("Flatten", "from axis 1, of an image"),
         ("GRU", "forward, default activations, initial state zero"),
-        (
-            "Gather",
-            "of the last time step or of one layer's final hidden state",
-        ),
+        ("Gather", "of the last time step or of one layer's final hidden state"),
         ("Gemm", "one row per sequence times constant weights"),
         ("Identity", "anything"),
-        (
-            "LSTM",
-            "forward, default activations, no peepholes, initial states zero",
-        ),
+        ("LSTM", "forward, default activations, no peepholes, initial states zero"),
         ("MaxPool", "2-D, dilation 1, floor mode"),
         ("Mul", "squares in statistics pooling, or by a constant"),
         ("ReduceL2", "over channels, before Div"),
@@ -80,10 +61,7 @@ pub fn operators() -> &'static [(&'static str, &'static str)] {
         ("Sigmoid", "anything"),
         ("Sqrt", "of a variance in statistics pooling"),
         ("Squeeze", "of axes known to be 1"),
-        (
-            "Sub",
-            "E[x²] − E[x]² in statistics pooling, or of a constant",
-        ),
+        ("Sub", "E[x²] − E[x]² in statistics pooling, or of a constant"),
         ("Tanh", "anything"),
         ("Transpose", "anything; axes are tracked, no values move"),
     ]

@@ -14,16 +14,8 @@ pub(super) struct NodeView<'a> {
 
 impl<'a> NodeView<'a> {
     pub(super) fn new(proto: &'a NodeProto, index: usize, opset: i64) -> Self {
-        let name = proto
-            .name
-            .iter()
-            .chain(&proto.output)
-            .find(|name| !name.is_empty());
-        Self {
-            proto,
-            name: name.cloned().unwrap_or_else(|| format!("#{index}")),
-            opset,
-        }
+        let name = proto.name.iter().chain(&proto.output).find(|name| !name.is_empty());
+        Self { proto, name: name.cloned().unwrap_or_else(|| format!("#{index}")), opset }
     }
 
     /// The operator, with its domain unless that is the default one.
@@ -37,17 +29,12 @@ impl<'a> NodeView<'a> {
 
     /// Name of input `index`; `None` if it is left out.
     pub(super) fn input(&self, index: usize) -> Option<&'a str> {
-        self.proto
-            .input
-            .get(index)
-            .map(String::as_str)
-            .filter(|name| !name.is_empty())
+        self.proto.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
     }
 
     /// Name of an input that must be there.
     pub(super) fn required_input(&self, index: usize) -> Result<&'a str, ModelError> {
-        self.input(index)
-            .ok_or_else(|| self.malformed(format!("has no input {index}")))
+        self.input(index).ok_or_else(|| self.malformed(format!("has no input {index}")))
     }
 
     /// Number of inputs, left-out ones before the last included.
@@ -76,10 +63,7 @@ impl<'a> NodeView<'a> {
                 let help = "export the model without it";
                 return Err(self.refuse(name, "a value", help));
             }
-            if self.proto.attribute[..index]
-                .iter()
-                .any(|other| other.name == attribute.name)
-            {
+            if self.proto.attribute[..index].iter().any(|other| other.name == attribute.name) {
                 return Err(self.malformed(format!("has attribute {name} twice")));
             }
         }
@@ -87,10 +71,7 @@ impl<'a> NodeView<'a> {
     }
 
     fn attribute(&self, name: &str) -> Option<&'a AttributeProto> {
-        self.proto
-            .attribute
-            .iter()
-            .find(|attribute| attribute.name.as_deref() == Some(name))
+        self.proto.attribute.iter().find(|attribute| attribute.name.as_deref() == Some(name))
     }
 
     /// Whether the attribute is there.
@@ -129,16 +110,12 @@ impl<'a> NodeView<'a> {
         let Some(ints) = self.ints(name) else {
             return Ok(default);
         };
-        let sizes = ints
-            .iter()
-            .map(|&x| usize::try_from(x).ok().filter(|&x| x >= min));
+        let sizes = ints.iter().map(|&x| usize::try_from(x).ok().filter(|&x| x >= min));
         let sizes: Option<Vec<usize>> = sizes.collect();
-        sizes
-            .and_then(|sizes| <[usize; N]>::try_from(sizes).ok())
-            .ok_or_else(|| {
-                let help = format!("{N} values of at least {min} are needed");
-                self.refuse(name, format!("{ints:?}"), &help)
-            })
+        sizes.and_then(|sizes| <[usize; N]>::try_from(sizes).ok()).ok_or_else(|| {
+            let help = format!("{N} values of at least {min} are needed");
+            self.refuse(name, format!("{ints:?}"), &help)
+        })
     }
 
     /// A finite number.
@@ -156,9 +133,7 @@ impl<'a> NodeView<'a> {
             return Ok(None);
         };
         if attribute.floats.iter().all(|value| value.is_finite()) {
-            return Ok(Some(
-                attribute.floats.iter().copied().map(f64::from).collect(),
-            ));
+            return Ok(Some(attribute.floats.iter().copied().map(f64::from).collect()));
         }
         Err(self.wrong_type(name))
     }
@@ -168,22 +143,14 @@ impl<'a> NodeView<'a> {
         let Some(attribute) = self.attribute(name) else {
             return Ok(default);
         };
-        let bytes = attribute
-            .s
-            .as_deref()
-            .ok_or_else(|| self.wrong_type(name))?;
+        let bytes = attribute.s.as_deref().ok_or_else(|| self.wrong_type(name))?;
         std::str::from_utf8(bytes).map_err(|_| self.wrong_type(name))
     }
 
     /// A list of strings; unreadable ones are empty.
     pub(super) fn texts(&self, name: &str) -> Option<Vec<&'a str>> {
         let strings = &self.attribute(name)?.strings;
-        Some(
-            strings
-                .iter()
-                .map(|bytes| std::str::from_utf8(bytes).unwrap_or_default())
-                .collect(),
-        )
+        Some(strings.iter().map(|bytes| std::str::from_utf8(bytes).unwrap_or_default()).collect())
     }
 
     /// A tensor.
@@ -191,11 +158,7 @@ impl<'a> NodeView<'a> {
         let Some(attribute) = self.attribute(name) else {
             return Ok(None);
         };
-        attribute
-            .t
-            .as_ref()
-            .map(Some)
-            .ok_or_else(|| self.wrong_type(name))
+        attribute.t.as_ref().map(Some).ok_or_else(|| self.wrong_type(name))
     }
 
     /// The operator is not supported, at least not here.
@@ -221,18 +184,11 @@ impl<'a> NodeView<'a> {
 
     /// The node contradicts the format.
     pub(super) fn malformed(&self, reason: impl AsRef<str>) -> ModelError {
-        let reason = format!(
-            "{} node {:?} {}",
-            self.operator(),
-            self.name,
-            reason.as_ref()
-        );
+        let reason = format!("{} node {:?} {}", self.operator(), self.name, reason.as_ref());
         ModelError::Malformed { reason }
     }
 
     fn wrong_type(&self, name: &str) -> ModelError {
-        self.malformed(format!(
-            "has attribute {name} of another type, or not finite"
-        ))
+        self.malformed(format!("has attribute {name} of another type, or not finite"))
     }
 }

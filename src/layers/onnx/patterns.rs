@@ -16,11 +16,7 @@ const MAX_FINAL_STATES: usize = 16;
 /// An axis attribute, counted from the end if negative.
 fn axis_index(node: &NodeView, axis: i64, rank: usize) -> Result<usize, ModelError> {
     let rank_signed = i64::try_from(rank).unwrap_or(i64::MAX);
-    let index = if axis < 0 {
-        axis.checked_add(rank_signed)
-    } else {
-        Some(axis)
-    };
+    let index = if axis < 0 { axis.checked_add(rank_signed) } else { Some(axis) };
     index
         .and_then(|index| usize::try_from(index).ok())
         .filter(|&index| index < rank)
@@ -29,38 +25,20 @@ fn axis_index(node: &NodeView, axis: i64, rank: usize) -> Result<usize, ModelErr
 
 impl<'a> Importer<'a> {
     pub(super) fn constant(&mut self, node: &NodeView) -> Result<Value, ModelError> {
-        node.only(&[
-            "value",
-            "value_float",
-            "value_floats",
-            "value_int",
-            "value_ints",
-        ])?;
+        node.only(&["value", "value_float", "value_floats", "value_int", "value_ints"])?;
         node.at_most_inputs(0)?;
         let tensor = if let Some(proto) = node.tensor("value")? {
             Tensor::read(proto)?
         } else if node.has("value_float") {
             let value = node.float("value_float", 0.0)?;
-            Tensor {
-                dims: vec![],
-                values: Values::Float(vec![value]),
-            }
+            Tensor { dims: vec![], values: Values::Float(vec![value]) }
         } else if let Some(values) = node.floats("value_floats")? {
-            Tensor {
-                dims: vec![values.len()],
-                values: Values::Float(values),
-            }
+            Tensor { dims: vec![values.len()], values: Values::Float(values) }
         } else if node.has("value_int") {
             let value = node.int("value_int", 0)?;
-            Tensor {
-                dims: vec![],
-                values: Values::Int(vec![value]),
-            }
+            Tensor { dims: vec![], values: Values::Int(vec![value]) }
         } else if let Some(values) = node.ints("value_ints") {
-            Tensor {
-                dims: vec![values.len()],
-                values: Values::Int(values.to_vec()),
-            }
+            Tensor { dims: vec![values.len()], values: Values::Int(values.to_vec()) }
         } else {
             return Err(node.malformed("has no value"));
         };
@@ -74,17 +52,11 @@ impl<'a> Importer<'a> {
             (Some(axes), None) => axes.to_vec(),
             (None, Some(name)) => {
                 let tensor = self.tensor(node, name)?;
-                tensor
-                    .ints()
-                    .ok_or_else(|| node.malformed("has axes that are not integers"))?
-                    .to_vec()
+                tensor.ints().ok_or_else(|| node.malformed("has axes that are not integers"))?.to_vec()
             }
             _ => return Err(node.unsupported("name its axes explicitly")),
         };
-        given
-            .iter()
-            .map(|&axis| axis_index(node, axis, rank))
-            .collect()
+        given.iter().map(|&axis| axis_index(node, axis, rank)).collect()
     }
 
     pub(super) fn transpose(&mut self, node: &NodeView) -> Result<Value, ModelError> {
@@ -93,10 +65,7 @@ impl<'a> Importer<'a> {
         let data = self.data(node, node.required_input(0)?)?;
         let rank = data.axes.len();
         let order = match node.ints("perm") {
-            Some(perm) => perm
-                .iter()
-                .map(|&axis| axis_index(node, axis, rank))
-                .collect::<Result<Vec<_>, _>>()?,
+            Some(perm) => perm.iter().map(|&axis| axis_index(node, axis, rank)).collect::<Result<Vec<_>, _>>()?,
             None => (0..rank).rev().collect(),
         };
         let mut sorted = order.clone();
@@ -116,9 +85,9 @@ impl<'a> Importer<'a> {
             let removed = self.axes(node, axes.len())?;
             let direction = axes.iter().position(|&axis| axis == Axis::Direction);
             return match (&layers[..], direction) {
-                ([layer], Some(direction)) if removed == [direction] => Ok(Value::Data(
-                    self.last_row(node, layer, vec![Axis::Batch, Axis::Channel]),
-                )),
+                ([layer], Some(direction)) if removed == [direction] => {
+                    Ok(Value::Data(self.last_row(node, layer, vec![Axis::Batch, Axis::Channel])))
+                }
                 _ => Err(node.unsupported("select the final hidden state of one layer first")),
             };
         }
@@ -134,11 +103,7 @@ impl<'a> Importer<'a> {
                 return Err(shape(node, "an axis known to be 1", data.axes[axis]));
             }
         }
-        let kept = data
-            .axes
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| !removed.contains(index));
+        let kept = data.axes.iter().enumerate().filter(|(index, _)| !removed.contains(index));
         data.axes = kept.map(|(_, &axis)| axis).collect();
         Ok(Value::Data(data))
     }
@@ -146,11 +111,7 @@ impl<'a> Importer<'a> {
     /// The last time step of `source`.
     fn last_row(&mut self, node: &NodeView, source: &Data, axes: Vec<Axis>) -> Data {
         let last = self.push(node, source, Op::LastRow);
-        Data {
-            axes,
-            single_row: true,
-            ..last
-        }
+        Data { axes, single_row: true, ..last }
     }
 
     pub(super) fn gather(&mut self, node: &NodeView) -> Result<Value, ModelError> {
@@ -211,27 +172,18 @@ impl<'a> Importer<'a> {
             }
         }
         let axes = result_axes.ok_or_else(|| node.malformed("has no inputs"))?;
-        Ok(Value::FinalStates {
-            layers: all.into(),
-            axes,
-        })
+        Ok(Value::FinalStates { layers: all.into(), axes })
     }
 
     /// Concat of the mean and the deviation of the same value along channels; `None` if it is
     /// something else.
-    fn statistics_pooling(
-        &mut self,
-        node: &NodeView,
-        axis: i64,
-    ) -> Result<Option<Value>, ModelError> {
+    fn statistics_pooling(&mut self, node: &NodeView, axis: i64) -> Result<Option<Value>, ModelError> {
         let left = self.value(node, node.required_input(0)?)?;
         let right = self.value(node, node.required_input(1)?)?;
         let (Value::Statistic(mean), Value::Statistic(deviation)) = (left, right) else {
             return Ok(None);
         };
-        let (StatisticKind::Mean, StatisticKind::Deviation(min_variance)) =
-            (mean.kind, deviation.kind)
-        else {
+        let (StatisticKind::Mean, StatisticKind::Deviation(min_variance)) = (mean.kind, deviation.kind) else {
             return Ok(None);
         };
         let same = mean.source.node == deviation.source.node && mean.axes == deviation.axes;
@@ -240,12 +192,7 @@ impl<'a> Importer<'a> {
         }
         let columns = mean.source.columns.saturating_mul(2);
         let pool = self.push(node, &mean.source, Op::StatsPool { min_variance });
-        Ok(Some(Value::Data(Data {
-            axes: mean.axes,
-            columns,
-            single_row: true,
-            ..pool
-        })))
+        Ok(Some(Value::Data(Data { axes: mean.axes, columns, single_row: true, ..pool })))
     }
 
     pub(super) fn reduce_mean(&mut self, node: &NodeView) -> Result<Value, ModelError> {
@@ -254,11 +201,9 @@ impl<'a> Importer<'a> {
         let keep = node.int("keepdims", 1)? != 0;
         let name = node.required_input(0)?;
         let (source, axes, kind) = match self.value(node, name)? {
-            Value::Statistic(Statistic {
-                source,
-                axes,
-                kind: StatisticKind::Square,
-            }) => (source, axes, StatisticKind::MeanOfSquare),
+            Value::Statistic(Statistic { source, axes, kind: StatisticKind::Square }) => {
+                (source, axes, StatisticKind::MeanOfSquare)
+            }
             _ => {
                 let data = self.data(node, name)?;
                 let axes = data.axes.clone();
@@ -282,11 +227,7 @@ impl<'a> Importer<'a> {
     pub(super) fn reduce_l2(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         node.only(&["axes", "keepdims", "noop_with_empty_axes"])?;
         node.at_most_inputs(2)?;
-        node.int_only(
-            "keepdims",
-            1,
-            "keep the dimension, so that the division broadcasts",
-        )?;
+        node.int_only("keepdims", 1, "keep the dimension, so that the division broadcasts")?;
         let data = self.data(node, node.required_input(0)?)?;
         let reduced = self.axes(node, data.axes.len())?;
         match reduced[..] {
@@ -329,8 +270,7 @@ impl<'a> Importer<'a> {
         }
         // Exporters write the largest float32 for no bound.
         let largest = f64::from(f32::MAX);
-        let ([minimum, None], true) = ([bounds[0], bounds[1].filter(|&x| x < largest)], true)
-        else {
+        let ([minimum, None], true) = ([bounds[0], bounds[1].filter(|&x| x < largest)], true) else {
             return Err(node.refuse("max", format!("{:?}", bounds[1]), "clip from below only"));
         };
         let minimum = minimum.unwrap_or(-largest);
@@ -342,9 +282,7 @@ impl<'a> Importer<'a> {
             }
             // The guard against a row of zeros, which stays zero here as well.
             Value::Norm(data) if (0.0..=1e-6).contains(&minimum) => Ok(Value::Norm(data)),
-            Value::Data(data) if minimum == 0.0 => {
-                Ok(Value::Data(self.push(node, &data, Op::Relu)))
-            }
+            Value::Data(data) if minimum == 0.0 => Ok(Value::Data(self.push(node, &data, Op::Relu))),
             _ => Err(node.refuse(
                 "min",
                 minimum,

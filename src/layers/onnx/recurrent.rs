@@ -48,11 +48,7 @@ impl<'a> Importer<'a> {
             hidden: parts.hidden,
             w_input: parts.w_input,
             w_hidden: parts.w_hidden,
-            bias: input_bias
-                .iter()
-                .zip(&hidden_bias)
-                .map(|(a, b)| a + b)
-                .collect(),
+            bias: input_bias.iter().zip(&hidden_bias).map(|(a, b)| a + b).collect(),
         };
         let states = self.push(node, &data, Op::Lstm(lstm));
         let mut outputs = recurrent_outputs(node, states, parts.hidden)?;
@@ -80,19 +76,10 @@ impl<'a> Importer<'a> {
     }
 
     /// Checks everything about a recurrent node but its weights, and returns its input.
-    fn recurrent_input(
-        &mut self,
-        node: &NodeView,
-        activations: &[&str],
-        states: &[usize],
-    ) -> Result<Data, ModelError> {
+    fn recurrent_input(&mut self, node: &NodeView, activations: &[&str], states: &[usize]) -> Result<Data, ModelError> {
         let direction = node.text("direction", "forward")?;
         if direction != "forward" {
-            return Err(node.refuse(
-                "direction",
-                direction,
-                "only forward layers can be imported",
-            ));
+            return Err(node.refuse("direction", direction, "only forward layers can be imported"));
         }
         if let Some(given) = node.texts("activations")
             && given != activations
@@ -113,9 +100,7 @@ impl<'a> Importer<'a> {
                 continue;
             };
             let zero = match self.value(node, name)? {
-                Value::Constant(tensor) => {
-                    tensor.floats().is_some_and(|x| x.iter().all(|&x| x == 0.0))
-                }
+                Value::Constant(tensor) => tensor.floats().is_some_and(|x| x.iter().all(|&x| x == 0.0)),
                 _ => false,
             };
             if !zero {
@@ -136,30 +121,17 @@ impl<'a> Importer<'a> {
 
     /// The weights W, R and B of a recurrent node, gates reordered: gate `g` here is gate
     /// `order[g]` in the file.
-    fn recurrent_weights(
-        &mut self,
-        node: &NodeView,
-        inputs: usize,
-        order: &[usize],
-    ) -> Result<Recurrent, ModelError> {
+    fn recurrent_weights(&mut self, node: &NodeView, inputs: usize, order: &[usize]) -> Result<Recurrent, ModelError> {
         let (dims, w) = self.floats(node, node.required_input(1)?)?;
         let gates = order.len();
         let hidden = match dims[..] {
             [1, rows, cols] if rows > 0 && rows % gates == 0 && cols == inputs => rows / gates,
             _ => {
-                return Err(shape(
-                    node,
-                    format!("W: [1, {gates} * hidden, {inputs}]"),
-                    dims,
-                ));
+                return Err(shape(node, format!("W: [1, {gates} * hidden, {inputs}]"), dims));
             }
         };
         if node.has("hidden_size") && node.int("hidden_size", 0)? as u64 != hidden as u64 {
-            return Err(shape(
-                node,
-                format!("hidden_size {hidden}"),
-                node.int("hidden_size", 0)?,
-            ));
+            return Err(shape(node, format!("hidden_size {hidden}"), node.int("hidden_size", 0)?));
         }
         let (dims, r) = self.floats(node, node.required_input(2)?)?;
         let rows = gates * hidden;
@@ -189,29 +161,12 @@ impl<'a> Importer<'a> {
 }
 
 /// The outputs Y and Y_h.
-fn recurrent_outputs(
-    node: &NodeView,
-    states: Data,
-    hidden: usize,
-) -> Result<Vec<Value>, ModelError> {
+fn recurrent_outputs(node: &NodeView, states: Data, hidden: usize) -> Result<Vec<Value>, ModelError> {
     let (all, last) = match node.int("layout", 0)? {
-        0 => (
-            vec![Time, Direction, Batch, Channel],
-            vec![Direction, Batch, Channel],
-        ),
-        _ => (
-            vec![Batch, Time, Direction, Channel],
-            vec![Batch, Direction, Channel],
-        ),
+        0 => (vec![Time, Direction, Batch, Channel], vec![Direction, Batch, Channel]),
+        _ => (vec![Batch, Time, Direction, Channel], vec![Batch, Direction, Channel]),
     };
-    let states = Data {
-        columns: hidden,
-        axes: all,
-        ..states
-    };
+    let states = Data { columns: hidden, axes: all, ..states };
     let layers = [states.clone()].into();
-    Ok(vec![
-        Value::Data(states),
-        Value::FinalStates { layers, axes: last },
-    ])
+    Ok(vec![Value::Data(states), Value::FinalStates { layers, axes: last }])
 }

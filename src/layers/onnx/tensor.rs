@@ -32,9 +32,7 @@ impl Tensor {
     /// known to match the bytes present.
     pub(super) fn read(proto: &TensorProto) -> Result<Self, ModelError> {
         let name = proto.name.as_deref().unwrap_or_default();
-        let malformed = |reason: String| ModelError::Malformed {
-            reason: format!("tensor {name:?} {reason}"),
-        };
+        let malformed = |reason: String| ModelError::Malformed { reason: format!("tensor {name:?} {reason}") };
         if proto.data_location.unwrap_or(0) != 0 {
             let reason = "is stored outside the file; save the model as one file";
             return Err(malformed(reason.into()));
@@ -59,13 +57,8 @@ impl Tensor {
                     .map(f64::from)
                     .collect(),
             ),
-            DOUBLE => Values::Float(
-                read_raw(raw, count, f64::from_le_bytes, &proto.double_data)
-                    .ok_or_else(mismatch)?,
-            ),
-            INT64 => Values::Int(
-                read_raw(raw, count, i64::from_le_bytes, &proto.int64_data).ok_or_else(mismatch)?,
-            ),
+            DOUBLE => Values::Float(read_raw(raw, count, f64::from_le_bytes, &proto.double_data).ok_or_else(mismatch)?),
+            INT64 => Values::Int(read_raw(raw, count, i64::from_le_bytes, &proto.int64_data).ok_or_else(mismatch)?),
             INT32 => Values::Int(
                 read_raw(raw, count, i32::from_le_bytes, &proto.int32_data)
                     .ok_or_else(mismatch)?
@@ -81,9 +74,7 @@ impl Tensor {
         if let Values::Float(values) = &values
             && !values.iter().all(|x| x.is_finite())
         {
-            return Err(malformed(
-                "contains a value that is not a finite number".into(),
-            ));
+            return Err(malformed("contains a value that is not a finite number".into()));
         }
         Ok(Self { dims, values })
     }
@@ -136,75 +127,35 @@ mod tests {
     use super::*;
 
     fn proto(dims: &[i64], data_type: i32) -> TensorProto {
-        TensorProto {
-            dims: dims.to_vec(),
-            data_type: Some(data_type),
-            ..Default::default()
-        }
+        TensorProto { dims: dims.to_vec(), data_type: Some(data_type), ..Default::default() }
     }
 
     #[test]
     fn reads_raw_and_typed_values() {
-        let raw = [1.5_f32, -2.0]
-            .iter()
-            .flat_map(|x| x.to_le_bytes())
-            .collect();
-        let tensor = Tensor::read(&TensorProto {
-            raw_data: Some(raw),
-            ..proto(&[1, 2], FLOAT)
-        });
+        let raw = [1.5_f32, -2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let tensor = Tensor::read(&TensorProto { raw_data: Some(raw), ..proto(&[1, 2], FLOAT) });
         assert_eq!(tensor.unwrap().floats().unwrap(), [1.5, -2.0]);
-        let tensor = Tensor::read(&TensorProto {
-            int64_data: vec![-1],
-            ..proto(&[], INT64)
-        });
+        let tensor = Tensor::read(&TensorProto { int64_data: vec![-1], ..proto(&[], INT64) });
         assert_eq!(tensor.unwrap().ints().unwrap(), [-1]);
-        let tensor = Tensor::read(&TensorProto {
-            int32_data: vec![7],
-            ..proto(&[1], INT32)
-        });
+        let tensor = Tensor::read(&TensorProto { int32_data: vec![7], ..proto(&[1], INT32) });
         assert_eq!(tensor.unwrap().ints().unwrap(), [7]);
-        let tensor = Tensor::read(&TensorProto {
-            double_data: vec![0.5],
-            ..proto(&[1], DOUBLE)
-        });
+        let tensor = Tensor::read(&TensorProto { double_data: vec![0.5], ..proto(&[1], DOUBLE) });
         assert_eq!(tensor.unwrap().floats().unwrap(), [0.5]);
     }
 
     #[test]
     fn contradictions_are_errors() {
         for wrong in [
-            TensorProto {
-                float_data: vec![1.0],
-                ..proto(&[i64::MAX, i64::MAX], FLOAT)
-            },
-            TensorProto {
-                float_data: vec![1.0],
-                ..proto(&[1 << 40], FLOAT)
-            },
-            TensorProto {
-                float_data: vec![1.0],
-                ..proto(&[-1], FLOAT)
-            },
-            TensorProto {
-                raw_data: Some(vec![0; 7]),
-                ..proto(&[1], INT64)
-            },
-            TensorProto {
-                float_data: vec![f32::NAN],
-                ..proto(&[1], FLOAT)
-            },
-            TensorProto {
-                data_location: Some(1),
-                ..proto(&[0], FLOAT)
-            },
+            TensorProto { float_data: vec![1.0], ..proto(&[i64::MAX, i64::MAX], FLOAT) },
+            TensorProto { float_data: vec![1.0], ..proto(&[1 << 40], FLOAT) },
+            TensorProto { float_data: vec![1.0], ..proto(&[-1], FLOAT) },
+            TensorProto { raw_data: Some(vec![0; 7]), ..proto(&[1], INT64) },
+            TensorProto { float_data: vec![f32::NAN], ..proto(&[1], FLOAT) },
+            TensorProto { data_location: Some(1), ..proto(&[0], FLOAT) },
             proto(&[1], 10),
             proto(&[1], FLOAT),
         ] {
-            assert!(matches!(
-                Tensor::read(&wrong),
-                Err(ModelError::Malformed { .. })
-            ));
+            assert!(matches!(Tensor::read(&wrong), Err(ModelError::Malformed { .. })));
         }
     }
 }

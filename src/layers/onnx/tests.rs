@@ -1,6 +1,6 @@
 use super::proto::{
-    AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
-    TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+    AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
 use super::*;
 use crate::audio::{FrontEnd, float, wav};
@@ -31,18 +31,12 @@ fn bundled() -> Network {
 }
 
 fn last(network: &Network, input: &FloatMatrix, sequence_length: usize) -> FloatMatrix {
-    network
-        .execute(input, sequence_length)
-        .unwrap()
-        .pop()
-        .unwrap()
+    network.execute(input, sequence_length).unwrap().pop().unwrap()
 }
 
 /// Mean of the rows, divided by its norm.
 fn mean_direction(rows: &FloatMatrix) -> Vec<f64> {
-    let sums: Vec<f64> = (0..rows.cols)
-        .map(|c| (0..rows.rows).map(|r| rows.row(r)[c]).sum())
-        .collect();
+    let sums: Vec<f64> = (0..rows.cols).map(|c| (0..rows.rows).map(|r| rows.row(r)[c]).sum()).collect();
     let norm = sums.iter().map(|x| x * x).sum::<f64>().sqrt();
     sums.iter().map(|x| x / norm).collect()
 }
@@ -50,10 +44,7 @@ fn mean_direction(rows: &FloatMatrix) -> Vec<f64> {
 fn report(what: &str, cosines: &[f64], differences: &[f64]) {
     let min = cosines.iter().copied().fold(1.0, f64::min);
     let max = differences.iter().copied().fold(0.0, f64::max);
-    println!(
-        "{what}: 1 - min cosine {:.1e}, largest difference {max:.1e}",
-        1.0 - min
-    );
+    println!("{what}: 1 - min cosine {:.1e}, largest difference {max:.1e}", 1.0 - min);
     assert!(!cosines.is_empty() && min >= 0.999_999, "{what}: {min}");
 }
 
@@ -65,17 +56,9 @@ fn operators_are_sorted() {
 #[test]
 fn the_bundled_model_has_its_layers() {
     let network = bundled();
-    let pool = network
-        .nodes
-        .iter()
-        .position(|node| matches!(node.op, Op::StatsPool { .. }));
-    assert_eq!(
-        (network.input_columns, network.nodes.len(), pool),
-        (24, 14, Some(12))
-    );
-    let Op::StatsPool { min_variance } = network.nodes[12].op else {
-        panic!()
-    };
+    let pool = network.nodes.iter().position(|node| matches!(node.op, Op::StatsPool { .. }));
+    assert_eq!((network.input_columns, network.nodes.len(), pool), (24, 14, Some(12)));
+    let Op::StatsPool { min_variance } = network.nodes[12].op else { panic!() };
     assert_eq!(min_variance, f64::from(1e-5_f32));
     let shapes = network.shapes(298).unwrap();
     assert_eq!((shapes[11].length, shapes[13].columns), (284, 128));
@@ -115,11 +98,7 @@ fn xvectors_match_their_references() {
         let network = load(&dir.join(format!("models/{model}.onnx")));
         let path = dir.join(format!("reference/{model}/ref8_3s.safetensors"));
         let reference = test_data::tensors(&path);
-        let pool = network
-            .nodes
-            .iter()
-            .position(|n| matches!(n.op, Op::StatsPool { .. }))
-            .unwrap();
+        let pool = network.nodes.iter().position(|n| matches!(n.op, Op::StatsPool { .. })).unwrap();
         let (mut cosines, mut differences, mut stats) = (Vec::new(), Vec::new(), 0.0_f64);
         for name in &UTTERANCES[..utterances] {
             let feats = &reference[&format!("{name}.feats")];
@@ -127,10 +106,7 @@ fn xvectors_match_their_references() {
             let outputs = network.execute(&input, input.rows).unwrap();
             let expected = &reference[&format!("{name}.stats")].values;
             stats = stats.max(max_difference(&outputs[pool].data, expected));
-            let (embedding, expected) = (
-                &outputs.last().unwrap().data,
-                &reference[&format!("{name}.emb")].values,
-            );
+            let (embedding, expected) = (&outputs.last().unwrap().data, &reference[&format!("{name}.emb")].values);
             cosines.push(cosine(embedding, expected));
             differences.push(max_difference(embedding, expected));
         }
@@ -153,25 +129,13 @@ fn resemblyzer_matches_its_reference() {
         let tensor = |quantity: &str| &reference[&format!("{name}.{quantity}")].values;
         let input = FloatMatrix::new(480, 40, tensor("mel").clone());
         let outputs = network.execute(&input, 160).unwrap();
-        let last_hidden = outputs
-            .iter()
-            .zip(&network.nodes)
-            .find(|(_, n)| n.op == Op::LastRow);
+        let last_hidden = outputs.iter().zip(&network.nodes).find(|(_, n)| n.op == Op::LastRow);
         // [partials, layers, 256]
-        let h_last = tensor("h_last")
-            .chunks(256)
-            .skip(2)
-            .step_by(3)
-            .flatten()
-            .copied();
+        let h_last = tensor("h_last").chunks(256).skip(2).step_by(3).flatten().copied();
         let h_last: Vec<f64> = h_last.collect();
         hidden = hidden.max(max_difference(&last_hidden.unwrap().0.data, &h_last));
         let embeddings = outputs.last().unwrap();
-        for (ours, expected) in embeddings
-            .data
-            .chunks(256)
-            .zip(tensor("partial_emb").chunks(256))
-        {
+        for (ours, expected) in embeddings.data.chunks(256).zip(tensor("partial_emb").chunks(256)) {
             partial.0.push(cosine(ours, expected));
             partial.1.push(max_difference(ours, expected));
         }
@@ -193,16 +157,8 @@ fn resemblyzer_matches_its_reference() {
 fn whole_recordings_match_their_references() {
     let Some(dir) = test_data::dir() else { return };
     for (model, key, front_end) in [
-        (
-            "xvector_small",
-            "xvector_small/emb_xvector_small_full",
-            FrontEnd::logmel24(),
-        ),
-        (
-            "resemblyzer_ge2e",
-            "resemblyzer/emb_resemblyzer_full",
-            FrontEnd::ge2e40(),
-        ),
+        ("xvector_small", "xvector_small/emb_xvector_small_full", FrontEnd::logmel24()),
+        ("resemblyzer_ge2e", "resemblyzer/emb_resemblyzer_full", FrontEnd::ge2e40()),
     ] {
         let network = load(&dir.join(format!("models/{model}.onnx")));
         let reference = test_data::tensors(&dir.join(format!("reference/{key}.safetensors")));
@@ -218,21 +174,14 @@ fn whole_recordings_match_their_references() {
             cosines.push(cosine(&embedding.data, expected));
             differences.push(max_difference(&embedding.data, expected));
         }
-        report(
-            &format!("{model}, whole recordings"),
-            &cosines,
-            &differences,
-        );
+        report(&format!("{model}, whole recordings"), &cosines, &differences);
     }
 }
 
 #[test]
 fn the_raw_export_is_the_same_network() {
     let Some(dir) = test_data::dir() else { return };
-    assert_eq!(
-        load(&dir.join("models/raw_export/xvector_small.onnx")),
-        bundled()
-    );
+    assert_eq!(load(&dir.join("models/raw_export/xvector_small.onnx")), bundled());
     assert_eq!(load(&dir.join("models/xvector_small.onnx")), bundled());
 }
 
@@ -242,25 +191,14 @@ fn other_models_are_refused_by_node() {
     for (model, node, what) in [
         ("ecapa_small", "/blocks.0/res2/Split", "Split"),
         ("kws_dscnn", "/Pad", "Pad"),
-        (
-            "rawnet3_c128_mfa384_untrained",
-            "/b/preprocess/preprocess.0/Unsqueeze",
-            "Unsqueeze",
-        ),
+        ("rawnet3_c128_mfa384_untrained", "/b/preprocess/preprocess.0/Unsqueeze", "Unsqueeze"),
         ("silero_vad_16k_op15", "graph", "inputs"),
         ("silero_vad_16k_static_op16", "graph", "inputs"),
     ] {
         let bytes = std::fs::read(dir.join(format!("models/{model}.onnx"))).unwrap();
         let found = match read(&bytes).expect_err(model) {
-            ModelError::UnsupportedOperator {
-                node,
-                operator,
-                opset: 17,
-                ..
-            } => (node, operator),
-            ModelError::UnsupportedAttribute {
-                node, attribute, ..
-            } => (node, attribute),
+            ModelError::UnsupportedOperator { node, operator, opset: 17, .. } => (node, operator),
+            ModelError::UnsupportedAttribute { node, attribute, .. } => (node, attribute),
             other => panic!("{model}: {other}"),
         };
         assert_eq!((&found.0[..], &found.1[..]), (node, what), "{model}");
@@ -268,18 +206,13 @@ fn other_models_are_refused_by_node() {
     let bytes = std::fs::read(dir.join("models/ecapa_tdnn_c128_untrained.onnx")).unwrap();
     let error = read(&bytes).unwrap_err();
     println!("{error}");
-    assert!(
-        matches!(error, ModelError::UnsupportedOperator { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, ModelError::UnsupportedOperator { .. }), "{error}");
 }
 
 // Graphs by hand. The expected numbers are those of onnx.reference.ReferenceEvaluator (onnx 1.17).
 
 fn ramp(count: usize, seed: usize) -> Vec<f32> {
-    (0..count)
-        .map(|i| ((i * 7 + seed * 13) % 23) as f32 / 16.0 - 11.0 / 16.0)
-        .collect()
+    (0..count).map(|i| ((i * 7 + seed * 13) % 23) as f32 / 16.0 - 11.0 / 16.0).collect()
 }
 
 fn tensor(name: &str, dims: &[i64], values: Vec<f32>) -> TensorProto {
@@ -293,19 +226,11 @@ fn tensor(name: &str, dims: &[i64], values: Vec<f32>) -> TensorProto {
 }
 
 fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.into()),
-        ints: values.to_vec(),
-        ..Default::default()
-    }
+    AttributeProto { name: Some(name.into()), ints: values.to_vec(), ..Default::default() }
 }
 
 fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.into()),
-        i: Some(value),
-        ..Default::default()
-    }
+    AttributeProto { name: Some(name.into()), i: Some(value), ..Default::default() }
 }
 
 fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: &[AttributeProto]) -> NodeProto {
@@ -319,36 +244,17 @@ fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: &[AttributeProt
 }
 
 fn value(name: &str, dims: &[i64]) -> ValueInfoProto {
-    let dim = |&value: &i64| DimensionProto {
-        dim_value: (value > 0).then_some(value),
-    };
-    let shape = TensorShapeProto {
-        dim: dims.iter().map(dim).collect(),
-    };
+    let dim = |&value: &i64| DimensionProto { dim_value: (value > 0).then_some(value) };
+    let shape = TensorShapeProto { dim: dims.iter().map(dim).collect() };
     let tensor_type = Some(TensorTypeProto { shape: Some(shape) });
-    ValueInfoProto {
-        name: Some(name.into()),
-        r#type: Some(TypeProto { tensor_type }),
-    }
+    ValueInfoProto { name: Some(name.into()), r#type: Some(TypeProto { tensor_type }) }
 }
 
 /// A model that maps `x` of these extents (0: dynamic) to `y`.
 fn model(dims: &[i64], node: Vec<NodeProto>, initializer: Vec<TensorProto>) -> Vec<u8> {
-    let graph = GraphProto {
-        node,
-        initializer,
-        input: vec![value("x", dims)],
-        output: vec![value("y", &[])],
-    };
-    let opset = OperatorSetIdProto {
-        domain: None,
-        version: Some(17),
-    };
-    ModelProto {
-        graph: Some(graph),
-        opset_import: vec![opset],
-    }
-    .encode_to_vec()
+    let graph = GraphProto { node, initializer, input: vec![value("x", dims)], output: vec![value("y", &[])] };
+    let opset = OperatorSetIdProto { domain: None, version: Some(17) };
+    ModelProto { graph: Some(graph), opset_import: vec![opset] }.encode_to_vec()
 }
 
 fn doubles(values: Vec<f32>) -> Vec<f64> {
@@ -360,16 +266,8 @@ fn recurrent_gates_are_reordered() {
     let (hidden, input, steps) = (2, 3, 4);
     let run = |op: &str, gates: usize, attributes: &[AttributeProto]| {
         let weights = vec![
-            tensor(
-                "w",
-                &[1, 2 * gates as i64, 3],
-                ramp(gates * hidden * input, 1),
-            ),
-            tensor(
-                "r",
-                &[1, 2 * gates as i64, 2],
-                ramp(gates * hidden * hidden, 2),
-            ),
+            tensor("w", &[1, 2 * gates as i64, 3], ramp(gates * hidden * input, 1)),
+            tensor("r", &[1, 2 * gates as i64, 2], ramp(gates * hidden * hidden, 2)),
             tensor("b", &[1, 4 * gates as i64], ramp(2 * gates * hidden, 3)),
         ];
         let nodes = vec![
@@ -413,29 +311,14 @@ fn recurrent_gates_are_reordered() {
         0.7333688735961914,
         -0.5011726021766663,
     ];
-    assert!(
-        max_difference(
-            &run("GRU", 3, &[int("linear_before_reset", 1)]),
-            &reset_last
-        ) < 1e-7
-    );
+    assert!(max_difference(&run("GRU", 3, &[int("linear_before_reset", 1)]), &reset_last) < 1e-7);
 }
 
 #[test]
 fn images_are_flattened_in_the_order_of_the_file() {
     let nodes = vec![
-        node(
-            "Conv",
-            &["x", "w", "b"],
-            &["c"],
-            &[ints("pads", &[1, 0, 1, 1]), ints("kernel_shape", &[3, 2])],
-        ),
-        node(
-            "MaxPool",
-            &["c"],
-            &["p"],
-            &[ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])],
-        ),
+        node("Conv", &["x", "w", "b"], &["c"], &[ints("pads", &[1, 0, 1, 1]), ints("kernel_shape", &[3, 2])]),
+        node("MaxPool", &["c"], &["p"], &[ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])]),
         node("Flatten", &["p"], &["f"], &[]),
         node(
             "Gemm",
@@ -443,16 +326,8 @@ fn images_are_flattened_in_the_order_of_the_file() {
             &["y"],
             &[
                 int("transB", 1),
-                AttributeProto {
-                    name: Some("alpha".into()),
-                    f: Some(0.5),
-                    ..Default::default()
-                },
-                AttributeProto {
-                    name: Some("beta".into()),
-                    f: Some(2.0),
-                    ..Default::default()
-                },
+                AttributeProto { name: Some("alpha".into()), f: Some(0.5), ..Default::default() },
+                AttributeProto { name: Some("beta".into()), f: Some(2.0), ..Default::default() },
             ],
         ),
     ];
@@ -466,10 +341,7 @@ fn images_are_flattened_in_the_order_of_the_file() {
     let planes = doubles(ramp(40, 5));
     let x = FloatMatrix::from_fn(20, 2, |pixel, channel| planes[channel * 20 + pixel]);
     let y = last(&network, &x, 20);
-    assert!(
-        max_difference(&y.data, &[-1.1402588, -0.27038574]) < 1e-6,
-        "{y:?}"
-    );
+    assert!(max_difference(&y.data, &[-1.1402588, -0.27038574]) < 1e-6, "{y:?}");
 }
 
 #[test]
@@ -479,11 +351,7 @@ fn constants_norms_and_last_steps() {
             "Constant",
             &[],
             &["two"],
-            &[AttributeProto {
-                name: Some("value_float".into()),
-                f: Some(2.0),
-                ..Default::default()
-            }],
+            &[AttributeProto { name: Some("value_float".into()), f: Some(2.0), ..Default::default() }],
         ),
         node("Constant", &[], &["end"], &[int("value_int", -1)]),
         node("Mul", &["two", "x"], &["a"], &[]),
@@ -493,12 +361,7 @@ fn constants_norms_and_last_steps() {
         node("ReduceL2", &["d"], &["n"], &[ints("axes", &[-1])]),
         node("Div", &["d", "n"], &["y"], &[]),
     ];
-    let network = read(&model(
-        &[0, 0, 2],
-        nodes,
-        vec![tensor("m", &[2], vec![1.0, 2.0])],
-    ))
-    .unwrap();
+    let network = read(&model(&[0, 0, 2], nodes, vec![tensor("m", &[2], vec![1.0, 2.0])])).unwrap();
     let x = FloatMatrix::new(2, 2, vec![9.0, 9.0, 2.0, 3.0]);
     let y = last(&network, &x, 2);
     assert!(max_difference(&y.data, &[0.6, 0.8]) < 1e-15, "{y:?}");
@@ -532,45 +395,19 @@ fn what_is_not_understood_is_refused_by_name() {
         (&["t", "w", "r", "", "", "one"], vec![], "initial_h"),
         (&["t", "w", "r", "", "", "", "one"], vec![], "initial_c"),
         (&["t", "w", "r", "", "one"], vec![], "sequence_lens"),
-        (
-            &["t", "w", "r"],
-            vec![text("direction", "reverse")],
-            "direction",
-        ),
-        (
-            &["t", "w", "r"],
-            vec![int("input_forget", 1)],
-            "input_forget",
-        ),
+        (&["t", "w", "r"], vec![text("direction", "reverse")], "direction"),
+        (&["t", "w", "r"], vec![int("input_forget", 1)], "input_forget"),
         (&["t", "w", "r"], vec![int("surprise", 1)], "surprise"),
     ] {
         match lstm(inputs, &attributes) {
-            Err(ModelError::UnsupportedAttribute {
-                attribute,
-                node,
-                operator,
-                ..
-            }) => {
-                assert_eq!(
-                    (&attribute[..], &node[..], &operator[..]),
-                    (named, "y", "LSTM")
-                );
+            Err(ModelError::UnsupportedAttribute { attribute, node, operator, .. }) => {
+                assert_eq!((&attribute[..], &node[..], &operator[..]), (named, "y", "LSTM"));
             }
             other => panic!("{named}: {other:?}"),
         }
     }
-    let softmax = read(&model(
-        &[1, 2],
-        vec![node("Softmax", &["x"], &["y"], &[])],
-        vec![],
-    ));
-    let Err(ModelError::UnsupportedOperator {
-        node: name,
-        operator,
-        opset,
-        ..
-    }) = softmax
-    else {
+    let softmax = read(&model(&[1, 2], vec![node("Softmax", &["x"], &["y"], &[])], vec![]));
+    let Err(ModelError::UnsupportedOperator { node: name, operator, opset, .. }) = softmax else {
         panic!("{softmax:?}");
     };
     assert_eq!((&name[..], &operator[..], opset), ("y", "Softmax", 17));
@@ -580,10 +417,7 @@ fn what_is_not_understood_is_refused_by_name() {
 fn graphs_that_contradict_themselves_are_refused() {
     let relu = |input: &str, output: &str| node("Relu", &[input], &[output], &[]);
     for (what, nodes) in [
-        (
-            "cycle",
-            vec![relu("b", "a"), relu("a", "b"), relu("x", "y")],
-        ),
+        ("cycle", vec![relu("b", "a"), relu("a", "b"), relu("x", "y")]),
         ("missing input", vec![relu("nowhere", "y")]),
         ("missing output", vec![relu("x", "z")]),
         ("defined twice", vec![relu("x", "y"), relu("x", "y")]),
@@ -591,27 +425,16 @@ fn graphs_that_contradict_themselves_are_refused() {
         ("no nodes", vec![]),
     ] {
         let result = read(&model(&[1, 2], nodes, vec![]));
-        assert!(
-            matches!(result, Err(ModelError::Malformed { .. })),
-            "{what}: {result:?}"
-        );
+        assert!(matches!(result, Err(ModelError::Malformed { .. })), "{what}: {result:?}");
     }
-    assert!(matches!(
-        read(b"not a model"),
-        Err(ModelError::Malformed { .. })
-    ));
-    assert!(matches!(
-        read(b""),
-        Err(ModelError::UnsupportedOpset { opset: 0, .. })
-    ));
+    assert!(matches!(read(b"not a model"), Err(ModelError::Malformed { .. })));
+    assert!(matches!(read(b""), Err(ModelError::UnsupportedOpset { opset: 0, .. })));
 }
 
 #[test]
 fn one_tensor_used_many_times_does_not_fill_memory() {
     let names: Vec<String> = (0..200).map(|i| format!("v{i}")).collect();
-    let mut nodes: Vec<NodeProto> = (1..200)
-        .map(|i| node("Gemm", &[&names[i - 1], "w"], &[&names[i]], &[]))
-        .collect();
+    let mut nodes: Vec<NodeProto> = (1..200).map(|i| node("Gemm", &[&names[i - 1], "w"], &[&names[i]], &[])).collect();
     nodes[0].input[0] = "x".into();
     nodes[198].output[0] = "y".into();
     let weights = vec![tensor("w", &[64, 64], ramp(4096, 1))];
