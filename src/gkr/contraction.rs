@@ -74,7 +74,8 @@ fn contracted_rows(folds: &Folds<'_>, relation: &Contraction, rows: &RowWeights)
     let mut out = Vec::with_capacity(view.rows.num_taps() * inner.next_power_of_two());
     for tap in 0..view.rows.num_taps() {
         let sources = view.rows.sources(tap);
-        let pairs: Vec<(u32, Fr)> = sources.into_iter().zip(weights.iter().copied()).filter(|&(s, _)| s != NONE).collect();
+        let pairs: Vec<(u32, Fr)> =
+            sources.into_iter().zip(weights.iter().copied()).filter(|&(s, _)| s != NONE).collect();
         let folded = fold_rows(table, &pairs);
         let start = out.len();
         match view.cols {

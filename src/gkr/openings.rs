@@ -15,6 +15,8 @@
 //! That of a [batch](crate::sumcheck::batch). The padding of every committed tensor is proved zero in
 //! the same opening, see [`pcs::padding_claims`](super::pcs::padding_claims).
 
+use std::collections::HashMap;
+
 use super::Fr;
 use super::claims::{RowWeights, TensorClaim};
 use super::pcs::{ColumnWeights, Layout, OpeningClaim, padding_claims};
@@ -29,7 +31,9 @@ fn opens_directly<S>(program: &Program, claim: &TensorClaim<S>) -> bool {
     let width_vars = program.width_vars(claim.tensor);
     match claim.rows {
         RowWeights::Point(_) => true,
-        RowWeights::Explicit(_) => tensor.col_vars() >= width_vars || tensor.rows << tensor.col_vars() <= 1 << width_vars,
+        RowWeights::Explicit(_) => {
+            tensor.col_vars() >= width_vars || tensor.rows << tensor.col_vars() <= 1 << width_vars
+        }
     }
 }
 
@@ -75,11 +79,11 @@ pub(super) fn layout(program: &Program, id: TensorId) -> Result<Layout, VerifyEr
 /// The claim in terms of the rows and columns of its commitment.
 pub(super) fn opening<S: Scalar<Fr>>(
     program: &Program,
-    order: &[TensorId],
+    places: &HashMap<TensorId, usize>,
     claim: TensorClaim<S>,
 ) -> Result<OpeningClaim<S>, VerifyError> {
     let misfit = || VerifyError::Statement("a claim is on a tensor without commitment".into());
-    let commitment = order.iter().position(|&id| id == claim.tensor).ok_or_else(misfit)?;
+    let &commitment = places.get(&claim.tensor).ok_or_else(misfit)?;
     let tensor = program.tensor(claim.tensor);
     let width_vars = program.width_vars(claim.tensor);
     let num_rows = (tensor.rows << tensor.col_vars()).div_ceil(1 << width_vars);

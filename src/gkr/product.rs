@@ -60,4 +60,3 @@ pub(super) fn finish<V: ValueSource>(
     };
     Ok(values.product(&a, &b)? * weight)
 }
-

@@ -299,7 +299,7 @@ impl<'a> TableIndex<'a> {
         Self { table, first }
     }
 
-    fn find(&self, columns: &[LookupColumn<'_>], i: usize) -> Option<u32> {
+    pub(super) fn find(&self, columns: &[LookupColumn<'_>], i: usize) -> Option<u32> {
         let value = columns[0].value(i);
         let index = match &self.table.columns[0] {
             TableColumn::Counter { start } => {

@@ -27,30 +27,21 @@ impl Schedule {
         let mut waves: Vec<Vec<usize>> = Vec::new();
         // Operands exist before outputs, so in reverse order every use of an output has been seen.
         for (i, relation) in program.relations().iter().enumerate().rev() {
-            let mut need = |views: &[&super::view::View], wave: usize| {
-                for view in views {
-                    let depth = &mut depth[view.tensor.0 as usize];
-                    *depth = (*depth).max(wave);
-                }
-            };
-            let (output, views) = match relation {
+            let (output, operands, own) = match relation {
                 Relation::Lookup(_) => continue,
-                Relation::Linear(linear) => {
-                    let views: Vec<_> = linear.terms.iter().map(|(_, view)| view).collect();
-                    let wave = depth[linear.output.0 as usize];
-                    for view in views {
-                        let depth = &mut depth[view.tensor.0 as usize];
-                        *depth = (*depth).max(wave);
-                    }
-                    continue;
-                }
-                Relation::Contraction(c) => (c.output, [&c.lhs, &c.rhs]),
-                Relation::Product(p) => (p.output, [&p.left, &p.right]),
+                Relation::Linear(linear) => (linear.output, linear.terms.iter().map(|(_, view)| view).collect(), 0),
+                Relation::Contraction(c) => (c.output, vec![&c.lhs, &c.rhs], 1),
+                Relation::Product(p) => (p.output, vec![&p.left, &p.right], 1),
             };
             let wave = depth[output.0 as usize];
-            need(&views, wave + 1);
-            waves.resize(waves.len().max(wave + 1), Vec::new());
-            waves[wave].push(i);
+            for view in operands {
+                let depth = &mut depth[view.tensor.0 as usize];
+                *depth = (*depth).max(wave + own);
+            }
+            if own == 1 {
+                waves.resize(waves.len().max(wave + 1), Vec::new());
+                waves[wave].push(i);
+            }
         }
         waves.iter_mut().for_each(|wave| wave.reverse());
         Self { waves }
@@ -113,9 +104,7 @@ pub(super) fn finish<V: ValueSource>(
             Some(Relation::Contraction(c)) => {
                 contraction::finish(program, c, &claim.rows, &claim.cols, at, claims, values)?
             }
-            Some(Relation::Product(p)) => {
-                product::finish(program, p, &claim.rows, &claim.cols, at, claims, values)?
-            }
+            Some(Relation::Product(p)) => product::finish(program, p, &claim.rows, &claim.cols, at, claims, values)?,
             Some(Relation::Linear(_) | Relation::Lookup(_)) | None => continue,
         };
         sum = sum + value * power;

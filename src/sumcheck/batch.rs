@@ -31,8 +31,8 @@ pub trait Instance<F>: Send {
     fn bind(&mut self, r: F);
 }
 
-/// Proves all claims together; every instance ends fully bound, at the suffix of the returned
-/// challenges that is as long as its number of variables.
+/// Proves all claims together; returns the combiner `γ` and the challenges. Every instance ends fully
+/// bound, at the suffix of the challenges that is as long as its number of variables.
 ///
 /// # Panics
 /// If there is another number of claims than instances.
@@ -41,7 +41,7 @@ pub fn prove<F: PrimeField>(
     degree: usize,
     instances: &mut [&mut dyn Instance<F>],
     claims: &[F],
-) -> Vec<F> {
+) -> (F, Vec<F>) {
     assert_eq!(instances.len(), claims.len(), "one claim an instance");
     let gamma: F = channel.challenge(Label::BatchChallenge);
     let num_rounds = instances.iter().map(|i| i.num_vars()).max().unwrap_or(0);
@@ -66,7 +66,7 @@ pub fn prove<F: PrimeField>(
         }
         point.push(r);
     }
-    point
+    (gamma, point)
 }
 
 /// The round polynomial of every instance; one that has not joined is constant.
@@ -193,7 +193,7 @@ mod tests {
         let mut i3 = Product::new(v3, p3.clone());
         let mut ii = EqProduct::new(&a, &b, vars(rows), weights.clone(), r.clone());
         let claims = [i2.sum() + lie, i3.sum(), ab];
-        let point = prove(&mut prover, 3, &mut [&mut i2, &mut i3, &mut ii], &claims);
+        let (_, point) = prove(&mut prover, 3, &mut [&mut i2, &mut i3, &mut ii], &claims);
         let ends = (i2.values(), i3.values(), ii.values());
         let proof = prover.into_proof();
 

@@ -92,6 +92,8 @@ labels! {
     ChildChallenge = "child-challenge",
     /// Values of the columns under the leaves.
     LeafValues = "leaf-values",
+    /// Challenge: point at which a public output is compared.
+    OutputChallenge = "output-challenge",
     /// Values of public outputs' operands.
     OutputValues = "output-values",
     /// A round polynomial.

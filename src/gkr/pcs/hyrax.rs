@@ -323,7 +323,7 @@ fn prove_columns(
     });
     let mut instances: Vec<&mut dyn Instance<Fr>> = products.iter_mut().map(|p| p as _).collect();
     let sums: Vec<Fr> = groups.iter().map(|group| group.value).collect();
-    let point = batch::prove(channel, 2, &mut instances, &sums);
+    let (_, point) = batch::prove(channel, 2, &mut instances, &sums);
     let values = products.iter().map(|product| product.values()[0]).collect();
     (point, values)
 }

@@ -1,0 +1,286 @@
+//! The prover's walk: commit, lookups, waves, openings.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Fr;
+use super::claims::{Claims, RowWeights, TensorClaim, ValueSource};
+use super::fraction::{self, LeafClaim};
+use super::leaves;
+use super::lookup::{self, Compression, Layout};
+use super::openings;
+use super::pcs::MultilinearPcs;
+use super::program::{Program, Relation, TensorId};
+use super::trace::Trace;
+use super::waves::{self, Due, Schedule};
+use super::{contraction, product};
+use crate::sumcheck::batch::{self, Instance, suffix};
+use crate::sumcheck::channel::ProverChannel;
+use crate::sumcheck::eq::eq_prefix;
+use crate::sumcheck::error::VerifyError;
+use crate::sumcheck::int::IntTable;
+use crate::sumcheck::kernels::Product;
+use crate::sumcheck::small::fold_cols;
+use crate::sumcheck::transcript::Label;
+
+/// Where the time of a proof went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Committing to the witness.
+    pub commit: Duration,
+    /// The lookup argument.
+    pub lookup: Duration,
+    /// The waves.
+    pub waves: Duration,
+    /// Weighted claims, padding and opening.
+    pub open: Duration,
+}
+
+/// Commitments made before the proof.
+pub struct PublicCommitments<'a, C> {
+    /// One an input, in the order of [`Program::inputs`].
+    pub inputs: &'a [&'a C],
+    /// One a constant, in the order of [`Program::constants`].
+    pub constants: &'a [&'a C],
+}
+
+/// A trace whose tensors are folded at column points, each once.
+pub struct Folds<'a> {
+    program: &'a Program,
+    trace: &'a Trace,
+    cols: RefCell<FoldCache>,
+}
+
+/// Folded tensors by tensor and column point.
+type FoldCache = HashMap<(TensorId, Vec<Fr>), Arc<Vec<Fr>>>;
+
+impl<'a> Folds<'a> {
+    /// No fold yet.
+    #[must_use]
+    pub fn new(program: &'a Program, trace: &'a Trace) -> Self {
+        Self { program, trace, cols: RefCell::default() }
+    }
+
+    /// The program.
+    #[must_use]
+    pub fn program(&self) -> &'a Program {
+        self.program
+    }
+
+    /// The trace.
+    #[must_use]
+    pub fn trace(&self) -> &'a Trace {
+        self.trace
+    }
+
+    /// `x̃(t, point)` of every row `t`.
+    #[must_use]
+    pub fn cols(&self, tensor: TensorId, point: &[Fr]) -> Arc<Vec<Fr>> {
+        let key = (tensor, point.to_vec());
+        if let Some(folded) = self.cols.borrow().get(&key) {
+            return Arc::clone(folded);
+        }
+        let table = self.trace.get(tensor);
+        let folded = Arc::new(fold_cols(table, &eq_prefix(point, table.cols())));
+        self.cols.borrow_mut().insert(key, Arc::clone(&folded));
+        folded
+    }
+}
+
+/// Computes the values of claims and sends them.
+struct SendValues<'a, 'b, C> {
+    folds: &'b Folds<'a>,
+    channel: &'b mut C,
+    label: Label,
+}
+
+impl<C: ProverChannel<Fr>> ValueSource for SendValues<'_, '_, C> {
+    type Scalar = Fr;
+
+    fn value(&mut self, tensor: TensorId, rows: &RowWeights, cols: &[Fr]) -> Result<Fr, VerifyError> {
+        let folded = self.folds.cols(tensor, cols);
+        let value = rows.explicit(folded.len()).iter().zip(folded.iter()).map(|(&w, &x)| w * x).sum();
+        self.channel.send(self.label, &[value]);
+        Ok(value)
+    }
+
+    fn product(&mut self, a: &Fr, b: &Fr) -> Result<Fr, VerifyError> {
+        Ok(self.channel.product(*a, *b))
+    }
+}
+
+/// Proves that `trace` satisfies `program`. The transcript must already hold what the caller's
+/// statement adds; program, public values and commitments are absorbed here.
+///
+/// The trace is not checked: a false one gives a proof that is rejected.
+///
+/// # Panics
+/// If trace, commitments or key are not the program's.
+pub fn prove<P: MultilinearPcs, C: ProverChannel<Fr>>(
+    key: &P::ProverKey,
+    program: &Program,
+    trace: &Trace,
+    public: &PublicCommitments<'_, P::Commitment>,
+    channel: &mut C,
+) -> Timings {
+    let mut timings = Timings::default();
+    let mut clock = Instant::now();
+    let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed();
+
+    let outputs: Vec<&IntTable> = program.outputs().iter().map(|&id| trace.get(id)).collect();
+    absorb_public::<P>(program, &outputs, public, |label, bytes| channel.absorb_statement(label, bytes));
+    let committed: Vec<P::Commitment> = program
+        .committed()
+        .into_iter()
+        .map(|id| {
+            let commitment = P::commit(key, trace.get(id), program.width_vars(id));
+            P::send(Label::Commitment, &commitment, channel);
+            commitment
+        })
+        .collect();
+    timings.commit = lap();
+
+    let folds = Folds::new(program, trace);
+    let mut claims = Claims::default();
+    prove_lookups(&folds, channel, &mut claims);
+    prove_outputs(&folds, channel, &mut claims);
+    timings.lookup = lap();
+
+    for wave in &Schedule::new(program).waves {
+        prove_wave(&folds, wave, channel, &mut claims);
+    }
+    timings.waves = lap();
+
+    let all = claims.take_all();
+    let (mut direct, weighted) = openings::split(program, all);
+    direct.extend(prove_weighted(&folds, weighted, channel));
+    let order = openings::committed(program);
+    let places: HashMap<TensorId, usize> = order.iter().enumerate().map(|(i, &id)| (id, i)).collect();
+    let commitments: Vec<&P::Commitment> =
+        public.inputs.iter().chain(public.constants).copied().chain(&committed).collect();
+    let tables: Vec<(&IntTable, &P::Commitment)> =
+        order.iter().zip(commitments).map(|(&id, commitment)| (trace.get(id), commitment)).collect();
+    let mut opened: Vec<_> = direct
+        .into_iter()
+        .map(|claim| openings::opening(program, &places, claim).expect("every claim left is on a committed tensor"))
+        .collect();
+    let (rows, cols) = openings::padding_vars(program, &order).expect("the tables were committed");
+    let mut point = |n: usize| -> Vec<Fr> { (0..n).map(|_| channel.challenge(Label::PaddingChallenge)).collect() };
+    let (rows, cols) = (point(rows), point(cols));
+    opened.extend(openings::padding(program, &order, &rows, &cols).expect("the tables were committed"));
+    P::open(key, &tables, &opened, channel);
+    timings.open = lap();
+    timings
+}
+
+/// Absorbs everything public about a program. Both sides call this.
+pub(super) fn absorb_public<P: MultilinearPcs>(
+    program: &Program,
+    outputs: &[&IntTable],
+    public: &PublicCommitments<'_, P::Commitment>,
+    mut absorb: impl FnMut(Label, &[u8]),
+) {
+    absorb(Label::Program, &program.digest());
+    for output in outputs {
+        let values: Vec<u8> = output.values().iter().flat_map(i128::to_le_bytes).collect();
+        absorb(Label::Statement, &values);
+    }
+    for commitment in public.inputs.iter().chain(public.constants) {
+        absorb(Label::PublicCommitment, &P::encode(commitment));
+    }
+}
+
+fn prove_lookups<C: ProverChannel<Fr>>(folds: &Folds<'_>, channel: &mut C, claims: &mut Claims<Fr>) {
+    let program = folds.program();
+    let layout = Layout::new(program);
+    if layout.len == 0 {
+        return;
+    }
+    let beta = channel.challenge(Label::TupleChallenge);
+    let alpha = channel.challenge(Label::LookupChallenge);
+    let compression = Compression::new(program, beta, alpha);
+    let leaves = leaves::build(program, folds.trace(), &layout, &compression);
+    let point = fraction::prove(channel, leaves);
+    // Only the point of the claim matters here; whether its values are right is the verifier's check.
+    let leaf = LeafClaim { point, numerator: Fr::from(0u64), denominator: Fr::from(0u64) };
+    let mut values = SendValues { folds, channel, label: Label::LeafValues };
+    let _ = lookup::reduce(program, &layout, &compression, leaf, claims, &mut values)
+        .expect("a prover's values are never refused");
+}
+
+fn prove_outputs<C: ProverChannel<Fr>>(folds: &Folds<'_>, channel: &mut C, claims: &mut Claims<Fr>) {
+    let program = folds.program();
+    for &output in program.outputs() {
+        let tensor = program.tensor(output);
+        let mut point = |n: usize| -> Vec<Fr> { (0..n).map(|_| channel.challenge(Label::OutputChallenge)).collect() };
+        let (cols, rows) = (point(tensor.col_vars()), RowWeights::Point(point(tensor.row_vars())));
+        let view = super::view::View::whole(output, tensor.rows);
+        let mut values = SendValues { folds, channel, label: Label::OutputValues };
+        claims.expand(program, &view, &rows, &cols, &mut values).expect("a prover's values are never refused");
+    }
+}
+
+fn prove_wave<C: ProverChannel<Fr>>(folds: &Folds<'_>, wave: &[usize], channel: &mut C, claims: &mut Claims<Fr>) {
+    let program = folds.program();
+    let due = waves::due(program, wave, claims);
+    let operands: Vec<Option<[Arc<IntTable>; 2]>> = due
+        .iter()
+        .map(|due| match &program.relations()[due.relation] {
+            Relation::Product(p) => Some([folds.trace().view(&p.left), folds.trace().view(&p.right)]),
+            _ => None,
+        })
+        .collect();
+    let mut instances: Vec<Box<dyn Instance<Fr> + '_>> = due
+        .iter()
+        .zip(&operands)
+        .map(|(Due { relation, claim }, operands)| -> Box<dyn Instance<Fr> + '_> {
+            match (&program.relations()[*relation], operands) {
+                (Relation::Contraction(c), _) => Box::new(contraction::instance(folds, c, &claim.rows, &claim.cols)),
+                (Relation::Product(_), Some([a, b])) => Box::new(product::instance(a, b, &claim.rows, &claim.cols)),
+                _ => unreachable!("waves hold contractions and products"),
+            }
+        })
+        .collect();
+    let values: Vec<Fr> = due.iter().map(|due| due.claim.value).collect();
+    let mut borrowed: Vec<&mut dyn Instance<Fr>> =
+        instances.iter_mut().map(|i| &mut **i as &mut dyn Instance<Fr>).collect();
+    let (gamma, point) = batch::prove(channel, waves::degree(program, wave), &mut borrowed, &values);
+    drop(instances);
+    let mut values = SendValues { folds, channel, label: Label::WaveValues };
+    waves::finish(program, &due, gamma, &point, claims, &mut values).expect("a prover's values are never refused");
+}
+
+/// Turns weighted claims into claims at points.
+fn prove_weighted<C: ProverChannel<Fr>>(
+    folds: &Folds<'_>,
+    weighted: Vec<TensorClaim<Fr>>,
+    channel: &mut C,
+) -> Vec<TensorClaim<Fr>> {
+    if weighted.is_empty() {
+        return Vec::new();
+    }
+    let program = folds.program();
+    let mut instances: Vec<Product<Fr, 2>> = weighted
+        .iter()
+        .map(|claim| {
+            let tensor = program.tensor(claim.tensor);
+            let folded = folds.cols(claim.tensor, &claim.cols).to_vec();
+            Product::new(tensor.row_vars(), [claim.rows.explicit(tensor.rows).to_vec(), folded])
+        })
+        .collect();
+    let values: Vec<Fr> = weighted.iter().map(|claim| claim.value).collect();
+    let mut borrowed: Vec<&mut dyn Instance<Fr>> = instances.iter_mut().map(|i| i as &mut dyn Instance<Fr>).collect();
+    let (_, point) = batch::prove(channel, 2, &mut borrowed, &values);
+    let (pairs, _) = openings::distinct(&weighted);
+    pairs
+        .into_iter()
+        .map(|(tensor, cols)| {
+            let rows = RowWeights::Point(suffix(&point, program.tensor(tensor).row_vars()).to_vec());
+            let mut values = SendValues { folds, channel, label: Label::PointValues };
+            let value = values.value(tensor, &rows, &cols).expect("a prover's values are never refused");
+            TensorClaim { tensor, rows, cols, value }
+        })
+        .collect()
+}
