@@ -152,7 +152,7 @@ impl MultilinearPcs for Hyrax {
         let (point, values) = prove_columns(&groups, &folded, width_vars, channel);
         channel.send(Label::FoldedValues, &values);
         let epsilon: Fr = channel.challenge(Label::FoldChallenge);
-        let mut vector = vec![Fr::ZERO; 1 << width_vars];
+        let mut vector = vec![Fr::ZERO; 1 << point.len()];
         for (power, fold) in powers(epsilon).zip(&folded) {
             vector.iter_mut().zip(fold).for_each(|(out, &x)| *out += power * x);
         }
@@ -369,3 +369,6 @@ fn statement_digest<S>(key: &VerifierKey, commitments: &[&Commitment], claims: &
     }
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests;
