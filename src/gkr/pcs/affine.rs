@@ -44,10 +44,8 @@ impl RawPoint {
     #[must_use]
     pub fn negated_if(self, negate: bool) -> Self {
         let mask = u64::from(negate).wrapping_neg();
-        let mut negative = Fq::MODULUS;
-        negative.sub_with_borrow(&self.y.0);
-        let limbs = std::array::from_fn(|k| (self.y.0.0[k] & !mask) | (negative.0[k] & mask));
-        // No point has y = 0, so p − y is reduced.
+        let negative = sub(&Fq::ZERO, &self.y);
+        let limbs = std::array::from_fn(|k| (self.y.0.0[k] & !mask) | (negative.0.0[k] & mask));
         Self { x: self.x, y: Fq::new_unchecked(BigInt(limbs)) }
     }
 }

@@ -34,9 +34,10 @@ use ark_ff::{AdditiveGroup, BigInteger, Field, PrimeField, Zero};
 use ark_serialize::CanonicalSerialize;
 use sha2::{Digest, Sha256};
 
+use super::combination::Combination;
 use super::fold::fold_committed;
 use super::generators::Generators;
-use super::inner_product::{self, Combination};
+use super::inner_product;
 use super::layout::Layout;
 use super::msm::{Multiples, commit_rows};
 use super::{ColumnWeights, MultilinearPcs, OpeningClaim};
@@ -247,6 +248,7 @@ struct Group<'a, S> {
 }
 
 /// Both sides: the groups in the order of their first claims.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 fn group_claims<S: Scalar<Fr>>(claims: &[OpeningClaim<S>], delta: Fr) -> Vec<Group<'_, S>> {
     let mut groups: Vec<Group<'_, S>> = Vec::new();
     for (claim, power) in claims.iter().zip(powers(delta)) {
@@ -266,6 +268,7 @@ fn group_claims<S: Scalar<Fr>>(claims: &[OpeningClaim<S>], delta: Fr) -> Vec<Gro
 }
 
 /// `sum += scale · weights`, sparing the many zeros.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 fn add_scaled(sum: &mut [Fr], weights: &[Fr], scale: Fr) {
     for (sum, weight) in sum.iter_mut().zip(weights).filter(|(_, weight)| !weight.is_zero()) {
         *sum += scale * weight;
@@ -273,6 +276,7 @@ fn add_scaled(sum: &mut [Fr], weights: &[Fr], scale: Fr) {
 }
 
 /// `1, x, x², …`
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 fn powers(x: Fr) -> impl Iterator<Item = Fr> {
     successors(Some(Fr::ONE), move |&power| Some(power * x))
 }
@@ -342,6 +346,7 @@ fn check_shapes<S>(
 }
 
 /// Digest of everything that is opened but the values, which came over the channel.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 fn statement_digest<S>(key: &VerifierKey, commitments: &[&Commitment], claims: &[OpeningClaim<S>]) -> [u8; 32] {
     let mut hash = Sha256::new();
     let counts = |hash: &mut Sha256, counts: &[usize]| {

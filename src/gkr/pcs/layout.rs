@@ -31,6 +31,7 @@ pub struct Segment {
     pub len: usize,
 }
 
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 impl Layout {
     /// The layout of `rows × cols` integers in committed rows of `2^width_vars` entries.
     ///
