@@ -9,7 +9,7 @@
 use crate::sumcheck::error::VerifyError;
 
 /// Most index variables of a table: the limit keeps every index far inside a machine word.
-const MAX_VARS: u32 = 40;
+const MAX_VARS: u32 = if usize::BITS < 64 { usize::BITS - 8 } else { 40 };
 
 /// The place of every entry of a table in the committed rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -230,6 +230,27 @@ fn no_claims_and_empty_tables_are_fine() {
 }
 
 #[test]
+fn any_number_of_rounds_of_the_inner_product_argument_will_do() {
+    let case = Case::new(&[(9, 3, 1, 3), (3, 5, 0, 2)], 4);
+    let mut sizes = Vec::new();
+    for rounds in 0..6 {
+        let key = ProverKey::new(VerifierKey::with_rounds(WIDTH_VARS, rounds));
+        let commitments: Vec<&Commitment> = case.commitments.iter().collect();
+        let committed: Vec<_> = case.tables.iter().zip(commitments.iter().copied()).collect();
+        let mut channel = PlainProver::new(Merlin::new(b"test"));
+        Hyrax::open(&key, &committed, &case.claims, &mut channel);
+        let proof = channel.into_proof();
+        let mut channel = PlainVerifier::new(Merlin::new(b"test"), &proof);
+        assert_eq!(Hyrax::verify_opening(key.verifier_key(), &commitments, &case.claims, &mut channel), Ok(()));
+        sizes.push(proof.len());
+    }
+    // Rows of 8: each round sends two points and halves what is left.
+    let last: Vec<usize> = [8, 4 + 2, 2 + 4, 1 + 6, 1 + 6, 1 + 6].map(|elements| 32 * elements).to_vec();
+    let rest = sizes[0] - last[0];
+    assert_eq!(sizes, last.iter().map(|size| size + rest).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_claim_at_another_point_or_row_is_refused() {
     let case = Case::small();
     let mut other = case.clone();
@@ -279,6 +300,8 @@ fn shapes_that_do_not_fit_are_refused() {
         assert!(matches!(case.verify(&proof), Err(VerifyError::Statement(_))));
     };
     refused(&|case| case.commitments[0].rows.truncate(1));
+    refused(&|case| case.commitments[0].rows.push(G1Affine::identity()));
+    refused(&|case| drop(case.commitments.pop()));
     refused(&|case| case.commitments[0].width_vars = WIDTH_VARS + 1);
     refused(&|case| case.commitments[0].width_vars = usize::MAX);
     refused(&|case| case.commitments[0].width_vars = 1);
@@ -301,12 +324,16 @@ fn changed_scalars_are_refused() {
     case.assert_refused(&add_one(Label::Round), Check::Columns);
     case.assert_refused(&add_one(Label::FoldedValues), Check::Columns);
     case.assert_refused(&add_one(Label::InnerProductEnd), Check::InnerProduct);
-    let zeroed = case.open_lying(|label, scalars, _| {
-        if label == Label::InnerProductEnd {
-            scalars.fill(Fr::ZERO);
-        }
-    });
-    case.assert_refused(&zeroed, Check::InnerProduct);
+    let zeroed = |changed: Label| {
+        case.open_lying(move |label, scalars, _| {
+            if label == changed {
+                scalars.fill(Fr::ZERO);
+            }
+        })
+    };
+    case.assert_refused(&zeroed(Label::Round), Check::Columns);
+    case.assert_refused(&zeroed(Label::FoldedValues), Check::Columns);
+    case.assert_refused(&zeroed(Label::InnerProductEnd), Check::InnerProduct);
 }
 
 #[test]
