@@ -6,7 +6,7 @@
 
 use ark_bn254::{Fq, G1Affine};
 use ark_ec::AffineRepr;
-use ark_ff::{AdditiveGroup, Field, Zero};
+use ark_ff::{AdditiveGroup, BigInt, BigInteger, Field, PrimeField, Zero};
 
 /// A point by its coordinates. No point of BN254 G1 has `y = 0`, because the group has odd order;
 /// that value marks the identity.
@@ -39,11 +39,14 @@ impl RawPoint {
         self.y.is_zero()
     }
 
-    /// The opposite point.
+    /// The opposite point if `negate`, without a branch: signs of digits are unpredictable.
     #[inline(always)]
     #[must_use]
-    pub fn negated(self) -> Self {
-        Self { x: self.x, y: -self.y }
+    pub fn negated_if(self, negate: bool) -> Self {
+        let mask = u64::from(negate).wrapping_neg();
+        let negative = sub(&Fq::ZERO, &self.y);
+        let limbs = std::array::from_fn(|k| (self.y.0.0[k] & !mask) | (negative.0.0[k] & mask));
+        Self { x: self.x, y: Fq::new_unchecked(BigInt(limbs)) }
     }
 }
 
@@ -63,13 +66,23 @@ impl Addition {
     pub const NONE: u32 = u32::MAX;
 }
 
+/// `a − b` without a branch: ark-ff decides by comparison, which random operands make unpredictable.
+#[inline(always)]
+fn sub(a: &Fq, b: &Fq) -> Fq {
+    let mut limbs = a.0;
+    let mask = u64::from(limbs.sub_with_borrow(&b.0)).wrapping_neg();
+    limbs.add_with_carry(&BigInt(Fq::MODULUS.0.map(|limb| limb & mask)));
+    // Montgomery forms below the modulus again.
+    Fq::new_unchecked(limbs)
+}
+
 /// What has to be inverted to add `p` and `q`; `None` if the sum needs no arithmetic.
 #[inline(always)]
 fn denominator(p: &RawPoint, q: &RawPoint) -> Option<Fq> {
     if p.is_identity() || q.is_identity() {
         return None;
     }
-    let difference = q.x - p.x;
+    let difference = sub(&q.x, &p.x);
     if !difference.is_zero() {
         Some(difference)
     } else if p.y == q.y {
@@ -96,11 +109,11 @@ fn add_inverted(p: RawPoint, q: RawPoint, inverse: Fq) -> RawPoint {
         let square = p.x.square();
         square.double() + square
     } else {
-        q.y - p.y
+        sub(&q.y, &p.y)
     };
     let slope = numerator * inverse;
-    let x = slope.square() - p.x - q.x;
-    RawPoint { x, y: slope * (p.x - x) - p.y }
+    let x = sub(&sub(&slope.square(), &p.x), &q.x);
+    RawPoint { x, y: sub(&(slope * sub(&p.x, &x)), &p.y) }
 }
 
 /// Independent chains of products: one chain alone would wait for each multiplication to end.

@@ -34,9 +34,10 @@ use ark_ff::{AdditiveGroup, BigInteger, Field, PrimeField, Zero};
 use ark_serialize::CanonicalSerialize;
 use sha2::{Digest, Sha256};
 
+use super::combination::Combination;
 use super::fold::fold_committed;
 use super::generators::Generators;
-use super::inner_product::{self, Combination};
+use super::inner_product;
 use super::layout::Layout;
 use super::msm::{Multiples, commit_rows};
 use super::{ColumnWeights, MultilinearPcs, OpeningClaim};
@@ -162,7 +163,7 @@ impl MultilinearPcs for Hyrax {
         let (point, values) = prove_columns(&groups, &folded, width_vars, channel);
         channel.send(Label::FoldedValues, &values);
         let epsilon: Fr = channel.challenge(Label::FoldChallenge);
-        let mut vector = vec![Fr::ZERO; 1 << width_vars];
+        let mut vector = vec![Fr::ZERO; 1 << point.len()];
         for (power, fold) in powers(epsilon).zip(&folded) {
             vector.iter_mut().zip(fold).for_each(|(out, &x)| *out += power * x);
         }
@@ -231,9 +232,8 @@ pub fn reduce<C: VerifierChannel<Fr>>(
     for ((group, phi), power) in groups.iter().zip(values).zip(powers(epsilon)) {
         value = value + phi * power;
         for (index, rows) in &group.rows {
-            if let Some(weights) = weights.get_mut(*index) {
-                add_scaled(weights, rows, power);
-            }
+            let weights = weights.get_mut(*index).ok_or_else(|| misfit("a claim on no commitment"))?;
+            add_scaled(weights, rows, power);
         }
     }
     let mut commitment = Combination::default();
@@ -256,26 +256,35 @@ struct Group<'a, S> {
     value: S,
 }
 
+impl<S: Scalar<Fr>> Group<'_, S> {
+    fn add(&mut self, claim: &OpeningClaim<S>, power: Fr) {
+        self.value = self.value.clone() + claim.value.clone() * power;
+        match self.rows.iter_mut().find(|(commitment, _)| *commitment == claim.commitment) {
+            Some((_, rows)) => add_scaled(rows, &claim.row_weights, power),
+            None => self.rows.push((claim.commitment, claim.row_weights.iter().map(|&w| w * power).collect())),
+        }
+    }
+}
+
 /// Both sides: the groups in the order of their first claims.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 fn group_claims<S: Scalar<Fr>>(claims: &[OpeningClaim<S>], delta: Fr) -> Vec<Group<'_, S>> {
     let mut groups: Vec<Group<'_, S>> = Vec::new();
     for (claim, power) in claims.iter().zip(powers(delta)) {
-        let known = groups.iter().position(|group| *group.col_weights == claim.col_weights);
-        let index = known.unwrap_or(groups.len());
-        if known.is_none() {
-            groups.push(Group { col_weights: &claim.col_weights, rows: Vec::new(), value: S::from(Fr::ZERO) });
-        }
-        let Some(group) = groups.get_mut(index) else { continue };
-        group.value = group.value.clone() + claim.value.clone() * power;
-        match group.rows.iter_mut().find(|(commitment, _)| *commitment == claim.commitment) {
-            Some((_, rows)) => add_scaled(rows, &claim.row_weights, power),
-            None => group.rows.push((claim.commitment, claim.row_weights.iter().map(|&w| w * power).collect())),
+        match groups.iter_mut().find(|group| *group.col_weights == claim.col_weights) {
+            Some(group) => group.add(claim, power),
+            None => {
+                let mut group = Group { col_weights: &claim.col_weights, rows: Vec::new(), value: S::from(Fr::ZERO) };
+                group.add(claim, power);
+                groups.push(group);
+            }
         }
     }
     groups
 }
 
 /// `sum += scale · weights`, sparing the many zeros.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 fn add_scaled(sum: &mut [Fr], weights: &[Fr], scale: Fr) {
     for (sum, weight) in sum.iter_mut().zip(weights).filter(|(_, weight)| !weight.is_zero()) {
         *sum += scale * weight;
@@ -283,6 +292,7 @@ fn add_scaled(sum: &mut [Fr], weights: &[Fr], scale: Fr) {
 }
 
 /// `1, x, x², …`
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 fn powers(x: Fr) -> impl Iterator<Item = Fr> {
     successors(Some(Fr::ONE), move |&power| Some(power * x))
 }
@@ -335,23 +345,25 @@ fn check_shapes<S>(
     commitments: &[&Commitment],
     claims: &[OpeningClaim<S>],
 ) -> Result<usize, VerifyError> {
-    let refuse = |message: &str| Err(VerifyError::Statement(message.into()));
     let width_vars = commitments.iter().map(|c| c.width_vars).max().unwrap_or(0);
     if width_vars >= usize::BITS as usize || key.generators.row().len() < 1 << width_vars {
-        return refuse("a commitment is wider than the key");
+        return Err(misfit("a commitment is wider than the key"));
     }
     for claim in claims {
-        let Some(commitment) = commitments.get(claim.commitment) else {
-            return refuse("a claim on no commitment");
-        };
+        let commitment = commitments.get(claim.commitment).ok_or_else(|| misfit("a claim on no commitment"))?;
         if claim.row_weights.len() != commitment.rows.len() || !claim.col_weights.fits(commitment.width_vars) {
-            return refuse("a claim has another shape than its commitment");
+            return Err(misfit("a claim has another shape than its commitment"));
         }
     }
     Ok(width_vars)
 }
 
+fn misfit(message: &str) -> VerifyError {
+    VerifyError::Statement(message.into())
+}
+
 /// Digest of everything that is opened but the values, which came over the channel.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 fn statement_digest<S>(key: &VerifierKey, commitments: &[&Commitment], claims: &[OpeningClaim<S>]) -> [u8; 32] {
     let mut hash = Sha256::new();
     let counts = |hash: &mut Sha256, counts: &[usize]| {
@@ -379,3 +391,6 @@ fn statement_digest<S>(key: &VerifierKey, commitments: &[&Commitment], claims: &
     }
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,9 +22,10 @@
 //! Σ-Protocol Theory", 2020.
 
 use ark_bn254::{Fr, G1Affine, G1Projective};
-use ark_ec::{CurveGroup, VariableBaseMSM};
+use ark_ec::CurveGroup;
 use ark_ff::{Field, Zero};
 
+use super::combination::Combination;
 use super::generators::Generators;
 use crate::sumcheck::channel::{ProverChannel, VerifierChannel};
 use crate::sumcheck::eq::{eq_prefix, eq_table};
@@ -32,33 +33,14 @@ use crate::sumcheck::error::{Check, VerifyError};
 use crate::sumcheck::par;
 use crate::sumcheck::transcript::Label;
 
-/// `Σ scalars_i · points_i`, a commitment not yet computed.
-#[derive(Clone, Debug, Default)]
-pub struct Combination {
-    /// The points.
-    pub points: Vec<G1Affine>,
-    /// Their scalars.
-    pub scalars: Vec<Fr>,
-}
-
-impl Combination {
-    /// Adds `scalar · point`.
-    pub fn push(&mut self, point: G1Affine, scalar: Fr) {
-        self.points.push(point);
-        self.scalars.push(scalar);
-    }
-
-    fn sum(&self) -> G1Projective {
-        // Both lists grow together, so nothing is cut off.
-        G1Projective::msm_unchecked(&self.points, &self.scalars)
-    }
-}
-
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 fn dot(a: &[Fr], b: &[Fr]) -> Fr {
     a.iter().zip(b).map(|(x, y)| *x * y).sum()
 }
 
-/// Products `c_p` after one more round: index bit `p` chose the low half, scaled by `x`, or the high.
+/// Products `c_p` after one more round: the last bit of `p` says whether it took the low half of the
+/// generators, scaled by `x`, or the high one.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 fn extend_products(products: &[Fr], x: Fr) -> Vec<Fr> {
     products.iter().flat_map(|&c| [c * x, c]).collect()
 }
@@ -139,15 +121,14 @@ pub fn verify<C: VerifierChannel<Fr, Scalar = Fr>>(
     }
     let end = channel.recv(Label::InnerProductEnd, 1 << end_point.len())?;
 
-    // P' after all rounds: Π x_k of the statement, and what follows its round of each L and x²·R.
+    // P' after all rounds: the statement times Π x_k, and each L and x²·R times what follows its round.
+    commitment.scale(products.first().copied().unwrap_or(Fr::ONE));
     let mut later = Fr::ONE;
     for &(left, right, x) in cross.iter().rev() {
         commitment.push(left, later);
         commitment.push(right, later * x.square());
         later *= x;
     }
-    let statement = commitment.scalars.len() - 2 * cross.len();
-    commitment.scalars.iter_mut().take(statement).for_each(|scalar| *scalar *= later);
 
     // ⟨h, G⟩ + ⟨h, b⟩·U' is taken away, and nothing may be left.
     let inner = scale * dot(&end, &eq_prefix(end_point, end.len()));

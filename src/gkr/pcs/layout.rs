@@ -9,7 +9,7 @@
 use crate::sumcheck::error::VerifyError;
 
 /// Most index variables of a table: the limit keeps every index far inside a machine word.
-const MAX_VARS: u32 = 40;
+const MAX_VARS: u32 = if usize::BITS < 64 { usize::BITS - 8 } else { 40 };
 
 /// The place of every entry of a table in the committed rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +31,7 @@ pub struct Segment {
     pub len: usize,
 }
 
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 impl Layout {
     /// The layout of `rows × cols` integers in committed rows of `2^width_vars` entries.
     ///

@@ -23,6 +23,7 @@
 //! and the values are constants or were received over the channel, which absorbed them.
 
 mod affine;
+mod combination;
 mod fold;
 pub mod generators;
 pub mod hyrax;
@@ -36,6 +37,7 @@ mod testing;
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field};
 
+pub use self::combination::Combination;
 pub use self::hyrax::{Commitment, Hyrax, ProverKey, VerifierKey};
 pub use self::layout::{Layout, Segment};
 pub use self::padding::padding_claims;
@@ -126,6 +128,7 @@ pub enum ColumnWeights {
     Vector(Vec<Fr>),
 }
 
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 impl ColumnWeights {
     /// Whether these are weights of rows of `2^width_vars` entries.
     #[must_use]

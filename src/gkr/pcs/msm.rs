@@ -52,8 +52,7 @@ impl Multiples {
     /// `digit · G_j` for a digit other than zero.
     #[inline(always)]
     fn multiple(&self, j: usize, digit: i32) -> RawPoint {
-        let point = self.points[j * MULTIPLES + digit.unsigned_abs() as usize - 1];
-        if digit < 0 { point.negated() } else { point }
+        self.points[j * MULTIPLES + digit.unsigned_abs() as usize - 1].negated_if(digit < 0)
     }
 }
 

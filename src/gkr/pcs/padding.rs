@@ -78,11 +78,13 @@ pub fn padding_claims<S: From<Fr>>(
 }
 
 /// First entry of the last committed row after the last table row, if there is one.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 fn slack_start(layout: &Layout) -> Option<usize> {
     let used = (layout.table_rows() * layout.padded_cols()) % layout.width();
     (used > 0).then_some(used)
 }
 
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 fn keep_where(weights: &[Fr], keep: &dyn Fn(usize) -> bool) -> Vec<Fr> {
     weights.iter().enumerate().map(|(i, &weight)| if keep(i) { weight } else { Fr::ZERO }).collect()
 }
