@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::files::FileError;
+use crate::gkr::program::ProgramError;
+use crate::gkr::trace::TraceError;
+
 /// A recording that cannot be used. Nothing is ever resampled, mixed down or shortened silently.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -182,6 +186,21 @@ pub enum ModelError {
         /// Largest value divided by the calibrated bound, above 1.
         factor: f64,
     },
+    /// A recording is unusable.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    /// A model file is unusable.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The layers do not make a program that can be proved.
+    #[error("the model cannot be proved: {0}")]
+    Program(#[from] ProgramError),
+    /// The model cannot be run on a recording.
+    #[error(
+        "the model cannot be run on this recording: {0}; if the recording is sound, calibrate the model \
+         with recordings like it"
+    )]
+    Trace(#[from] TraceError),
     /// The model file cannot be read.
     #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
     Io {

@@ -10,6 +10,9 @@ pub mod sumcheck;
 #[cfg(test)]
 mod test_data;
 
+mod calibration;
+pub mod cost;
+pub mod files;
 pub mod model;
 pub mod proof;
 

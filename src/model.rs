@@ -1,21 +1,133 @@
 //! A model: a front end and a network in integers, with everything that its id binds.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::audio::FrontEnd;
-use crate::error::ModelError;
+use serde::{Deserialize, Serialize};
+
+use crate::audio::features::Features;
+use crate::audio::{FrontEnd, float};
+use crate::calibration;
+pub use crate::cost::{Cost, LayerCost};
+use crate::error::{AudioError, ModelError};
+use crate::files::{self, FileError};
+use crate::gkr::builder::{ProgramBuilder, Recipes};
+use crate::gkr::program::{Program, TensorId};
+use crate::gkr::trace::Trace;
+use crate::layers::lowering::AnyLayer;
+use crate::layers::matrix::FloatMatrix;
 use crate::layers::network::Network;
+use crate::layers::{onnx, score};
+use crate::sumcheck::int::{IntTable, IntVec};
+
+/// Bits of the range table of models that take audio.
+const RANGE_BITS: usize = 16;
+/// Most samples of a proof: a minute at 16 kHz.
+const MAX_SAMPLES: usize = 60 * 16_000;
+/// Bits of an entry of a template.
+pub const TEMPLATE_BITS: usize = 16;
+
+/// What is public about a model: everything but its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// Name, for people.
+    pub name: String,
+    /// From samples to features.
+    pub features: Features,
+    /// From features to the embedding.
+    pub layers: Vec<AnyLayer>,
+    /// Length of the embedding.
+    pub embedding_len: u32,
+    /// Fewest samples.
+    pub min_samples: u32,
+    /// Most samples.
+    pub max_samples: u32,
+    /// The suitable threshold, in units of `1 / score::THRESHOLD_ONE`.
+    pub threshold: u32,
+}
+
+/// What a program ends in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tail {
+    /// The decision at this threshold, if there is a template.
+    pub threshold: Option<u32>,
+    /// The score to be shown.
+    pub score: Option<i32>,
+    /// Whether the embedding is a public output.
+    pub embedding: bool,
+}
+
+/// A program of a model for one length of audio.
+pub struct Lowered {
+    /// The program.
+    pub program: Program,
+    /// How its witness is computed.
+    pub recipes: Recipes,
+    /// The embedding.
+    pub embedding: TensorId,
+}
+
+impl Spec {
+    /// The program for `num_samples` samples. Both sides call this.
+    pub fn lower(&self, num_samples: usize, tail: Tail) -> Result<Lowered, ModelError> {
+        if !(self.min_samples as usize..=self.max_samples as usize).contains(&num_samples) {
+            return Err(ModelError::Shape {
+                layer: "samples".into(),
+                expected: format!("{} to {} samples", self.min_samples, self.max_samples),
+                found: format!("{num_samples} samples"),
+            });
+        }
+        let mut p = ProgramBuilder::new(RANGE_BITS);
+        let (_, mut value) = self.features.lower(&mut p, num_samples)?;
+        for layer in &self.layers {
+            value = layer.as_layer().lower(&mut p, value)?;
+        }
+        let embedding = value.tensor;
+        let expected = (1, self.embedding_len as usize);
+        if p.shape(embedding) != expected {
+            return Err(ModelError::Shape {
+                layer: "embedding".into(),
+                expected: format!("{} × {}", expected.0, expected.1),
+                found: format!("{} × {}", p.shape(embedding).0, p.shape(embedding).1),
+            });
+        }
+        if let Some(tau) = tail.threshold {
+            let half = 1i128 << (TEMPLATE_BITS - 1);
+            let template = p.input("template", expected, -half, half - 1)?;
+            p.range(p.whole(template), -half, TEMPLATE_BITS)?;
+            score::decide(&mut p, embedding, template, tau)?;
+            if let Some(score) = tail.score {
+                score::reveal(&mut p, embedding, template, score)?;
+            }
+        }
+        if tail.embedding {
+            p.output(embedding);
+        }
+        let (program, recipes) = p.finish()?;
+        Ok(Lowered { program, recipes, embedding })
+    }
+
+    /// Fraction bits of the embedding.
+    #[must_use]
+    pub fn embedding_fraction_bits(&self) -> i32 {
+        self.layers.last().map_or(self.features.fraction_bits, |layer| layer.as_layer().fraction_bits())
+    }
+}
 
 /// A quantized speaker model: from 16-bit samples to an embedding, in exact integer arithmetic.
 #[derive(Clone, Debug)]
 pub struct Model {
-    name: String,
+    spec: Arc<Spec>,
+    constants: Arc<Vec<Arc<IntTable>>>,
+    /// The float original, outside of what the id binds.
+    onnx: Option<Arc<Vec<u8>>>,
 }
 
 /// A float network on its way to a [`Model`].
 #[derive(Clone, Debug)]
 pub struct ModelBuilder {
     network: Network,
+    onnx: Vec<u8>,
     front_end: FrontEnd,
     name: String,
     bits: Option<u32>,
@@ -36,7 +148,7 @@ impl ModelBuilder {
         self
     }
 
-    /// Fixes the bits of activations and weights (8 to 16) instead of choosing them.
+    /// Fixes the bits of arguments of activation tables (8 to 16) instead of choosing them.
     #[must_use]
     pub fn bits(mut self, bits: u32) -> Self {
         self.bits = Some(bits);
@@ -45,9 +157,274 @@ impl ModelBuilder {
 
     /// Chooses ranges and widths on recordings (16-bit samples at the front end's rate).
     pub fn calibrate(self, clips: &[Vec<i16>]) -> Result<Model, ModelError> {
-        let _ = (clips, self.network, self.bits, self.front_end);
-        todo!()
+        let Self { network, onnx, front_end, name, bits } = self;
+        if network.input_columns != front_end.columns() {
+            return Err(ModelError::Shape {
+                layer: "input".into(),
+                expected: format!("{} columns", network.input_columns),
+                found: format!("{} columns of front end {}", front_end.columns(), front_end.name),
+            });
+        }
+        calibration::calibrate(&network, &front_end, clips, bits, |quantized| {
+            let spec = Spec {
+                name: name.clone(),
+                features: quantized.features,
+                layers: quantized.layers,
+                embedding_len: quantized.embedding_len,
+                min_samples: calibration::min_samples(&network, &front_end)? as u32,
+                max_samples: MAX_SAMPLES as u32,
+                threshold: score::THRESHOLD_ONE * 66 / 100,
+            };
+            let constants = quantized.constants.into_iter().map(Arc::new).collect();
+            Ok(Model { spec: Arc::new(spec), constants: Arc::new(constants), onnx: Some(Arc::new(onnx.clone())) })
+        })
     }
+}
+
+/// The weights as they are stored.
+#[derive(Serialize, Deserialize)]
+struct StoredTable {
+    rows: u32,
+    cols: u32,
+    values: Vec<i64>,
+}
+
+/// The body of a `.vxm` file.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    spec: Spec,
+    constants: Vec<StoredTable>,
+    onnx: Option<Vec<u8>>,
+}
+
+impl Model {
+    /// Reads an ONNX network. The front end is [`FrontEnd::logmel40`] unless another is set.
+    pub fn from_onnx(path: impl AsRef<Path>) -> Result<ModelBuilder, ModelError> {
+        let path = path.as_ref();
+        let onnx = std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+        let name = path.file_stem().map_or_else(|| "model".into(), |stem| stem.to_string_lossy().into_owned());
+        Self::from_onnx_bytes(onnx, &name)
+    }
+
+    /// Reads an ONNX network from memory.
+    pub fn from_onnx_bytes(onnx: Vec<u8>, name: &str) -> Result<ModelBuilder, ModelError> {
+        let network = onnx::read(&onnx)?;
+        Ok(ModelBuilder { network, onnx, front_end: FrontEnd::logmel40(), name: name.to_owned(), bits: None })
+    }
+
+    /// The bundled model `xvector-small`.
+    ///
+    /// # Errors
+    /// Never, while the bundled file is the one that belongs to this version.
+    pub fn bundled() -> Result<Self, ModelError> {
+        Ok(Self::from_bytes(include_bytes!("../assets/models/xvector-small.vxm"))?)
+    }
+
+    /// Reads a `.vxm` file.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, ModelError> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+        Ok(Self::from_bytes(&bytes)?)
+    }
+
+    /// Reads the bytes of a `.vxm` file.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
+        let kind = files::MODEL;
+        let (digest, body) = kind.unwrap(bytes)?;
+        let Stored { spec, constants, onnx } = kind.decode(body)?;
+        let mut tables = Vec::with_capacity(constants.len());
+        for StoredTable { rows, cols, values } in constants {
+            let misfit = || kind.error("a matrix of weights has another size than it says");
+            let (rows, cols) = (rows as usize, cols as usize);
+            if rows.checked_mul(cols) != Some(values.len()) || values.is_empty() {
+                return Err(misfit());
+            }
+            let (low, high) = values.iter().fold((0, 0), |(l, h): (i64, i64), &v| (l.min(v), h.max(v)));
+            let packed =
+                IntVec::pack(values.into_iter().map(i128::from), low.into(), high.into()).ok_or_else(misfit)?;
+            tables.push(Arc::new(IntTable::new(rows, cols, packed)));
+        }
+        let model = Self { spec: Arc::new(spec), constants: Arc::new(tables), onnx: onnx.map(Arc::new) };
+        if model.content_digest() != digest {
+            return Err(kind.error("its content does not have the digest in its header"));
+        }
+        // Whatever the file says must make a program; the shortest recording shows it.
+        let shortest = model.spec.min_samples as usize;
+        model.spec.lower(shortest, Tail::default()).map_err(|error| kind.error(error.to_string()))?;
+        Ok(model)
+    }
+
+    /// The bytes of a `.vxm` file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let stored = Stored {
+            spec: (*self.spec).clone(),
+            constants: self.stored_constants(),
+            onnx: self.onnx.as_ref().map(|bytes| bytes.to_vec()),
+        };
+        files::MODEL.wrap(&self.content_digest(), &files::encode(&stored))
+    }
+
+    fn stored_constants(&self) -> Vec<StoredTable> {
+        let store = |table: &Arc<IntTable>| StoredTable {
+            rows: table.rows() as u32,
+            cols: table.cols() as u32,
+            values: table.values().iter().map(|v| i64::try_from(v).unwrap_or(i64::MAX)).collect(),
+        };
+        self.constants.iter().map(store).collect()
+    }
+
+    /// SHA-256 of specification and weights.
+    fn content_digest(&self) -> [u8; 32] {
+        use sha2::{Digest, Sha256};
+        let mut hash = Sha256::new_with_prefix(files::encode(&*self.spec));
+        hash.update(files::encode(&self.stored_constants()));
+        hash.finalize().into()
+    }
+
+    /// What is public about the model.
+    #[must_use]
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The weights, by number.
+    #[must_use]
+    pub fn constants(&self) -> &[Arc<IntTable>] {
+        &self.constants
+    }
+
+    /// Name, for people.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// The front end.
+    #[must_use]
+    pub fn front_end(&self) -> &FrontEnd {
+        &self.spec.features.front_end
+    }
+
+    /// Length of the embedding.
+    #[must_use]
+    pub fn embedding_len(&self) -> usize {
+        self.spec.embedding_len as usize
+    }
+
+    /// Fewest samples that give an embedding.
+    #[must_use]
+    pub fn min_samples(&self) -> usize {
+        self.spec.min_samples as usize
+    }
+
+    /// Most samples that a proof may cover.
+    #[must_use]
+    pub fn max_samples(&self) -> usize {
+        self.spec.max_samples as usize
+    }
+
+    /// The decision threshold that suits the model, a cosine in (0, 1].
+    #[must_use]
+    pub fn default_threshold(&self) -> f64 {
+        f64::from(self.spec.threshold) / f64::from(score::THRESHOLD_ONE)
+    }
+
+    /// The program's run on some samples, up to the embedding.
+    pub fn run(&self, samples: &[i16]) -> Result<(Lowered, Trace), ModelError> {
+        self.check_length(samples.len())?;
+        let lowered = self.spec.lower(samples.len(), Tail { embedding: true, ..Tail::default() })?;
+        let inputs = [Arc::new(samples_table(&lowered.program, samples))];
+        let trace = Trace::run(&lowered.program, &lowered.recipes, &inputs, &self.constants)?;
+        Ok((lowered, trace))
+    }
+
+    /// Refuses recordings that are too short or too long.
+    pub fn check_length(&self, samples: usize) -> Result<(), ModelError> {
+        if samples < self.min_samples() {
+            return Err(AudioError::TooShort { samples: samples as u64, min: self.min_samples() as u64 }.into());
+        }
+        if samples > self.max_samples() {
+            return Err(AudioError::TooLong { samples: samples as u64, max: self.max_samples() as u64 }.into());
+        }
+        Ok(())
+    }
+
+    /// The exact integer embedding.
+    pub fn embed(&self, samples: &[i16]) -> Result<Vec<i64>, ModelError> {
+        let (lowered, trace) = self.run(samples)?;
+        Ok(integers(trace.get(lowered.embedding)))
+    }
+
+    /// The float embedding, if the model carries its float original.
+    pub fn embed_float(&self, samples: &[i16]) -> Option<Result<Vec<f64>, ModelError>> {
+        let onnx = self.onnx.as_ref()?;
+        Some(onnx::read(onnx).and_then(|network| calibration::float_embedding(&network, self.front_end(), samples)))
+    }
+
+    /// Integer against float, layer by layer, on one recording.
+    pub fn compare(&self, network: &Network, samples: &[i16]) -> Result<Vec<LayerDifference>, ModelError> {
+        let (lowered, trace) = self.run(samples)?;
+        let input = float::network_input(self.front_end(), samples)?;
+        let outputs = network.execute(&input.features, input.sequence_length)?;
+        let mut differences = Vec::new();
+        let mut compare = |layer: &str, tensor: &str, fraction_bits: i32, float: &FloatMatrix| {
+            let found = lowered.program.tensors().iter().position(|t| t.name == tensor);
+            if let Some(i) = found {
+                let table = trace.get(TensorId(i as u32));
+                differences.extend(LayerDifference::new(layer, table, fraction_bits, float));
+            }
+        };
+        let features = &self.spec.features;
+        for tensor in ["features/windows", "features/output", "features/energies"] {
+            compare("features", tensor, features.fraction_bits, &input.features);
+        }
+        for layer in &self.spec.layers {
+            let layer = layer.as_layer();
+            let name = layer.name();
+            let node = network.nodes.iter().rposition(|node| node.name.trim_matches('/').replace('/', ".") == name);
+            let Some(node) = node else { continue };
+            for (suffix, after) in [("output", 0), ("output", 1), ("hidden state", 0)] {
+                if let Some(float) = outputs.get(node + after) {
+                    compare(name, &format!("{name}/{suffix}"), layer.fraction_bits(), float);
+                }
+            }
+        }
+        best_per_layer(&mut differences);
+        Ok(differences)
+    }
+}
+
+/// Keeps, of several candidates for one layer, the closest: an activation that was fused with its
+/// layer is compared with the activation's output.
+fn best_per_layer(differences: &mut Vec<LayerDifference>) {
+    let all = std::mem::take(differences);
+    for difference in all {
+        match differences.last_mut() {
+            Some(last) if last.layer == difference.layer => {
+                if difference.cosine > last.cosine {
+                    *last = difference;
+                }
+            }
+            _ => differences.push(difference),
+        }
+    }
+}
+
+/// The samples in the blocks that the program sees them in; the slack is zero.
+#[must_use]
+pub fn samples_table(program: &Program, samples: &[i16]) -> IntTable {
+    let tensor = program.inputs().first().map(|&id| program.tensor(id).clone());
+    let (rows, cols) = tensor.map_or((1, samples.len().max(1)), |t| (t.rows, t.cols));
+    let mut values = samples.to_vec();
+    values.resize(rows * cols, 0);
+    IntTable::new(rows, cols, IntVec::I16(values))
+}
+
+/// The integers of a small tensor.
+#[must_use]
+pub fn integers(table: &IntTable) -> Vec<i64> {
+    table.values().iter().map(|v| i64::try_from(v).unwrap_or(i64::MAX)).collect()
 }
 
 /// One line of [`Model::compare`].
@@ -67,129 +444,21 @@ pub struct LayerDifference {
     pub cosine: f64,
 }
 
-/// What a program costs for a given length of audio.
-#[derive(Clone, Debug)]
-pub struct Cost {
-    /// Frames of the front end.
-    pub frames: usize,
-    /// Multiply-accumulates of all contractions.
-    pub macs: u64,
-    /// Looked-up tuples.
-    pub lookups: u64,
-    /// Committed integers, multiplicities included.
-    pub committed_values: u64,
-    /// Bytes of the committed integers.
-    pub committed_bytes: u64,
-    /// Sum-check waves.
-    pub waves: usize,
-    /// Predicted proof size in bytes.
-    pub proof_bytes: u64,
-    /// Predicted peak memory of the prover in bytes.
-    pub memory_bytes: u64,
-    /// The layers, in order: name, relations, rows, columns, lookups, committed values, share of the cost (0 to 1).
-    pub layers: Vec<LayerCost>,
-}
-
-/// The part of a [`Cost`] that a layer has.
-#[derive(Clone, Debug)]
-pub struct LayerCost {
-    /// Name of the layer.
-    pub name: String,
-    /// Numbers of (linear, contraction, product, lookup) relations.
-    pub relations: [usize; 4],
-    /// Rows of the output.
-    pub rows: usize,
-    /// Columns of the output.
-    pub columns: usize,
-    /// Looked-up tuples.
-    pub lookups: u64,
-    /// Committed integers.
-    pub committed_values: u64,
-    /// Share of the predicted proving time, 0 to 1.
-    pub share: f64,
-}
-
-impl Model {
-    /// Reads an ONNX network.
-    pub fn from_onnx(path: impl AsRef<Path>) -> Result<ModelBuilder, ModelError> {
-        let _ = path;
-        todo!()
-    }
-
-    /// The bundled model `xvector-small`.
-    pub fn bundled() -> Result<Self, ModelError> {
-        todo!()
-    }
-
-    /// Reads a `.vxm` file.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self, ModelError> {
-        let _ = path;
-        todo!()
-    }
-
-    /// The bytes of a `.vxm` file.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        todo!()
-    }
-
-    /// Name, for people.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The front end.
-    #[must_use]
-    pub fn front_end(&self) -> &FrontEnd {
-        todo!()
-    }
-
-    /// Length of the embedding.
-    #[must_use]
-    pub fn embedding_len(&self) -> usize {
-        todo!()
-    }
-
-    /// Fewest samples that give an embedding.
-    #[must_use]
-    pub fn min_samples(&self) -> usize {
-        todo!()
-    }
-
-    /// Most samples that a proof may cover.
-    #[must_use]
-    pub fn max_samples(&self) -> usize {
-        todo!()
-    }
-
-    /// The decision threshold that suits the model, a cosine in (0, 1].
-    #[must_use]
-    pub fn default_threshold(&self) -> f64 {
-        todo!()
-    }
-
-    /// The exact integer embedding.
-    pub fn embed(&self, samples: &[i16]) -> Result<Vec<i64>, ModelError> {
-        let _ = samples;
-        todo!()
-    }
-
-    /// The float embedding, if the model carries its float original.
-    pub fn embed_float(&self, samples: &[i16]) -> Option<Result<Vec<f64>, ModelError>> {
-        let _ = samples;
-        todo!()
-    }
-
-    /// Integer against float, layer by layer, on one recording.
-    pub fn compare(&self, network: &Network, samples: &[i16]) -> Result<Vec<LayerDifference>, ModelError> {
-        let _ = (network, samples);
-        todo!()
-    }
-
-    /// What proving `samples` samples costs.
-    pub fn cost(&self, samples: usize) -> Result<Cost, ModelError> {
-        let _ = samples;
-        todo!()
+impl LayerDifference {
+    fn new(layer: &str, table: &IntTable, fraction_bits: i32, float: &FloatMatrix) -> Option<Self> {
+        if (table.rows(), table.cols()) != (float.rows, float.cols) {
+            return None;
+        }
+        let unit = f64::from(-fraction_bits).exp2();
+        let integer: Vec<f64> = table.values().iter().map(|v| v as f64 * unit).collect();
+        let pairs = || integer.iter().zip(&float.data);
+        Some(Self {
+            layer: layer.to_owned(),
+            rows: float.rows,
+            columns: float.cols,
+            max_difference: pairs().map(|(a, b)| (a - b).abs()).fold(0.0, f64::max),
+            max_value: float.max_abs(),
+            cosine: calibration::cosine(&integer, &float.data),
+        })
     }
 }

@@ -20,10 +20,12 @@
 use std::f64::consts::PI;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::layers::matrix::FloatMatrix;
 
 /// A front end: everything between the samples and the input of the network.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FrontEnd {
     /// Name of the preset, as [`FrontEnd::by_name`] takes it.
     pub name: String,
@@ -52,7 +54,7 @@ pub struct FrontEnd {
 }
 
 /// What stands before the first and after the last sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Padding {
     /// Nothing: the first frame starts at the first sample, the last one ends inside the recording.
     None,
@@ -61,14 +63,14 @@ pub enum Padding {
 }
 
 /// Shape of the window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WindowKind {
     /// 0.5 − 0.5·cos(2πn/N) for n from 0 to N − 1.
     PeriodicHann,
 }
 
 /// A bank of triangular filters, linear in Hz between corners that are equidistant in mel.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MelBank {
     /// Number of filters, at least 1.
     pub bands: usize,
@@ -83,7 +85,7 @@ pub struct MelBank {
 }
 
 /// The mel scale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MelScale {
     /// 2595·log10(1 + f/700).
     Htk,
@@ -92,7 +94,7 @@ pub enum MelScale {
 }
 
 /// The height of the triangles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MelNorm {
     /// Height 1.
     None,
@@ -101,7 +103,7 @@ pub enum MelNorm {
 }
 
 /// What happens to the band energies.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Compression {
     /// Nothing: the network takes energies.
     None,
@@ -113,7 +115,7 @@ pub enum Compression {
 }
 
 /// Windows of frames that are embedded separately, their embeddings averaged.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Partials {
     /// Frames per window, at least 1.
     pub frames: usize,

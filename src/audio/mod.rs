@@ -3,6 +3,7 @@
 //! [`wav`] is the only audio parser, [`frontend`] says what the features are, and [`float`]
 //! computes them in double precision: the reference against which the integer pipeline is measured.
 
+pub mod features;
 pub mod float;
 pub mod frontend;
 pub mod wav;

@@ -1,5 +1,15 @@
 //! Networks: their float form, how they are read, and the layers they consist of.
 
+pub mod affine;
+mod cell;
+pub mod fixed;
+pub mod lowering;
 pub mod matrix;
 pub mod network;
+pub mod norm;
 pub mod onnx;
+pub mod pooling;
+pub mod quantize;
+mod quantize_recurrent;
+pub mod recurrent;
+pub mod score;

@@ -1,0 +1,117 @@
+//! Calibration: the values that a float network takes on recordings, and the widths that follow.
+
+use crate::audio::features::Features;
+use crate::audio::{FrontEnd, float};
+use crate::error::ModelError;
+use crate::layers::lowering::AnyLayer;
+use crate::layers::network::Network;
+use crate::layers::quantize::{Constants, Options, Ranges, quantize};
+use crate::model::Model;
+use crate::sumcheck::int::IntTable;
+
+/// Cosine to the float embedding that automatic widths must reach on every recording tried.
+const WANTED_COSINE: f64 = 0.9999;
+/// Widths tried, the cheapest first.
+const WIDTHS: [u32; 5] = [11, 12, 13, 14, 16];
+/// Recordings on which widths are tried.
+const TRIED: usize = 4;
+/// How far features may go beyond the largest seen.
+const FEATURE_MARGIN: f64 = 2.0;
+
+/// A quantized model, before it has a name.
+pub(crate) struct Quantized {
+    pub(crate) features: Features,
+    pub(crate) layers: Vec<AnyLayer>,
+    pub(crate) embedding_len: u32,
+    pub(crate) constants: Vec<IntTable>,
+}
+
+/// The cosine of two vectors; zero if one of them is.
+#[must_use]
+pub fn cosine(a: &[f64], b: &[f64]) -> f64 {
+    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    let norms = (dot(a, a) * dot(b, b)).sqrt();
+    if norms == 0.0 { 0.0 } else { dot(a, b) / norms }
+}
+
+/// The float embedding of a recording.
+pub(crate) fn float_embedding(
+    network: &Network,
+    front_end: &FrontEnd,
+    samples: &[i16],
+) -> Result<Vec<f64>, ModelError> {
+    let input = float::network_input(front_end, samples)?;
+    let outputs = network.execute(&input.features, input.sequence_length)?;
+    let Some(last) = outputs.last() else { return Ok(Vec::new()) };
+    Ok((0..last.cols).map(|c| (0..last.rows).map(|r| last.row(r)[c]).sum::<f64>() / last.rows as f64).collect())
+}
+
+/// Fewest samples of which the network makes an embedding.
+pub(crate) fn min_samples(network: &Network, front_end: &FrontEnd) -> Result<usize, ModelError> {
+    if front_end.partials.is_some() {
+        return Ok(front_end.min_samples());
+    }
+    let mut samples = front_end.min_samples();
+    // Frames come one a hop; no network here needs more than a few thousand.
+    for _ in 0..4096 {
+        let frames = front_end.num_frames(samples).unwrap_or(0);
+        if network.shapes(frames).is_ok_and(|shapes| shapes.last().is_some_and(|shape| shape.length == 1)) {
+            return Ok(samples);
+        }
+        samples += front_end.hop;
+    }
+    Err(ModelError::Shape {
+        layer: "network".into(),
+        expected: "one embedding a recording".into(),
+        found: "no length of audio that gives one".into(),
+    })
+}
+
+/// Observes the recordings and builds a model: with `bits`, or with the fewest that are accurate.
+pub(crate) fn calibrate(
+    network: &Network,
+    front_end: &FrontEnd,
+    clips: &[Vec<i16>],
+    bits: Option<u32>,
+    build: impl Fn(Quantized) -> Result<Model, ModelError>,
+) -> Result<Model, ModelError> {
+    let mut ranges = Ranges::default();
+    let mut largest = 0f64;
+    for clip in clips {
+        let input = float::network_input(front_end, clip)?;
+        let outputs = network.execute(&input.features, input.sequence_length)?;
+        ranges.observe(network, &input.features, &outputs, input.sequence_length);
+        largest = largest.max(input.features.max_abs());
+    }
+    if clips.is_empty() {
+        return Err(ModelError::Malformed { reason: "calibration needs at least one recording".into() });
+    }
+    let build_with = |bits: u32| -> Result<Model, ModelError> {
+        let mut constants = Constants::default();
+        let features = Features::new(front_end, FEATURE_MARGIN * largest, &mut constants)?;
+        let options = Options { bits, average: front_end.partials.is_some() };
+        let layers = quantize(network, &ranges, features.fraction_bits, options, &mut constants)?;
+        let shapes = network.shapes(front_end.partials.map_or(1 << 12, |p| p.frames))?;
+        let embedding_len = shapes.last().map_or(0, |shape| shape.columns) as u32;
+        build(Quantized { features, layers, embedding_len, constants: constants.into_tables() })
+    };
+    if let Some(bits) = bits {
+        return build_with(bits);
+    }
+    let mut best = None;
+    for bits in WIDTHS {
+        let model = build_with(bits)?;
+        let mut worst = 1f64;
+        for clip in clips.iter().take(TRIED) {
+            let float = float_embedding(network, front_end, clip)?;
+            let integer: Vec<f64> = model.embed(clip)?.iter().map(|&v| v as f64).collect();
+            worst = worst.min(cosine(&integer, &float));
+        }
+        tracing::info!(bits, worst, "tried a width");
+        best = Some(model);
+        if worst >= WANTED_COSINE {
+            break;
+        }
+    }
+    best.ok_or_else(|| ModelError::Malformed { reason: "no width was tried".into() })
+}

@@ -1,0 +1,147 @@
+//! What proving costs, from the program alone.
+
+use crate::error::ModelError;
+use crate::gkr::program::{Kind, Program, Relation};
+use crate::gkr::waves::Schedule;
+use crate::model::{Model, Tail};
+use crate::proof::Sizes;
+
+/// Predicted nanoseconds of one core a looked-up tuple; a yardstick for shares, not a promise.
+const NS_PER_LOOKUP: f64 = 330.0;
+/// Predicted nanoseconds of one core a committed byte.
+const NS_PER_BYTE: f64 = 150.0;
+
+/// What a program costs for a given length of audio.
+#[derive(Clone, Debug)]
+pub struct Cost {
+    /// Frames of the front end.
+    pub frames: usize,
+    /// Multiply-accumulates of all contractions.
+    pub macs: u64,
+    /// Looked-up tuples.
+    pub lookups: u64,
+    /// Committed integers, multiplicities included.
+    pub committed_values: u64,
+    /// Bytes of the committed integers.
+    pub committed_bytes: u64,
+    /// Sum-check waves.
+    pub waves: usize,
+    /// Predicted proof size in bytes.
+    pub proof_bytes: u64,
+    /// Predicted peak memory of the prover in bytes.
+    pub memory_bytes: u64,
+    /// The layers, in order.
+    pub layers: Vec<LayerCost>,
+}
+
+/// The part of a [`Cost`] that a layer has.
+#[derive(Clone, Debug, Default)]
+pub struct LayerCost {
+    /// Name of the layer.
+    pub name: String,
+    /// Numbers of (linear, contraction, product, lookup) relations.
+    pub relations: [usize; 4],
+    /// Rows of the last tensor.
+    pub rows: usize,
+    /// Columns of the last tensor.
+    pub columns: usize,
+    /// Looked-up tuples.
+    pub lookups: u64,
+    /// Committed integers.
+    pub committed_values: u64,
+    /// Share of the predicted proving time, 0 to 1.
+    pub share: f64,
+}
+
+/// Bytes of a committed tensor's entries.
+fn bytes_per_entry(program: &Program, id: crate::gkr::program::TensorId) -> u64 {
+    let tensor = program.tensor(id);
+    tensor.low.bits().max(tensor.high.bits()).div_ceil(8).max(1)
+}
+
+/// The layer that a tensor belongs to: what stands before the slash in its name.
+fn layer_of(name: &str) -> &str {
+    name.split(['/', ':']).next().unwrap_or(name)
+}
+
+impl Model {
+    /// What proving `samples` samples costs.
+    pub fn cost(&self, samples: usize) -> Result<Cost, ModelError> {
+        self.check_length(samples)?;
+        let lowered = self.spec().lower(samples, Tail { threshold: Some(1), ..Tail::default() })?;
+        let program = &lowered.program;
+        let sizes = Sizes::new(program);
+        let committed: Vec<_> = program.inputs().into_iter().chain(program.committed()).collect();
+        let bytes = |id| program.tensor(id).entries as u64 * bytes_per_entry(program, id);
+        let width = |id| program.width_vars(id);
+        let rows = |id| {
+            let tensor = program.tensor(id);
+            ((tensor.rows << tensor.col_vars()).div_ceil(1 << width(id))) as u64
+        };
+        let tables: u64 = program.tables().iter().map(|t| t.len() as u64).sum();
+        let leaves = sizes.lookups + tables;
+        let depth = u64::from(leaves.next_power_of_two().trailing_zeros());
+        let messages = program.relations().len() as u64 * 3 + depth * depth + 4 * depth + 400;
+        let memory = program.tensors().iter().map(|t| (t.rows * t.cols) as u64 * 8).sum::<u64>();
+        Ok(Cost {
+            frames: self.front_end().num_frames(self.front_end().padded_samples(samples)).unwrap_or(0),
+            macs: sizes.macs,
+            lookups: sizes.lookups,
+            committed_values: sizes.committed_values,
+            committed_bytes: committed.iter().map(|&id| bytes(id)).sum(),
+            waves: Schedule::new(program).waves.len(),
+            proof_bytes: 32 * (committed.iter().map(|&id| rows(id)).sum::<u64>() + messages),
+            memory_bytes: 100 * leaves + memory + (100 << 20),
+            layers: layer_costs(program),
+        })
+    }
+}
+
+fn layer_costs(program: &Program) -> Vec<LayerCost> {
+    let mut layers: Vec<LayerCost> = Vec::new();
+    let mut layer = |name: &str, add: &mut dyn FnMut(&mut LayerCost)| {
+        let name = layer_of(name);
+        let at = layers.iter().position(|l| l.name == name).unwrap_or_else(|| {
+            layers.push(LayerCost { name: name.to_owned(), ..LayerCost::default() });
+            layers.len() - 1
+        });
+        add(&mut layers[at]);
+    };
+    let mut time = Vec::new();
+    for (i, tensor) in program.tensors().iter().enumerate() {
+        let id = crate::gkr::program::TensorId(i as u32);
+        layer(&tensor.name, &mut |l| {
+            (l.rows, l.columns) = (tensor.rows, tensor.cols);
+            if matches!(tensor.kind, Kind::Input | Kind::Witness | Kind::Multiplicity(_)) {
+                l.committed_values += tensor.entries as u64;
+            }
+        });
+        if matches!(tensor.kind, Kind::Input | Kind::Witness) {
+            let bytes = tensor.entries as u64 * bytes_per_entry(program, id);
+            time.push((layer_of(&tensor.name).to_owned(), bytes as f64 * NS_PER_BYTE));
+        }
+    }
+    for relation in program.relations() {
+        let (kind, tensor, lookups) = match relation {
+            Relation::Linear(r) => (0, r.output, 0),
+            Relation::Contraction(r) => (1, r.output, 0),
+            Relation::Product(r) => (2, r.output, 0),
+            Relation::Lookup(r) => {
+                let (rows, cols) = program.view_shape(&r.columns[0].view);
+                (3, r.columns[0].view.tensor, (rows * cols) as u64)
+            }
+        };
+        let name = &program.tensor(tensor).name;
+        layer(name, &mut |l| {
+            l.relations[kind] += 1;
+            l.lookups += lookups;
+        });
+        time.push((layer_of(name).to_owned(), lookups as f64 * NS_PER_LOOKUP));
+    }
+    let total: f64 = time.iter().map(|(_, ns)| ns).sum();
+    for layer in &mut layers {
+        let own: f64 = time.iter().filter(|(name, _)| *name == layer.name).map(|(_, ns)| ns).sum();
+        layer.share = own / total.max(1.0);
+    }
+    layers
+}

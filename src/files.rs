@@ -1,0 +1,151 @@
+//! Byte formats: a header that says what follows and what it belongs to, then a canonical body.
+//!
+//! ```text
+//! 8   magic            which kind of file
+//! 2   format version   little-endian
+//! 24  suite            "bn254-hyrax-merlin-1", padded with zeros
+//! 32  digest           what the file belongs to
+//! 8   length           of the body, little-endian
+//! …   body             nothing after it
+//! ```
+//!
+//! Bodies are decoded within the bytes at hand, encoded again and compared, so every value has one
+//! encoding and nothing is allocated that the file does not hold.
+
+use ark_bn254::G1Affine;
+use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::gkr::pcs::Commitment;
+
+/// Version of all formats.
+pub const FORMAT_VERSION: u16 = 1;
+/// Curve, commitment scheme and transcript.
+pub const SUITE: &str = "bn254-hyrax-merlin-1";
+/// Bytes before the body.
+pub const HEADER_BYTES: usize = 8 + 2 + 24 + 32 + 8;
+
+/// A file of ours that cannot be used.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("this is not a usable {kind} file: {reason}")]
+pub struct FileError {
+    /// `model`, `key`, `template`, `secret`, `proof` or `audio commitment`.
+    pub kind: &'static str,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// A kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// What people call it.
+    pub name: &'static str,
+    /// Its first bytes.
+    pub magic: [u8; 8],
+}
+
+/// `.vxm`
+pub const MODEL: Kind = Kind { name: "model", magic: *b"VOXMODEL" };
+/// `.vxk`
+pub const KEY: Kind = Kind { name: "key", magic: *b"VOXCHKEY" };
+/// `.vxe`
+pub const TEMPLATE: Kind = Kind { name: "template", magic: *b"VOXTEMPL" };
+/// `.vxe.secret`
+pub const TEMPLATE_SECRET: Kind = Kind { name: "secret", magic: *b"VOXTSECR" };
+/// `.vxa`
+pub const AUDIO: Kind = Kind { name: "audio commitment", magic: *b"VOXAUDIO" };
+/// `.vxa.secret`
+pub const AUDIO_SECRET: Kind = Kind { name: "secret", magic: *b"VOXASECR" };
+/// `.vxp`
+pub const PROOF: Kind = Kind { name: "proof", magic: *b"VOXPROOF" };
+
+impl Kind {
+    /// An error about a file of this kind.
+    #[must_use]
+    pub fn error(self, reason: impl Into<String>) -> FileError {
+        FileError { kind: self.name, reason: reason.into() }
+    }
+
+    /// Puts the header before a body.
+    #[must_use]
+    pub fn wrap(self, digest: &[u8; 32], body: &[u8]) -> Vec<u8> {
+        let mut suite = [0u8; 24];
+        suite.iter_mut().zip(SUITE.bytes()).for_each(|(s, b)| *s = b);
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
+        bytes.extend_from_slice(&self.magic);
+        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&suite);
+        bytes.extend_from_slice(digest);
+        bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    /// Takes the header off: the digest and the body.
+    pub fn unwrap(self, bytes: &[u8]) -> Result<([u8; 32], &[u8]), FileError> {
+        let (header, body) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or_else(|| self.error("it is too short"))?;
+        let (magic, rest) = header.split_at(8);
+        let (version, rest) = rest.split_at(2);
+        let (suite, rest) = rest.split_at(24);
+        let (digest, length) = rest.split_at(32);
+        if magic != self.magic {
+            return Err(self.error("it starts with other bytes; is it a file of another kind?"));
+        }
+        if version != FORMAT_VERSION.to_le_bytes() {
+            return Err(self.error("its format version is not one that this program reads"));
+        }
+        let expected = self.wrap(&[0; 32], &[]);
+        if expected.get(10..34) != Some(suite) {
+            return Err(self.error("it was made with another suite of algorithms"));
+        }
+        if length != (body.len() as u64).to_le_bytes() {
+            return Err(self.error("it is truncated or has bytes after its end"));
+        }
+        let digest = digest.try_into().map_err(|_| self.error("it has no digest"))?;
+        Ok((digest, body))
+    }
+
+    /// Decodes a body and makes sure that this is its only encoding.
+    pub fn decode<T: Serialize + DeserializeOwned>(self, body: &[u8]) -> Result<T, FileError> {
+        let value: T =
+            postcard::from_bytes(body).map_err(|error| self.error(format!("its body is damaged ({error})")))?;
+        if encode(&value) != body {
+            return Err(self.error("its body is not in canonical form"));
+        }
+        Ok(value)
+    }
+}
+
+/// The body of a value.
+///
+/// # Panics
+/// Never: all types here have a serial form.
+#[must_use]
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("our types have a serial form")
+}
+
+/// The encodings of a commitment's rows.
+#[must_use]
+pub fn encode_rows(commitment: &Commitment) -> Vec<[u8; 32]> {
+    let encode = |point: &G1Affine| {
+        let mut bytes = [0u8; 32];
+        point.serialize_compressed(&mut bytes[..]).expect("a point takes 32 bytes");
+        bytes
+    };
+    commitment.rows.iter().map(encode).collect()
+}
+
+/// The commitment with these rows; `None` if one is not the canonical encoding of a point.
+#[must_use]
+pub fn decode_rows(width_vars: usize, rows: &[[u8; 32]]) -> Option<Commitment> {
+    let decode = |bytes: &[u8; 32]| {
+        let point = G1Affine::deserialize_compressed(&bytes[..]).ok()?;
+        let mut again = [0u8; 32];
+        point.serialize_compressed(&mut again[..]).ok()?;
+        (again == *bytes).then_some(point)
+    };
+    Some(Commitment { width_vars, rows: rows.iter().map(decode).collect::<Option<_>>()? })
+}

@@ -1,0 +1,197 @@
+//! Executors of the recurrent cells: the hints that compute the committed states.
+//!
+//! They follow the relations of [`recurrent`](super::recurrent) bit for bit, and prove nothing.
+
+use super::affine::Function;
+use super::recurrent::{Gates, Gru, Lstm};
+use crate::sumcheck::int::IntTable;
+use crate::sumcheck::par;
+
+/// `⌊x / 2^shift + 1/2⌋`.
+fn round_shift(x: i64, shift: u32) -> i64 {
+    if shift == 0 { x } else { (x + (1 << (shift - 1))) >> shift }
+}
+
+/// A function's value, after the clamp of a saturating gate.
+fn gate(gates: &Gates, function: &Function, acc: i64, shift: u32) -> Result<i64, String> {
+    let mut argument = round_shift(acc, shift);
+    let last = function.start + function.values.len() as i64 - 1;
+    if let Some((low, _)) = gates.saturate {
+        let high = (argument >> low).clamp(function.start >> low, last >> low);
+        argument = (high << low) + (argument & ((1 << low) - 1));
+    }
+    let index = usize::try_from(argument - function.start).ok();
+    index.and_then(|i| function.values.get(i)).copied().ok_or_else(|| {
+        format!(
+            "a gate has argument {argument}, {:.2} times the calibrated range of {}",
+            argument.unsigned_abs() as f64 / last as f64,
+            function.name
+        )
+    })
+}
+
+/// Rows of doubles, exact for the integers that occur here.
+struct Weights {
+    cols: usize,
+    values: Vec<f64>,
+}
+
+impl Weights {
+    fn new(table: &IntTable) -> Self {
+        Self { cols: table.cols(), values: table.values().iter().map(|v| v as f64).collect() }
+    }
+
+    /// `state · weights`; exact while every sum is below 2^53.
+    fn apply(&self, state: &[i64], out: &mut [f64]) {
+        out.fill(0.0);
+        for (&h, row) in state.iter().zip(self.values.chunks_exact(self.cols)) {
+            if h != 0 {
+                let h = h as f64;
+                out.iter_mut().zip(row).for_each(|(out, w)| *out += h * w);
+            }
+        }
+    }
+}
+
+fn narrow(table: &IntTable) -> Result<Vec<i64>, String> {
+    let narrow = |v: i128| i64::try_from(v).map_err(|_| "an accumulator beyond 63 bits".to_owned());
+    table.values().iter().map(narrow).collect()
+}
+
+/// Runs sequences side by side and puts their states one after another.
+fn sequences(
+    count: usize,
+    run: impl Fn(usize) -> Result<Vec<i128>, String> + Sync + Send,
+) -> Result<Vec<i128>, String> {
+    let parts = par::map(count, run).into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(parts.concat())
+}
+
+/// The hidden states of an LSTM.
+pub(super) struct LstmCell {
+    layer: Lstm,
+    sequences: usize,
+}
+
+impl LstmCell {
+    pub(super) fn new(layer: &Lstm, sequences: usize) -> Self {
+        Self { layer: layer.clone(), sequences }
+    }
+
+    pub(super) fn run(&self, xw: &IntTable, weight: &IntTable, bias: &IntTable) -> Result<Vec<i128>, String> {
+        let (weights, bias) = (Weights::new(weight), narrow(bias)?);
+        let (xw, cols) = (narrow(xw)?, xw.cols());
+        let length = xw.len() / cols / self.sequences;
+        sequences(self.sequences, |s| self.sequence(&xw[s * length * cols..][..length * cols], &weights, &bias))
+    }
+
+    fn sequence(&self, xw: &[i64], weights: &Weights, bias: &[i64]) -> Result<Vec<i128>, String> {
+        let Lstm { recurrence: net, gates, cell_tanh, gate_bits, cell_bits, .. } = &self.layer;
+        let (hidden, stride) = (net.hidden as usize, (net.hidden as usize).next_power_of_two());
+        let (mut h, mut c) = (vec![0i64; hidden], vec![0i64; hidden]);
+        let mut product = vec![0f64; weights.cols];
+        let mut out = Vec::new();
+        let (align, shift) = (gate_bits - cell_bits, 2 * gate_bits - cell_bits);
+        for x in xw.chunks_exact(weights.cols) {
+            weights.apply(&h, &mut product);
+            let acc = |k: usize| (x[k] << net.input_shift) + ((product[k] as i64) << net.hidden_shift) + bias[k];
+            for j in 0..hidden {
+                let [i, f, o] = [0, 1, 2].map(|k| gate(gates, &gates.sigmoid, acc(k * stride + j), gates.shift));
+                let g = gate(gates, &gates.tanh, acc(3 * stride + j), gates.shift)?;
+                c[j] = round_shift(((f? * c[j]) << align) + i? * g, shift);
+                let tanh = cell_tanh.values.get(usize::try_from(c[j] - cell_tanh.start).unwrap_or(usize::MAX));
+                let &tanh = tanh.ok_or_else(|| format!("the cell state reaches {}, beyond its range", c[j]))?;
+                h[j] = round_shift(o? * tanh, *gate_bits);
+            }
+            out.extend(h.iter().map(|&v| i128::from(v)));
+        }
+        Ok(out)
+    }
+
+    /// The hint of the cell state, from the forget gate (columns from `offset` on) and `i∘g`.
+    pub(super) fn memory(
+        offset: usize,
+        length: usize,
+        align: u32,
+        shift: u32,
+    ) -> impl Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync + 'static {
+        move |t| {
+            let (gates, new) = (t[0], t[1]);
+            let cols = new.cols();
+            let (f, new) = (narrow(gates)?, narrow(new)?);
+            let mut c = vec![0i64; cols];
+            let mut out = Vec::with_capacity(new.len());
+            for (row, new) in new.chunks_exact(cols).enumerate() {
+                if row % length == 0 {
+                    c.fill(0);
+                }
+                let f = &f[row * gates.cols() + offset..];
+                for ((c, &f), &new) in c.iter_mut().zip(f).zip(new) {
+                    *c = round_shift(((f * *c) << align) + new, shift);
+                }
+                out.extend(c.iter().map(|&v| i128::from(v)));
+            }
+            Ok(out)
+        }
+    }
+}
+
+/// The hidden states of a GRU.
+pub(super) struct GruCell {
+    layer: Gru,
+    sequences: usize,
+}
+
+impl GruCell {
+    pub(super) fn new(layer: &Gru, sequences: usize) -> Self {
+        Self { layer: layer.clone(), sequences }
+    }
+
+    /// From `x·W`, the gates' recurrent weights and bias, and those of the candidate.
+    pub(super) fn run(&self, t: &[&IntTable]) -> Result<Vec<i128>, String> {
+        let (weights, bias) = (Weights::new(t[1]), narrow(t[2])?);
+        let (candidate, d) = (Weights::new(t[3]), narrow(t[4])?);
+        let (xw, cols) = (narrow(t[0])?, t[0].cols());
+        let length = xw.len() / cols / self.sequences;
+        sequences(self.sequences, |s| {
+            self.sequence(&xw[s * length * cols..][..length * cols], cols, [&weights, &candidate], [&bias, &d])
+        })
+    }
+
+    fn sequence(
+        &self,
+        xw: &[i64],
+        cols: usize,
+        [weights, candidate]: [&Weights; 2],
+        [bias, d]: [&[i64]; 2],
+    ) -> Result<Vec<i128>, String> {
+        let Gru { recurrence: net, gates, gate_bits, candidate_shift, linear_before_reset, .. } = &self.layer;
+        let (hidden, stride) = (net.hidden as usize, (net.hidden as usize).next_power_of_two());
+        let mut h = vec![0i64; hidden];
+        let (mut product, mut recurrent) = (vec![0f64; weights.cols], vec![0f64; candidate.cols]);
+        let mut out = Vec::new();
+        for x in xw.chunks_exact(cols) {
+            weights.apply(&h, &mut product);
+            let acc = |k: usize| (x[k] << net.input_shift) + ((product[k] as i64) << net.hidden_shift) + bias[k];
+            let sigmoid = |offset: usize| -> Result<Vec<i64>, String> {
+                (0..hidden).map(|j| gate(gates, &gates.sigmoid, acc(offset + j), gates.shift)).collect()
+            };
+            let (z, r) = (sigmoid(0)?, sigmoid(stride)?);
+            let reset: Vec<i64> = h.iter().zip(&r).map(|(h, r)| round_shift(h * r, *gate_bits)).collect();
+            candidate.apply(if *linear_before_reset { &h } else { &reset }, &mut recurrent);
+            for j in 0..hidden {
+                let from_input = (x[2 * stride + j] << net.input_shift) + bias[2 * stride + j];
+                let inner = recurrent[j] as i64 + d[j];
+                let acc = if *linear_before_reset {
+                    (from_input << gate_bits) + ((r[j] * inner) << net.hidden_shift)
+                } else {
+                    from_input + (inner << net.hidden_shift)
+                };
+                let n = gate(gates, &gates.tanh, acc, *candidate_shift)?;
+                h[j] = round_shift((n << gate_bits) + z[j] * (h[j] - n), *gate_bits);
+            }
+            out.extend(h.iter().map(|&v| i128::from(v)));
+        }
+        Ok(out)
+    }
+}

@@ -1,0 +1,405 @@
+//! Fixed-point gadgets: ranges, requantisation, activation, square root, division, comparison.
+//!
+//! Each gadget admits exactly one output per input; its argument stands with it. `R` is the number of
+//! bits of the program's range table. A number of more bits is shown by *limbs* of `R` bits; the
+//! lowest limb is virtual (`x` minus the others), so it is a combination of ranged integers and may
+//! have fewer bits, see [`ProgramBuilder::range`].
+
+use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::program::{Column, ProgramError, TableId, TensorId};
+use crate::gkr::tables::Table;
+use crate::gkr::view::{RowMap, View};
+use crate::sumcheck::int::IntTable;
+
+/// All values of a table.
+fn values(table: &IntTable) -> impl Iterator<Item = i128> + '_ {
+    table.values().iter()
+}
+
+/// A column that is looked up as it is.
+#[must_use]
+pub fn column(view: View) -> Column {
+    Column { view, scale: 1, offset: 0 }
+}
+
+/// Shows `x ∈ [0, 2^bits)` for a virtual tensor.
+///
+/// With `n` limbs, `x = l₀ + Σ_{j≥1} 2^(b + (j−1)R)·lⱼ`, `b = bits − (n−1)R`: the committed `lⱼ` are below
+/// `2^R` and `l₀` below `2^b`, so `x` is below `2^bits`, and there is one way to write it so.
+pub fn range(p: &mut ProgramBuilder, name: &str, x: TensorId, bits: usize) -> Result<(), ProgramError> {
+    let limb = p.range_bits();
+    let upper = bits.div_ceil(limb).saturating_sub(1);
+    if upper == 0 {
+        return p.range(p.whole(x), 0, bits);
+    }
+    let lowest = bits - upper * limb;
+    let (rows, cols) = p.shape(x);
+    let limbs = p.witness(&format!("{name}: limbs"), (upper * rows, cols), (0, (1 << limb) - 1), &[x], move |t| {
+        let limb_at = |j: usize| move |v: i128| v >> (lowest + j * limb) & ((1 << limb) - 1);
+        Ok((0..upper).flat_map(|j| values(t[0]).map(limb_at(j))).collect())
+    })?;
+    p.range(p.whole(limbs), 0, limb)?;
+    let mut terms = vec![(1, p.whole(x))];
+    for j in 0..upper {
+        let slice = View::rows(limbs, RowMap::slice(upper * rows, (j * rows) as i64, rows));
+        terms.push((-(1i128 << (lowest + j * limb)), slice));
+    }
+    let lowest_limb = p.linear(&format!("{name}: lowest limb"), terms, 0)?;
+    p.range(p.whole(lowest_limb), 0, lowest)
+}
+
+/// A new integer tensor that holds at least the signed integers of `bits` bits: committed as it is, or
+/// in limbs. Its admitted range is that of whole limbs: what is shown about it elsewhere makes it
+/// unique, this only keeps it from wrapping.
+pub fn integer(
+    p: &mut ProgramBuilder,
+    name: &str,
+    shape: (usize, usize),
+    bits: usize,
+    inputs: &[TensorId],
+    hint: impl Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync + 'static,
+) -> Result<TensorId, ProgramError> {
+    let limb = p.range_bits();
+    let limbs = bits.div_ceil(limb).max(1);
+    let half = 1i128 << (limbs * limb - 1);
+    if limbs == 1 {
+        let id = p.witness(name, shape, (-half, half - 1), inputs, hint)?;
+        p.range(p.whole(id), -half, limb)?;
+        return Ok(id);
+    }
+    let (rows, cols) = shape;
+    let owned = name.to_owned();
+    let split = p.witness(&format!("{name}: limbs"), (limbs * rows, cols), (0, (1 << limb) - 1), inputs, move |t| {
+        let values = hint(t)?;
+        if let Some(wide) = values.iter().find(|v| !(-half..half).contains(*v)) {
+            return Err(format!("{owned} reaches {wide}, beyond {} bits", limbs * limb));
+        }
+        let limb_at = |j: usize| move |v: &i128| (v + half) >> (j * limb) & ((1 << limb) - 1);
+        Ok((0..limbs).flat_map(|j| values.iter().map(limb_at(j))).collect())
+    })?;
+    p.range(p.whole(split), 0, limb)?;
+    let terms = (0..limbs)
+        .map(|j| {
+            let slice = View::rows(split, RowMap::slice(limbs * rows, (j * rows) as i64, rows));
+            (1i128 << (j * limb), slice)
+        })
+        .collect();
+    p.linear(name, terms, -half)
+}
+
+/// `x + 2^(shift−1)`, whose quotient by `2^shift` is `x` rounded to nearest, ties up.
+fn rounded(p: &mut ProgramBuilder, name: &str, x: TensorId, shift: usize) -> Result<TensorId, ProgramError> {
+    let half = if shift == 0 { 0 } else { 1i128 << (shift - 1) };
+    p.linear(&format!("{name}: rounded"), vec![(1, p.whole(x))], half)
+}
+
+/// Requantisation: `y = ⌊x / 2^shift + 1/2⌋` as an [`integer`] of `bits` bits.
+///
+/// `x + 2^(shift−1) − 2^shift·y ∈ [0, 2^shift)` has exactly one solution `y`.
+pub fn requantize(
+    p: &mut ProgramBuilder,
+    name: &str,
+    x: TensorId,
+    shift: usize,
+    bits: usize,
+) -> Result<TensorId, ProgramError> {
+    let x = rounded(p, name, x, shift)?;
+    let y = integer(p, name, p.shape(x), bits, &[x], move |t| Ok(values(t[0]).map(|v| v >> shift).collect()))?;
+    remainder(p, name, x, y, shift)?;
+    Ok(y)
+}
+
+/// Shows `0 ≤ x − 2^shift·y < 2^shift`.
+fn remainder(p: &mut ProgramBuilder, name: &str, x: TensorId, y: TensorId, shift: usize) -> Result<(), ProgramError> {
+    let rem = p.linear(&format!("{name}: remainder"), vec![(1, p.whole(x)), (-(1i128 << shift), p.whole(y))], 0)?;
+    range(p, name, rem, shift)
+}
+
+/// Shows that a tensor of integers is `⌊x / 2^shift + 1/2⌋`, which determines it.
+pub fn pin_quotient(
+    p: &mut ProgramBuilder,
+    name: &str,
+    x: TensorId,
+    y: TensorId,
+    shift: usize,
+) -> Result<(), ProgramError> {
+    let x = rounded(p, name, x, shift)?;
+    remainder(p, name, x, y, shift)
+}
+
+/// `z = f(⌊x / 2^shift + 1/2⌋)` for a function table; the quotient must be one of its arguments.
+pub fn activate(
+    p: &mut ProgramBuilder,
+    name: &str,
+    x: TensorId,
+    shift: usize,
+    function: &Table,
+) -> Result<TensorId, ProgramError> {
+    let x = rounded(p, name, x, shift)?;
+    let (low, high) = function.column_range(0);
+    let bounds = (i128::from(low), i128::from(high));
+    let y = p.witness(&format!("{name}: argument"), p.shape(x), bounds, &[x], move |t| {
+        Ok(values(t[0]).map(|v| v >> shift).collect())
+    })?;
+    remainder(p, name, x, y, shift)?;
+    lookup(p, name, y, function)
+}
+
+/// `z = f(y)` for a committed or virtual tensor `y` whose values are arguments of the table.
+pub fn lookup(p: &mut ProgramBuilder, name: &str, y: TensorId, function: &Table) -> Result<TensorId, ProgramError> {
+    let table = p.table(function.clone())?;
+    let (low, high) = function.column_range(1);
+    let bounds = (i128::from(low), i128::from(high));
+    let z = p.witness(name, p.shape(y), bounds, &[y], evaluate(name, function))?;
+    p.lookup(vec![column(p.whole(y)), column(p.whole(z))], table)?;
+    Ok(z)
+}
+
+/// The hint that applies a function's table.
+fn evaluate(
+    name: &str,
+    function: &Table,
+) -> impl Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync + 'static + use<> {
+    let (name, function) = (name.to_owned(), function.clone());
+    let start = i128::from(function.column_range(0).0);
+    move |t| {
+        let entry = |v: i128| {
+            usize::try_from(v - start)
+                .ok()
+                .filter(|&i| i < function.len())
+                .map(|i| i128::from(function.entry(1, i)))
+                .ok_or_else(|| format!("{name} has argument {v}, outside of table `{}`", function.name))
+        };
+        values(t[0]).map(entry).collect()
+    }
+}
+
+/// [`activate`] for arguments far beyond the table, where `f` is flat: the quotient is
+/// `2^low_bits·hi + lo`, and `hi` is clamped to the table's blocks before `f` is applied to
+/// `2^low_bits·clamp(hi) + lo`.
+///
+/// The function's table also gives the low bits of its argument, so `lo ∈ [0, 2^low_bits)`; then
+/// `x = 2^shift·(2^low_bits·hi + lo) + rem` with ranged `rem` has one solution, and `clamp` is a table
+/// of its own, over `hi` of `high_bits` bits.
+pub fn activate_saturating(
+    p: &mut ProgramBuilder,
+    name: &str,
+    x: TensorId,
+    shift: usize,
+    (low_bits, high_bits): (usize, usize),
+    function: &Table,
+) -> Result<TensorId, ProgramError> {
+    let x = rounded(p, name, x, shift)?;
+    let shape = p.shape(x);
+    let half = 1i128 << (high_bits - 1);
+    let hi = p.witness(&format!("{name}: high"), shape, (-half, half - 1), &[x], move |t| {
+        Ok(values(t[0]).map(|v| v >> (shift + low_bits)).collect())
+    })?;
+    let clamped = lookup(p, &format!("{name}: clamped"), hi, &clamp_table(low_bits, high_bits, function))?;
+    let lo = p.witness(&format!("{name}: low"), shape, (0, (1 << low_bits) - 1), &[x], move |t| {
+        Ok(values(t[0]).map(|v| v >> shift & ((1 << low_bits) - 1)).collect())
+    })?;
+    let terms = vec![(1 << low_bits, p.whole(hi)), (1, p.whole(lo))];
+    let quotient = p.linear(&format!("{name}: quotient"), terms, 0)?;
+    remainder(p, name, x, quotient, shift)?;
+    let terms = vec![(1 << low_bits, p.whole(clamped)), (1, p.whole(lo))];
+    let argument = p.linear(&format!("{name}: argument"), terms, 0)?;
+    let table = p.table(with_low_bits(function, low_bits))?;
+    let (low, high) = function.column_range(1);
+    let bounds = (i128::from(low), i128::from(high));
+    let z = p.witness(name, shape, bounds, &[argument], evaluate(name, function))?;
+    p.lookup(vec![column(p.whole(argument)), column(p.whole(lo)), column(p.whole(z))], table)?;
+    Ok(z)
+}
+
+/// The table of `hi ↦ clamp(hi)`, where blocks of `2^low_bits` arguments make up the function's table.
+fn clamp_table(low_bits: usize, high_bits: usize, function: &Table) -> Table {
+    let (low, high) = function.column_range(0);
+    let half = 1i64 << (high_bits - 1);
+    let clamp = |hi: i64| hi.clamp(low >> low_bits, high >> low_bits);
+    Table::function(format!("clamp{high_bits}"), -half, (-half..half).map(clamp).collect())
+}
+
+/// `(x, x mod 2^low_bits, f(x))`.
+fn with_low_bits(function: &Table, low_bits: usize) -> Table {
+    let low = (0..function.len()).map(|i| function.entry(0, i).rem_euclid(1 << low_bits)).collect();
+    let mut columns = function.columns.clone();
+    columns.insert(1, crate::gkr::tables::TableColumn::Values(low));
+    Table { name: format!("{} of {low_bits} low bits", function.name), bits: function.bits, columns }
+}
+
+/// A committed bit.
+pub fn bit(
+    p: &mut ProgramBuilder,
+    name: &str,
+    shape: (usize, usize),
+    inputs: &[TensorId],
+    hint: impl Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync + 'static,
+) -> Result<TensorId, ProgramError> {
+    let table: TableId = p.table(Table::range(1))?;
+    let id = p.witness(name, shape, (0, 1), inputs, hint)?;
+    p.lookup(vec![column(p.whole(id))], table)?;
+    Ok(id)
+}
+
+/// `s = [x > 0]` for `|x| < 2^bits`: `(2s − 1)·x − s ∈ [0, 2^bits)` holds for exactly one bit.
+pub fn is_positive(p: &mut ProgramBuilder, name: &str, x: TensorId, bits: usize) -> Result<TensorId, ProgramError> {
+    let s = bit(p, name, p.shape(x), &[x], |t| Ok(values(t[0]).map(|v| i128::from(v > 0)).collect()))?;
+    let sx = p.product(&format!("{name}: times"), p.whole(s), p.whole(x))?;
+    let terms = vec![(2, p.whole(sx)), (-1, p.whole(x)), (-1, p.whole(s))];
+    let magnitude = p.linear(&format!("{name}: magnitude"), terms, 0)?;
+    range(p, name, magnitude, bits)?;
+    Ok(s)
+}
+
+/// `max(a, b)` for tensors whose difference is below `2^bits`: it is one of both, and at least each.
+pub fn maximum(
+    p: &mut ProgramBuilder,
+    name: &str,
+    a: TensorId,
+    b: TensorId,
+    bits: usize,
+) -> Result<TensorId, ProgramError> {
+    let s = bit(p, &format!("{name}: choice"), p.shape(a), &[a, b], |t| {
+        Ok(values(t[0]).zip(values(t[1])).map(|(a, b)| i128::from(a >= b)).collect())
+    })?;
+    let difference = p.linear(&format!("{name}: difference"), vec![(1, p.whole(a)), (-1, p.whole(b))], 0)?;
+    let chosen = p.product(&format!("{name}: chosen"), p.whole(s), p.whole(difference))?;
+    // max − b = s·(a − b) and max − a = s·(a − b) − (a − b).
+    range(p, &format!("{name}: above second"), chosen, bits)?;
+    let terms = vec![(1, p.whole(chosen)), (-1, p.whole(difference))];
+    let above = p.linear(&format!("{name}: above first"), terms, 0)?;
+    range(p, &format!("{name}: above first"), above, bits)?;
+    p.linear(name, vec![(1, p.whole(b)), (1, p.whole(chosen))], 0)
+}
+
+/// `y = ⌊√x⌋` for `0 ≤ x < 2^(2·bits)`: `0 ≤ x − y² ≤ 2y` has one solution `y ≥ 0`, and no other
+/// since `2y ≥ 0`.
+pub fn sqrt(p: &mut ProgramBuilder, name: &str, x: TensorId, bits: usize) -> Result<TensorId, ProgramError> {
+    let y = integer(p, name, p.shape(x), bits + 1, &[x], |t| {
+        values(t[0])
+            .map(|v| u128::try_from(v).map(|v| v.isqrt() as i128).map_err(|_| "a negative radicand".into()))
+            .collect()
+    })?;
+    let square = p.product(&format!("{name}: square"), p.whole(y), p.whole(y))?;
+    let above = p.linear(&format!("{name}: excess"), vec![(1, p.whole(x)), (-1, p.whole(square))], 0)?;
+    range(p, &format!("{name}: excess"), above, bits + 2)?;
+    let below = p.linear(&format!("{name}: slack"), vec![(2, p.whole(y)), (-1, p.whole(above))], 0)?;
+    range(p, &format!("{name}: slack"), below, bits + 2)?;
+    Ok(y)
+}
+
+/// `q = ⌊a / b⌋` of `quotient_bits` bits for `a ≥ 0` and `b < 2^divisor_bits`, where `b` is broadcast over the
+/// columns of `a`: `0 ≤ a − q·b < b`. There is no solution for `b ≤ 0`: the statement fails closed.
+pub fn divide(
+    p: &mut ProgramBuilder,
+    name: &str,
+    a: TensorId,
+    b: TensorId,
+    quotient_bits: usize,
+    divisor_bits: usize,
+) -> Result<TensorId, ProgramError> {
+    let (rows, cols) = p.shape(a);
+    let q = integer(p, name, (rows, cols), quotient_bits + 1, &[a, b], move |t| {
+        let divide = |row: usize, col: usize| {
+            let (a, b) = (t[0].get(row, col), t[1].get(row, 0));
+            a.checked_div_euclid(b).ok_or_else(|| "a division by zero".to_owned())
+        };
+        (0..rows * cols).map(|i| divide(i / cols, i % cols)).collect()
+    })?;
+    let divisor = || View::whole(b, rows).broadcast_cols(cols);
+    let product = p.product(&format!("{name}: product"), p.whole(q), divisor())?;
+    let rem = p.linear(&format!("{name}: remainder"), vec![(1, p.whole(a)), (-1, p.whole(product))], 0)?;
+    range(p, &format!("{name}: remainder"), rem, divisor_bits)?;
+    let slack = p.linear(&format!("{name}: slack"), vec![(1, divisor()), (-1, p.whole(rem))], -1)?;
+    range(p, &format!("{name}: slack"), slack, divisor_bits)?;
+    Ok(q)
+}
+
+/// Tables of [`logarithm`].
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LogTables {
+    /// `top`: arguments are scaled into `[2^top, 2^(top+1))`.
+    pub top: usize,
+    /// Bits of the mantissa below its leading one.
+    pub mantissa_bits: usize,
+    /// Largest shift.
+    pub max_shift: usize,
+    /// Fraction bits of the result.
+    pub fraction_bits: usize,
+    /// `round(2^f·k·ln 2)` for shifts `k = 0 … max_shift`.
+    pub shifts: Vec<i64>,
+    /// `round(2^f·ln((q + 1/2)·2^(top − mantissa_bits − scale)))` for mantissas `q` from `2^mantissa_bits` on.
+    pub logs: Vec<i64>,
+}
+
+impl LogTables {
+    /// Tables for arguments `x` in `[2^(top − max_shift), 2^(top+1))` that stand for `x·2^−scale`.
+    #[must_use]
+    pub fn new(top: usize, max_shift: usize, mantissa_bits: usize, scale: usize, fraction_bits: usize) -> Self {
+        let one = (fraction_bits as f64).exp2();
+        let shifts = (0..=max_shift).map(|k| (one * k as f64 * std::f64::consts::LN_2).round() as i64).collect();
+        let unit = (top as f64 - mantissa_bits as f64 - scale as f64) * std::f64::consts::LN_2;
+        let first = 1u64 << mantissa_bits;
+        let log = |q: u64| (one * ((q as f64 + 0.5).ln() + unit)).round() as i64;
+        let logs = (first..2 * first).map(log).collect();
+        Self { top, mantissa_bits, max_shift, fraction_bits, shifts, logs }
+    }
+
+    /// `(2^k, k·ln 2)`.
+    fn shift_table(&self) -> Table {
+        let bits = self.shifts.len().next_power_of_two().trailing_zeros() as usize;
+        // The last row is repeated: a legal row.
+        let k = |i: usize| i.min(self.shifts.len() - 1);
+        let powers = (0..1usize << bits).map(|i| 1i64 << k(i)).collect();
+        let logs = (0..1usize << bits).map(|i| self.shifts[k(i)]).collect();
+        use crate::gkr::tables::TableColumn::Values;
+        Table { name: "shift".into(), bits, columns: vec![Values(powers), Values(logs)] }
+    }
+
+    fn log_table(&self) -> Table {
+        Table::function("ln", 1 << self.mantissa_bits, self.logs.clone())
+    }
+}
+
+/// Natural logarithm of `x > 0` to about `mantissa_bits` bits.
+///
+/// A looked-up `2^k` brings `x·2^k` into `[2^top, 2^(top+1))`: it equals `2^(top−m)·q + rem` with `q` an
+/// argument of the logarithm's table, hence in `[2^m, 2^(m+1))`, and ranged `rem`. Only one `k` and `q` do
+/// that. The result is `ln q − k·ln 2`, both looked up.
+pub fn logarithm(
+    p: &mut ProgramBuilder,
+    name: &str,
+    x: TensorId,
+    tables: &LogTables,
+) -> Result<TensorId, ProgramError> {
+    let shape = p.shape(x);
+    let (top, m) = (tables.top, tables.mantissa_bits);
+    let shift = move |v: i128| -> Result<usize, String> {
+        let bits = (v.max(0) as u128).checked_ilog2().ok_or("the logarithm of zero")? as usize;
+        top.checked_sub(bits).ok_or_else(|| "an argument beyond the logarithm's table".to_owned())
+    };
+    let table = tables.shift_table();
+    let (_, high) = table.column_range(0);
+    let power = p.witness(&format!("{name}: power"), shape, (1, high.into()), &[x], move |t| {
+        values(t[0]).map(|v| Ok(1i128 << shift(v)?)).collect()
+    })?;
+    let (low, high) = table.column_range(1);
+    let logs = tables.shifts.clone();
+    let octave = p.witness(&format!("{name}: octaves"), shape, (low.into(), high.into()), &[power], move |t| {
+        values(t[0])
+            .map(|v| logs.get(v.ilog2() as usize).map(|&l| i128::from(l)).ok_or_else(|| "too small a value".to_owned()))
+            .collect()
+    })?;
+    let id = p.table(table)?;
+    p.lookup(vec![column(p.whole(power)), column(p.whole(octave))], id)?;
+    let scaled = p.product(&format!("{name}: scaled"), p.whole(x), p.whole(power))?;
+    let log_table = tables.log_table();
+    let (low, high) = log_table.column_range(0);
+    let mantissa = p.witness(&format!("{name}: mantissa"), shape, (low.into(), high.into()), &[scaled], move |t| {
+        Ok(values(t[0]).map(|v| v >> (top - m)).collect())
+    })?;
+    remainder(p, name, scaled, mantissa, top - m)?;
+    let log = lookup(p, &format!("{name}: of mantissa"), mantissa, &log_table)?;
+    p.linear(name, vec![(1, p.whole(log)), (-1, p.whole(octave))], 0)
+}

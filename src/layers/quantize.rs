@@ -1,0 +1,415 @@
+//! Quantization: from a float network and the values it takes on recordings to integer layers.
+//!
+//! Every tensor has one power-of-two step. Its width and step follow from the largest value seen, with
+//! a margin of at least 2; batch normalisation is folded into the weights around it, so it costs
+//! nothing. Floats exist here only: what is built is integers.
+
+use super::affine::{Affine, Finish, Function, Taps};
+use super::lowering::{AnyLayer, Constant};
+use super::matrix::FloatMatrix;
+use super::network::{Conv1d, Network, Op};
+use super::norm::{Average, Normalize};
+use super::pooling::{LastRow, MaxPool, MeanDense, StatsDense};
+use super::quantize_recurrent as recurrent;
+use crate::error::ModelError;
+use crate::sumcheck::int::{IntTable, IntVec};
+
+/// How far beyond the largest value seen a table reaches.
+const MARGIN: f64 = 2.0;
+/// Bits of values that are not arguments of a table.
+const WIDE_BITS: u32 = 16;
+/// Bits by which a deviation is computed more finely than its input.
+const GUARD_BITS: u32 = 8;
+
+/// The weights of a model under construction.
+#[derive(Debug, Default)]
+pub struct Constants {
+    tables: Vec<IntTable>,
+}
+
+impl Constants {
+    /// Adds a matrix, rounded to `fraction_bits` bits.
+    pub fn add(&mut self, matrix: &FloatMatrix, fraction_bits: i32) -> Constant {
+        let one = f64::from(fraction_bits).exp2();
+        let values: Vec<i128> = matrix.data.iter().map(|&x| (x * one).round() as i128).collect();
+        let largest = values.iter().map(|v| v.unsigned_abs()).max().unwrap_or(0);
+        let bits = largest.next_power_of_two().trailing_zeros();
+        let packed = IntVec::pack(values.into_iter(), -(1 << bits), 1 << bits).expect("the bound is their largest");
+        self.tables.push(IntTable::new(matrix.rows, matrix.cols, packed));
+        let number = self.tables.len() as u32 - 1;
+        Constant { number, rows: matrix.rows as u32, cols: matrix.cols as u32, bits }
+    }
+
+    /// All matrices, by number.
+    #[must_use]
+    pub fn into_tables(self) -> Vec<IntTable> {
+        self.tables
+    }
+}
+
+/// Largest magnitude of every node's output on the recordings, and of the gates of recurrent nodes.
+#[derive(Clone, Debug, Default)]
+pub struct Ranges {
+    /// By node.
+    pub outputs: Vec<f64>,
+    /// By node; zero for other operations.
+    pub gates: Vec<f64>,
+}
+
+impl Ranges {
+    /// Adds a recording: the network's input and every node's output.
+    pub fn observe(&mut self, network: &Network, input: &FloatMatrix, outputs: &[FloatMatrix], sequence_length: usize) {
+        self.outputs.resize(network.nodes.len(), 0.0);
+        self.gates.resize(network.nodes.len(), 0.0);
+        for (i, node) in network.nodes.iter().enumerate() {
+            let before = if i == 0 { input } else { &outputs[i - 1] };
+            self.outputs[i] = self.outputs[i].max(outputs[i].max_abs());
+            self.gates[i] = self.gates[i].max(recurrent::largest_gate(&node.op, before, &outputs[i], sequence_length));
+        }
+    }
+}
+
+/// What a quantizer decides by.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Bits of arguments of activation tables.
+    pub bits: u32,
+    /// Whether the sequences' embeddings are averaged.
+    pub average: bool,
+}
+
+/// Quantizes `network`, whose input has `fraction_bits` fraction bits.
+///
+/// # Errors
+/// If an operation, or a sequence of operations, has no integer form yet.
+pub fn quantize(
+    network: &Network,
+    ranges: &Ranges,
+    fraction_bits: i32,
+    options: Options,
+    constants: &mut Constants,
+) -> Result<Vec<AnyLayer>, ModelError> {
+    let mut quantizer =
+        Quantizer { network, ranges, options, constants, layers: Vec::new(), fraction_bits, affine: None, at: 0 };
+    while quantizer.at < network.nodes.len() {
+        quantizer.step()?;
+    }
+    if let Some((scale, _)) = quantizer.affine {
+        return Err(unsupported("batch normalisation", scale.len(), "as the last operation"));
+    }
+    if options.average {
+        let fraction_bits = quantizer.fraction_bits;
+        let name = "average".to_owned();
+        quantizer.layers.push(AnyLayer::Average(Average { name, bits: WIDE_BITS, fraction_bits }));
+    }
+    Ok(quantizer.layers)
+}
+
+struct Quantizer<'a> {
+    network: &'a Network,
+    ranges: &'a Ranges,
+    options: Options,
+    constants: &'a mut Constants,
+    layers: Vec<AnyLayer>,
+    /// Fraction bits of the current value.
+    fraction_bits: i32,
+    /// Scale and shift per column that the next layer has to fold in.
+    affine: Option<(Vec<f64>, Vec<f64>)>,
+    /// Next node.
+    at: usize,
+}
+
+impl Quantizer<'_> {
+    fn op(&self, index: usize) -> Option<&Op> {
+        self.network.nodes.get(index).map(|node| &node.op)
+    }
+
+    fn name(&self) -> String {
+        self.network.nodes[self.at].name.trim_matches('/').replace('/', ".")
+    }
+
+    fn step(&mut self) -> Result<(), ModelError> {
+        let name = self.name();
+        let fraction_bits = self.fraction_bits;
+        match self.network.nodes[self.at].op.clone() {
+            Op::Affine { scale, shift } => {
+                self.affine = Some(compose(self.affine.take(), scale, shift));
+                self.at += 1;
+            }
+            Op::Dense { weight, bias } => {
+                let taps = vec![weight];
+                self.affine(name, Taps::Same, taps, bias)?;
+            }
+            Op::Flatten => self.flatten(name)?,
+            Op::Conv1d(conv) => self.conv1d(name, &conv)?,
+            Op::Conv2d(conv) => {
+                let [h, w] = conv.image.map(|x| x as u32);
+                let image = Taps::Image {
+                    image: [h, w],
+                    kernel: conv.kernel.map(|x| x as u32),
+                    stride: conv.stride.map(|x| x as u32),
+                    padding: conv.padding.map(|x| x as u32),
+                };
+                self.no_padding_before_affine(&name, conv.padding.iter().any(|&p| p > 0))?;
+                let taps = split_taps(&conv.weight, conv.in_channels, conv.out_channels);
+                self.affine(name, image, taps, conv.bias)?;
+            }
+            Op::MaxPool2d(pool) => {
+                let taps = Taps::Image {
+                    image: pool.image.map(|x| x as u32),
+                    kernel: pool.kernel.map(|x| x as u32),
+                    stride: pool.stride.map(|x| x as u32),
+                    padding: pool.padding.map(|x| x as u32),
+                };
+                if pool.padding != [0; 4] {
+                    return Err(unsupported("MaxPool", 0, "with padding"));
+                }
+                self.push(AnyLayer::MaxPool(MaxPool {
+                    name,
+                    taps,
+                    bits: self.options.bits.max(WIDE_BITS),
+                    fraction_bits,
+                }));
+            }
+            Op::LastRow => self.push(AnyLayer::LastRow(LastRow { name, fraction_bits })),
+            Op::Lstm(lstm) => {
+                let range = [self.ranges.gates[self.at], self.ranges.outputs[self.at]];
+                let layer = recurrent::lstm(name, &lstm, fraction_bits, range, self.constants);
+                self.fraction_bits = layer.gate_bits as i32;
+                self.push(AnyLayer::Lstm(layer));
+            }
+            Op::Gru(gru) => {
+                let layer = recurrent::gru(name, &gru, fraction_bits, self.ranges.gates[self.at], self.constants);
+                self.fraction_bits = layer.gate_bits as i32;
+                self.push(AnyLayer::Gru(layer));
+            }
+            Op::MeanPool => self.mean_dense(name)?,
+            Op::StatsPool { min_variance } => self.stats_dense(name, min_variance)?,
+            Op::L2Normalize => self.normalize(name)?,
+            Op::Relu | Op::Sigmoid | Op::Tanh => {
+                return Err(unsupported("an activation", 0, "that follows no dense layer or convolution"));
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, layer: AnyLayer) {
+        self.layers.push(layer);
+        self.at += 1;
+    }
+
+    fn no_padding_before_affine(&self, name: &str, padded: bool) -> Result<(), ModelError> {
+        if padded && self.affine.is_some() {
+            return Err(unsupported(name, 0, "with zero padding right after a batch normalisation"));
+        }
+        Ok(())
+    }
+
+    fn conv1d(&mut self, name: String, conv: &Conv1d) -> Result<(), ModelError> {
+        self.no_padding_before_affine(&name, conv.pad_left + conv.pad_right > 0)?;
+        let taps = Taps::Time {
+            kernel: conv.kernel as u32,
+            stride: conv.stride as u32,
+            dilation: conv.dilation as u32,
+            pad_left: conv.pad_left as u32,
+            pad_right: conv.pad_right as u32,
+        };
+        self.affine(name, taps, split_taps(&conv.weight, conv.in_channels, conv.out_channels), conv.bias.clone())
+    }
+
+    /// Flatten, then dense: one contraction over all rows of a sequence.
+    fn flatten(&mut self, name: String) -> Result<(), ModelError> {
+        self.at += 1;
+        let Some(Op::Dense { weight, bias }) = self.op(self.at).cloned() else {
+            return Err(unsupported(&name, 0, "without a dense layer after it"));
+        };
+        let columns = self.columns_of_last().unwrap_or(weight.rows).max(1);
+        let rows = weight.rows / columns;
+        let taps = (0..rows)
+            .map(|t| FloatMatrix::from_fn(columns, weight.cols, |c, n| weight.row(t * columns + c)[n]))
+            .collect();
+        self.affine(name, Taps::All, taps, bias)
+    }
+
+    /// Columns of the output of the last affine layer.
+    fn columns_of_last(&self) -> Option<usize> {
+        self.layers.iter().rev().find_map(|layer| match layer {
+            AnyLayer::Affine(affine) => Some(affine.weight.cols as usize),
+            _ => None,
+        })
+    }
+
+    /// A dense layer or convolution with what is folded into it and what follows it.
+    fn affine(
+        &mut self,
+        name: String,
+        taps: Taps,
+        mut weights: Vec<FloatMatrix>,
+        mut bias: Vec<f64>,
+    ) -> Result<(), ModelError> {
+        fold_before(self.affine.take(), &mut weights, &mut bias);
+        if let Some(Op::Affine { scale, shift }) = self.op(self.at + 1).cloned() {
+            self.at += 1;
+            for weight in &mut weights {
+                *weight = FloatMatrix::from_fn(weight.rows, weight.cols, |c, n| weight.row(c)[n] * scale[n]);
+            }
+            bias = bias.iter().zip(scale.iter().zip(&shift)).map(|(b, (a, s))| a * b + s).collect();
+        }
+        let range = self.ranges.outputs[self.at];
+        let function = match self.op(self.at + 1) {
+            Some(Op::Relu) => Some(("relu", (|x: f64| x.max(0.0)) as fn(f64) -> f64)),
+            Some(Op::Sigmoid) => Some(("sigmoid", sigmoid as fn(f64) -> f64)),
+            Some(Op::Tanh) => Some(("tanh", f64::tanh as fn(f64) -> f64)),
+            _ => None,
+        };
+        let bits = if function.is_some() { self.options.bits } else { WIDE_BITS };
+        let argument_bits = step(bits, range);
+        let weight_bits = weight_bits(argument_bits - self.fraction_bits, &weights);
+        let scale = self.fraction_bits + weight_bits;
+        let shift = (scale - argument_bits) as u32;
+        let weight = self.constants.add(&stack(&weights), weight_bits);
+        let bias = self.constants.add(&FloatMatrix::new(1, bias.len(), bias), scale);
+        let (finish, fraction_bits) = match function {
+            None => (Finish::Requantize { shift, bits }, argument_bits),
+            Some((kind, f)) => {
+                let output_bits = if kind == "relu" { argument_bits } else { 13 };
+                let function = Function::tabulate(kind, bits, argument_bits, output_bits, f);
+                self.at += 1;
+                (Finish::Activate { shift, function }, output_bits)
+            }
+        };
+        self.fraction_bits = fraction_bits;
+        self.push(AnyLayer::Affine(Affine { name, taps, weight, bias, finish, fraction_bits }));
+        Ok(())
+    }
+
+    /// The dense layer that a pooling layer is joined with.
+    fn dense_after(&mut self, name: &str) -> Result<(FloatMatrix, Vec<f64>), ModelError> {
+        self.at += 1;
+        match self.op(self.at).cloned() {
+            Some(Op::Dense { weight, bias }) => Ok((weight, bias)),
+            _ => Err(unsupported(name, 0, "without a dense layer after it")),
+        }
+    }
+
+    fn mean_dense(&mut self, name: String) -> Result<(), ModelError> {
+        let (weight, mut bias) = self.dense_after(&name)?;
+        let mut weights = vec![weight];
+        fold_before(self.affine.take(), &mut weights, &mut bias);
+        let fraction_bits = step(WIDE_BITS, self.ranges.outputs[self.at]);
+        let weight_bits = 14;
+        let scale = self.fraction_bits + weight_bits;
+        let weight = self.constants.add(&weights[0], weight_bits);
+        let bias = self.constants.add(&FloatMatrix::new(1, bias.len(), bias), scale);
+        let shift = (scale - fraction_bits).max(0) as u32;
+        self.fraction_bits = fraction_bits;
+        self.push(AnyLayer::MeanDense(MeanDense { name, weight, bias, shift, bits: WIDE_BITS, fraction_bits }));
+        Ok(())
+    }
+
+    /// With `x = a·z + s` per column, `mean(x) = a·mean(z) + s` and `deviation(x) = |a|·deviation(z)`, whose
+    /// smallest variance is `θ/a²`.
+    fn stats_dense(&mut self, name: String, min_variance: f64) -> Result<(), ModelError> {
+        let (weight, bias) = self.dense_after(&name)?;
+        let columns = weight.rows / 2;
+        let (scale, shift) = self.affine.take().unwrap_or_else(|| (vec![1.0; columns], vec![0.0; columns]));
+        let mut mean = vec![FloatMatrix::from_fn(columns, weight.cols, |c, n| weight.row(c)[n])];
+        let mut bias = bias;
+        fold_before(Some((scale.clone(), shift)), &mut mean, &mut bias);
+        let deviation = FloatMatrix::from_fn(columns, weight.cols, |c, n| weight.row(columns + c)[n] * scale[c].abs());
+        let smallest = FloatMatrix::from_fn(1, columns, |_, c| (min_variance / (scale[c] * scale[c])).min(1e6));
+        let fraction_bits = step(WIDE_BITS, self.ranges.outputs[self.at]);
+        let (weight_bits, fine) = (12, self.fraction_bits + GUARD_BITS as i32);
+        let layer = StatsDense {
+            name,
+            mean_weight: self.constants.add(&mean[0], weight_bits),
+            deviation_weight: self.constants.add(&deviation, weight_bits),
+            bias: self.constants.add(&FloatMatrix::new(1, bias.len(), bias), weight_bits + fine),
+            min_variance: self.constants.add(&smallest, 2 * fine),
+            guard_bits: GUARD_BITS,
+            shift: (weight_bits + fine - fraction_bits).max(0) as u32,
+            bits: WIDE_BITS,
+            fraction_bits,
+        };
+        self.fraction_bits = fraction_bits;
+        self.push(AnyLayer::StatsDense(layer));
+        Ok(())
+    }
+
+    fn normalize(&mut self, name: String) -> Result<(), ModelError> {
+        if !matches!(self.at.checked_sub(1).and_then(|i| self.op(i)), Some(Op::Relu)) {
+            return Err(unsupported(&name, 0, "of values that may be negative (it must follow a ReLU)"));
+        }
+        if !self.options.average && self.at + 1 == self.network.nodes.len() {
+            // A cosine does not see the length: the last normalisation of a single sequence is left out.
+            self.at += 1;
+            return Ok(());
+        }
+        let columns = self.columns_of_last().unwrap_or(1);
+        let ones = self.constants.add(&FloatMatrix::from_fn(columns, 1, |_, _| 1.0), 0);
+        self.fraction_bits = 14;
+        self.push(AnyLayer::Normalize(Normalize { name, ones, guard_bits: GUARD_BITS, fraction_bits: 14 }));
+        Ok(())
+    }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn unsupported(operator: &str, _: usize, how: &str) -> ModelError {
+    ModelError::UnsupportedOperator {
+        node: operator.to_owned(),
+        operator: operator.to_owned(),
+        opset: 0,
+        help: format!("{operator} {how} has no integer form yet"),
+    }
+}
+
+/// Fraction bits with which values up to `range`, with the margin, fit signed integers of `bits` bits.
+pub(super) fn step(bits: u32, range: f64) -> i32 {
+    bits as i32 - 1 - (MARGIN * range.max(1e-6)).log2().ceil() as i32
+}
+
+/// Fraction bits of weights: as many as one remainder limb can drop, and no fewer than 10.
+fn weight_bits(argument_minus_input: i32, weights: &[FloatMatrix]) -> i32 {
+    let largest = weights.iter().map(FloatMatrix::max_abs).fold(1e-6, f64::max);
+    let fine = 15 - largest.log2().ceil() as i32;
+    fine.min(16 + argument_minus_input).max(10).max(argument_minus_input)
+}
+
+/// `a·(b·x + s) + t`.
+fn compose(before: Option<(Vec<f64>, Vec<f64>)>, scale: Vec<f64>, shift: Vec<f64>) -> (Vec<f64>, Vec<f64>) {
+    let Some((b, s)) = before else { return (scale, shift) };
+    let shift = shift.iter().zip(s.iter().zip(&scale)).map(|(t, (s, a))| a * s + t).collect();
+    (b.iter().zip(&scale).map(|(b, a)| a * b).collect(), shift)
+}
+
+/// Folds `x = a·z + s` into weights that expect `x`, so that they take `z`.
+fn fold_before(affine: Option<(Vec<f64>, Vec<f64>)>, weights: &mut [FloatMatrix], bias: &mut [f64]) {
+    let Some((scale, shift)) = affine else { return };
+    for weight in weights {
+        for (c, s) in shift.iter().enumerate() {
+            for (b, w) in bias.iter_mut().zip(weight.row(c)) {
+                *b += s * w;
+            }
+        }
+        *weight = FloatMatrix::from_fn(weight.rows, weight.cols, |c, n| weight.row(c)[n] * scale[c]);
+    }
+}
+
+/// `[taps][in][out]` as one matrix a tap.
+fn split_taps(weight: &[f64], in_channels: usize, out_channels: usize) -> Vec<FloatMatrix> {
+    let tap = |w: &[f64]| FloatMatrix::new(in_channels, out_channels, w.to_vec());
+    weight.chunks_exact(in_channels * out_channels).map(tap).collect()
+}
+
+/// Taps below one another, each padded to a power of two of rows but the last.
+fn stack(weights: &[FloatMatrix]) -> FloatMatrix {
+    let (rows, cols) = (weights[0].rows, weights[0].cols);
+    let stride = rows.next_power_of_two();
+    FloatMatrix::from_fn((weights.len() - 1) * stride + rows, cols, |i, n| {
+        let (tap, c) = (i / stride, i % stride);
+        if c < rows { weights[tap].row(c)[n] } else { 0.0 }
+    })
+}

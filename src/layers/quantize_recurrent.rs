@@ -1,0 +1,135 @@
+//! Quantization of recurrent layers: gate order and padding of the weights, scales, tables.
+
+use super::affine::Function;
+use super::matrix::FloatMatrix;
+use super::network::{self, Op};
+use super::quantize::Constants;
+use super::recurrent::{Gates, Gru, Lstm, Recurrence};
+
+/// Fraction bits of gates and hidden states.
+const GATE_BITS: u32 = 13;
+/// Fraction bits of gate arguments and cell states.
+const ARGUMENT_BITS: i32 = 10;
+/// Fraction bits of weights.
+const WEIGHT_BITS: i32 = 12;
+/// Bits of the tables of gates that stay within their range.
+const TABLE_BITS: u32 = 16;
+/// Bits of the tables of gates that saturate.
+const SATURATING_BITS: u32 = 15;
+/// Bits of the blocks by which a saturating gate clamps, and of their number.
+const SATURATE: (u32, u32) = (10, 12);
+
+/// Largest argument of a recurrent operation's gates, given its input and its hidden states.
+pub(super) fn largest_gate(op: &Op, input: &FloatMatrix, states: &FloatMatrix, sequence_length: usize) -> f64 {
+    let (w_input, w_hidden, bias) = match op {
+        Op::Lstm(lstm) => (&lstm.w_input, &lstm.w_hidden, lstm.bias.clone()),
+        Op::Gru(gru) => {
+            let bias = gru.bias_input.iter().zip(&gru.bias_hidden).map(|(b, d)| b + d).collect();
+            (&gru.w_input, &gru.w_hidden, bias)
+        }
+        _ => return 0.0,
+    };
+    let previous = FloatMatrix::from_fn(states.rows, states.cols, |t, c| {
+        if t % sequence_length.max(1) == 0 { 0.0 } else { states.row(t - 1)[c] }
+    });
+    let (x, h) = (input.multiply(w_input), previous.multiply(w_hidden));
+    let sums = x.data.iter().zip(&h.data).enumerate();
+    sums.map(|(i, (x, h))| (x + h + bias[i % bias.len()]).abs()).fold(0.0, f64::max)
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// Gate tables for arguments up to `range`, dropping `shift` bits.
+fn gates(shift: u32, range: f64) -> Gates {
+    let half = f64::from(TABLE_BITS as i32 - 1 - ARGUMENT_BITS).exp2();
+    let (bits, saturate) = if 1.8 * range < half { (TABLE_BITS, None) } else { (SATURATING_BITS, Some(SATURATE)) };
+    let table = |name: &str, f: fn(f64) -> f64| Function::tabulate(name, bits, ARGUMENT_BITS, GATE_BITS as i32, f);
+    Gates { shift, sigmoid: table("sigmoid", sigmoid), tanh: table("tanh", f64::tanh), saturate }
+}
+
+/// Moves gates to multiples of the padded hidden size, in the given order.
+fn arrange(matrix: &FloatMatrix, hidden: usize, order: &[usize]) -> FloatMatrix {
+    let stride = hidden.next_power_of_two();
+    let cols = (order.len() - 1) * stride + hidden;
+    FloatMatrix::from_fn(matrix.rows, cols, |r, c| {
+        let (gate, j) = (c / stride, c % stride);
+        if j < hidden { matrix.row(r)[order[gate] * hidden + j] } else { 0.0 }
+    })
+}
+
+fn row(values: Vec<f64>) -> FloatMatrix {
+    FloatMatrix::new(1, values.len(), values)
+}
+
+/// Fraction bits of the accumulator, and the shifts that bring both products to it.
+fn scales(input_bits: i32) -> (i32, u32, u32) {
+    let (x, h) = (input_bits + WEIGHT_BITS, GATE_BITS as i32 + WEIGHT_BITS);
+    let scale = x.max(h);
+    (scale, (scale - x) as u32, (scale - h) as u32)
+}
+
+/// Quantizes an LSTM whose input has `input_bits` fraction bits; the network's gate order is i, f, g, o.
+pub(super) fn lstm(
+    name: String,
+    lstm: &network::Lstm,
+    input_bits: i32,
+    [gate_range, _]: [f64; 2],
+    constants: &mut Constants,
+) -> Lstm {
+    const ORDER: [usize; 4] = [0, 1, 3, 2];
+    let (scale, input_shift, hidden_shift) = scales(input_bits);
+    let hidden = lstm.hidden;
+    let recurrence = Recurrence {
+        hidden: hidden as u32,
+        w_input: constants.add(&arrange(&lstm.w_input, hidden, &ORDER), WEIGHT_BITS),
+        w_hidden: constants.add(&arrange(&lstm.w_hidden, hidden, &ORDER), WEIGHT_BITS),
+        bias: constants.add(&arrange(&row(lstm.bias.clone()), hidden, &ORDER), scale),
+        input_shift,
+        hidden_shift,
+    };
+    Lstm {
+        name,
+        recurrence,
+        gates: gates((scale - ARGUMENT_BITS) as u32, gate_range),
+        cell_tanh: Function::tabulate("tanh", TABLE_BITS, ARGUMENT_BITS, GATE_BITS as i32, f64::tanh),
+        gate_bits: GATE_BITS,
+        cell_bits: ARGUMENT_BITS as u32,
+    }
+}
+
+/// Quantizes a GRU; the network's gate order is z, r, n.
+pub(super) fn gru(
+    name: String,
+    gru: &network::Gru,
+    input_bits: i32,
+    gate_range: f64,
+    constants: &mut Constants,
+) -> Gru {
+    let (scale, input_shift, hidden_shift) = scales(input_bits);
+    let hidden = gru.hidden;
+    // The recurrent bias of z and r joins the input's; that of n stays with its product.
+    let bias: Vec<f64> =
+        (0..3 * hidden).map(|i| gru.bias_input[i] + if i < 2 * hidden { gru.bias_hidden[i] } else { 0.0 }).collect();
+    let candidate_bias = row(gru.bias_hidden[2 * hidden..].to_vec());
+    let recurrence = Recurrence {
+        hidden: hidden as u32,
+        w_input: constants.add(&arrange(&gru.w_input, hidden, &[0, 1, 2]), WEIGHT_BITS),
+        w_hidden: constants.add(&arrange(&gru.w_hidden, hidden, &[0, 1]), WEIGHT_BITS),
+        bias: constants.add(&arrange(&row(bias), hidden, &[0, 1, 2]), scale),
+        input_shift,
+        hidden_shift,
+    };
+    let shift = (scale - ARGUMENT_BITS) as u32;
+    Gru {
+        name,
+        recurrence,
+        w_candidate: constants.add(&arrange(&gru.w_hidden, hidden, &[2]), WEIGHT_BITS),
+        candidate_bias: constants.add(&candidate_bias, GATE_BITS as i32 + WEIGHT_BITS),
+        linear_before_reset: gru.linear_before_reset,
+        gates: gates(shift, gate_range),
+        candidate_shift: if gru.linear_before_reset { shift + GATE_BITS } else { shift },
+        gate_bits: GATE_BITS,
+    }
+}

@@ -1,0 +1,95 @@
+//! The decision: is the cosine of embedding and template at least the threshold?
+//!
+//! ```text
+//! x = ⟨e, t⟩,  b = [x > 0],  c = [x²·D² ≥ τ²·⟨e, e⟩·⟨t, t⟩],  accept = b·c
+//! ```
+//!
+//! The threshold is `τ / D` with `0 < τ ≤ D = 2^15`. There is no division and no root, so the rule is
+//! exact: equality accepts. The sign is a bit of its own, since squares lose it. Only the product is
+//! public: a REJECT does not say why. A zero embedding or template has `x = 0`, hence is rejected.
+//!
+//! Padding: all sums run over the real entries, and committed padding is proved zero.
+
+use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::program::{ProgramError, TensorId};
+use crate::layers::fixed::{is_positive, range};
+
+/// The denominator `D` of a threshold.
+pub const THRESHOLD_ONE: u32 = 1 << 15;
+
+/// `⟨e, t⟩`, `⟨e, e⟩·⟨t, t⟩` and their widths.
+struct Inner {
+    dot: TensorId,
+    square: TensorId,
+    norms: TensorId,
+    dot_bits: usize,
+}
+
+fn inner(p: &mut ProgramBuilder, embedding: TensorId, template: TensorId) -> Result<Inner, ProgramError> {
+    let (e, t) = (p.whole(embedding), p.whole(template));
+    let dot = p.contraction_transposed("score: dot", e.clone(), t.clone())?;
+    let ee = p.contraction_transposed("score: probe norm", e.clone(), e)?;
+    let tt = p.contraction_transposed("score: template norm", t.clone(), t)?;
+    let square = p.product("score: squared dot", p.whole(dot), p.whole(dot))?;
+    let norms = p.product("score: norms", p.whole(ee), p.whole(tt))?;
+    let dot_bits = bits_of(p, dot);
+    Ok(Inner { dot, square, norms, dot_bits })
+}
+
+/// Bits of the largest magnitude that a tensor can have.
+fn bits_of(p: &ProgramBuilder, id: TensorId) -> usize {
+    let (low, high) = p.bounds(id);
+    low.bits().max(high.bits()) as usize
+}
+
+/// Adds the decision at threshold `tau / D` as a public output; returns the accept bit.
+pub fn decide(
+    p: &mut ProgramBuilder,
+    embedding: TensorId,
+    template: TensorId,
+    tau: u32,
+) -> Result<TensorId, ProgramError> {
+    let Inner { dot, square, norms, dot_bits } = inner(p, embedding, template)?;
+    let positive = is_positive(p, "score: sign", dot, dot_bits)?;
+    let (d, tau) = (i128::from(THRESHOLD_ONE), i128::from(tau));
+    // difference + 1 > 0 exactly if the difference is at least zero.
+    let terms = vec![(d * d, p.whole(square)), (-tau * tau, p.whole(norms))];
+    let difference = p.linear("score: difference", terms, 1)?;
+    let bits = bits_of(p, difference);
+    let reached = is_positive(p, "score: reached", difference, bits)?;
+    let accept = p.product("score: accept", p.whole(positive), p.whole(reached))?;
+    p.output(accept);
+    Ok(accept)
+}
+
+/// Shows that the public integer `score` is `⌊2^15·cos⌋`, in squares: with `N = ⟨e,e⟩·⟨t,t⟩`,
+///
+/// ```text
+/// score ≥ 0:   x ≥ 0,  score²·N ≤ 2^30·x² < (score + 1)²·N
+/// score < 0:   x < 0,  (score + 1)²·N < 2^30·x² ≤ score²·N
+/// ```
+///
+/// It is part of the program, so nothing is revealed but itself. A zero norm has no score.
+pub fn reveal(p: &mut ProgramBuilder, embedding: TensorId, template: TensorId, score: i32) -> Result<(), ProgramError> {
+    let Inner { dot, square, norms, dot_bits } = inner(p, embedding, template)?;
+    let (one, score) = (i128::from(THRESHOLD_ONE), i128::from(score));
+    let (this, next) = (score * score, (score + 1) * (score + 1));
+    let negative = score < 0;
+    let (sign, bound) = if negative { (-1, -1) } else { (1, 0) };
+    let magnitude = p.linear("score: magnitude", vec![(sign, p.whole(dot))], bound)?;
+    range(p, "score: magnitude", magnitude, dot_bits)?;
+    // Weakly on the side of the score, strictly on the other.
+    let mut between = |name: &str, square_factor: i128, norm_factor: i128, constant: i128| {
+        let terms = vec![(square_factor * one * one, p.whole(square)), (norm_factor, p.whole(norms))];
+        let gap = p.linear(name, terms, constant)?;
+        let bits = bits_of(p, gap);
+        range(p, name, gap, bits)
+    };
+    if negative {
+        between("score: not below", -1, this, 0)?;
+        between("score: below next", 1, -next, -1)
+    } else {
+        between("score: not below", 1, -this, 0)?;
+        between("score: below next", -1, next, -1)
+    }
+}
