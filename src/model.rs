@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::audio::FrontEnd;
 use crate::error::ModelError;
 use crate::layers::network::Network;
+use crate::proof::Id;
 
 /// A quantized speaker model: from 16-bit samples to an embedding, in exact integer arithmetic.
 #[derive(Clone, Debug)]
@@ -137,6 +138,12 @@ impl Model {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The id: a digest of front end, program and weights.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        todo!()
     }
 
     /// The front end.
