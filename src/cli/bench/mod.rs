@@ -104,7 +104,7 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     let chosen = choose(args, &registry)?;
     let (mut results, mut skipped, mut lines) = (Vec::new(), Vec::new(), Vec::new());
     for workload in chosen {
-        match measure(workload.as_ref(), args.repeat, console)? {
+        match measure(workload, args.repeat, console)? {
             Ok((result, line)) => {
                 results.push(result);
                 lines.push(line);
@@ -135,12 +135,12 @@ fn list(registry: &[Box<dyn Workload>]) -> Outcome {
     Outcome::new("bench", json!({"workloads": names, "results": []}), text.join("\n"))
 }
 
-fn choose<'a>(args: &Args, registry: &'a [Box<dyn Workload>]) -> Result<Vec<&'a Box<dyn Workload>>> {
+fn choose<'a>(args: &Args, registry: &'a [Box<dyn Workload>]) -> Result<Vec<&'a dyn Workload>> {
     if args.workloads.is_empty() {
-        return Ok(registry.iter().collect());
+        return Ok(registry.iter().map(Box::as_ref).collect());
     }
     let find = |name: &String| {
-        registry.iter().find(|workload| workload.name() == name).ok_or_else(|| {
+        registry.iter().map(Box::as_ref).find(|workload| workload.name() == name).ok_or_else(|| {
             let known: Vec<&str> = registry.iter().map(|workload| workload.name()).collect();
             CliError::usage(format!("no workload is called {name:?}"), format!("known are: {}", known.join(" ")))
         })
