@@ -189,8 +189,12 @@ fn run_command(command: &Command, console: &mut Console) -> Result<Outcome> {
 
 fn parse() -> std::result::Result<Cli, clap::Error> {
     // Help and errors are printed while parsing, before the option is known.
-    let color = |when: &str| std::env::args_os().any(|a| a.to_str() == Some(&format!("--color={when}")));
-    let choice = match (color("always"), color("never")) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let asked = |when: &str| {
+        arguments.iter().any(|a| a.to_str() == Some(&format!("--color={when}")))
+            || arguments.windows(2).any(|pair| pair[0] == "--color" && pair[1] == when)
+    };
+    let choice = match (asked("always"), asked("never")) {
         (true, _) => ColorChoice::Always,
         (_, true) => ColorChoice::Never,
         _ => ColorChoice::Auto,
