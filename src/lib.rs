@@ -18,3 +18,8 @@ pub mod proof;
 
 pub use model::Model;
 pub use proof::{Context, ProvingKey, Statement, Verdict, VerifyingKey, setup};
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

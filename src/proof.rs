@@ -266,10 +266,7 @@ pub struct Report {
 /// Commits to the weights and tables of a model, once for all lengths of audio. Deterministic: anyone
 /// with the model finds the same keys.
 pub fn setup(model: &Model) -> Result<(ProvingKey, VerifyingKey), ModelError> {
-    let pcs = PcsProver::new(PcsVerifier::new(SHARED_WIDTH_VARS));
-    let constants: Vec<Commitment> =
-        model.constants().iter().map(|table| Hyrax::commit(&pcs, table, SHARED_WIDTH_VARS)).collect();
-    let key = VerifyingKey::new(Arc::new(model.spec().clone()), constants, pcs.verifier_key().clone());
+    let (key, pcs) = VerifyingKey::with_prover(model);
     Ok((ProvingKey { model: model.clone(), key: key.clone(), pcs }, key))
 }
 
@@ -557,6 +554,18 @@ impl VerifyingKey {
         let rows: Vec<Vec<[u8; 32]>> = constants.iter().map(files::encode_rows).collect();
         let model = digest("voxcheck model", &(files::SUITE, &*spec, rows));
         Self { spec, constants: Arc::new(constants), model, pcs }
+    }
+
+    /// The key of a model.
+    pub(crate) fn of(model: &Model) -> Self {
+        Self::with_prover(model).0
+    }
+
+    fn with_prover(model: &Model) -> (Self, PcsProver) {
+        let pcs = PcsProver::new(PcsVerifier::new(SHARED_WIDTH_VARS));
+        let commit = |table: &Arc<IntTable>| Hyrax::commit(&pcs, table, SHARED_WIDTH_VARS);
+        let constants = model.constants().iter().map(commit).collect();
+        (Self::new(Arc::new(model.spec().clone()), constants, pcs.verifier_key().clone()), pcs)
     }
 
     /// The id of the model.

@@ -1,0 +1,80 @@
+//! `enrol`: recordings of one voice → a template.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::common::{ModelArg, load_keys, parse_threshold};
+use super::console::{Console, Outcome};
+use super::error::{CliError, Result};
+use super::files::{self, Access};
+
+/// Enrol a voice: average the embeddings of recordings and commit to them
+///
+/// Writes the template, which is public, and beside it the secret that proving needs.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArg,
+    /// Recordings of the voice: WAV, 16-bit mono at the model's rate
+    #[arg(required = true, value_name = "WAV")]
+    wavs: Vec<PathBuf>,
+    /// Template to write (.vxe); the secret goes to FILE.secret, readable by its owner only
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    /// Where the secret goes instead
+    #[arg(long, value_name = "FILE")]
+    secret: Option<PathBuf>,
+    /// Smallest cosine that is accepted [default: the model's]
+    #[arg(long, value_name = "X", value_parser = parse_threshold)]
+    threshold: Option<f64>,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
+    let secret_path = secret_path(&args.output, args.secret.as_ref())?;
+    files::check_output(console, &args.output)?;
+    files::check_output(console, &secret_path)?;
+    let wavs = args.wavs.iter().map(|path| files::read_wav(path)).collect::<Result<Vec<_>>>()?;
+    let (pk, _, _) = load_keys(console, &args.model.model)?;
+    let rate = pk.model().front_end().sample_rate;
+    for (wav, path) in wavs.iter().zip(&args.wavs) {
+        voxcheck::audio::wav::require_rate(wav, rate).map_err(|error| CliError::audio(path, &error))?;
+    }
+    let threshold = args.threshold.unwrap_or_else(|| pk.model().default_threshold());
+    let (result, _) = console.stage("enrol", |_| pk.enrol(&wavs, threshold));
+    let (template, secret) = result.map_err(|error| CliError::prove(&args.wavs[0], &error))?;
+    files::write(console, &secret_path, &secret.to_bytes(), Access::Secret)?;
+    files::write(console, &args.output, &template.to_bytes(), Access::Public)?;
+    let fields = json!({
+        "template_id": template.id().to_string(),
+        "model_id": template.model_id().to_string(),
+        "threshold": template.threshold(),
+        "recordings": wavs.len(),
+        "template": args.output,
+        "secret": secret_path,
+    });
+    let text = format!(
+        "Enrolled {} recording(s) as {}\n  threshold  {:.4}\n  template   {} (public)\n  secret     {} (keep it)",
+        wavs.len(),
+        template.id(),
+        template.threshold(),
+        args.output.display(),
+        secret_path.display(),
+    );
+    Ok(Outcome::new("enrol", fields, text))
+}
+
+/// Where a secret goes that belongs to `output`.
+pub fn secret_path(output: &std::path::Path, secret: Option<&PathBuf>) -> Result<PathBuf> {
+    match secret {
+        Some(path) if path == output => {
+            Err(CliError::usage("the public file and the secret cannot be the same file", "name another file"))
+        }
+        Some(path) => Ok(path.clone()),
+        None if files::is_stream(output) => {
+            Err(CliError::usage("`-o -` leaves no place for the secret", "say where it goes with --secret FILE"))
+        }
+        None => Ok(files::secret_beside(output)),
+    }
+}

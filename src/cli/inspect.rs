@@ -1,0 +1,243 @@
+//! `inspect`: what a file of ours says.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use voxcheck::Model;
+use voxcheck::model::{Cost, LayerCost};
+use voxcheck::proof::{AudioCommitment, AudioSecret, Proof, Template, TemplateSecret, VerifyingKey};
+
+use super::common::{self, BUILT_IN, load_model, merge};
+use super::console::{Console, Outcome, human_bytes};
+use super::error::{CliError, Result};
+use super::files;
+
+/// Show what a model, key, template, commitment or proof says; nothing is verified
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// File, or the name of a built-in model; `-` is stdin
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Show a model as a tree: layers, relations, sizes, share of the cost
+    #[arg(long)]
+    tree: bool,
+    /// Length of the recording that the cost of a model is shown for
+    #[arg(long, value_name = "S", default_value = "3")]
+    seconds: f64,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, _console: &mut Console) -> Result<Outcome> {
+    let (fields, text) = describe(args)?;
+    Ok(Outcome::new("inspect", fields, text))
+}
+
+/// A description of a file as JSON and as text.
+type Description = (Value, String);
+
+fn describe(args: &Args) -> Result<Description> {
+    let path = &args.file;
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let built_in = path.to_str().is_some_and(|name| BUILT_IN.iter().any(|(built_in, _)| *built_in == name));
+    if built_in || matches!(extension, "vxm" | "onnx") {
+        return model(args, &load_model(path)?);
+    }
+    let bytes = files::read(path)?;
+    let failed = |error| CliError::file(path, &error);
+    match extension {
+        "vxp" => Proof::from_bytes(&bytes).map(|file| proof(&file, &bytes)).map_err(failed),
+        "vxk" => VerifyingKey::from_bytes(&bytes).map(|file| key(&file, &bytes)).map_err(failed),
+        "vxe" => Template::from_bytes(&bytes).map(|file| template(&file, &bytes)).map_err(failed),
+        "vxa" => AudioCommitment::from_bytes(&bytes).map(|file| audio(&file, &bytes)).map_err(failed),
+        _ => guess(args, path, &bytes),
+    }
+}
+
+/// A file whose name says nothing: what it can be decoded as.
+fn guess(args: &Args, path: &Path, bytes: &[u8]) -> Result<Description> {
+    if let Ok(file) = Proof::from_bytes(bytes) {
+        return Ok(proof(&file, bytes));
+    }
+    if let Ok(file) = VerifyingKey::from_bytes(bytes) {
+        return Ok(key(&file, bytes));
+    }
+    if let Ok(file) = Template::from_bytes(bytes) {
+        return Ok(template(&file, bytes));
+    }
+    if let Ok(file) = AudioCommitment::from_bytes(bytes) {
+        return Ok(audio(&file, bytes));
+    }
+    if TemplateSecret::from_bytes(bytes).is_ok() {
+        return Ok(secret("template secret", bytes));
+    }
+    if AudioSecret::from_bytes(bytes).is_ok() {
+        return Ok(secret("audio secret", bytes));
+    }
+    if !files::is_stream(path)
+        && let Ok(file) = Model::read(path)
+    {
+        return model(args, &file);
+    }
+    let message = format!("{} is none of our files", path.display());
+    let help = "models, keys, templates, commitments, secrets and proofs can be inspected";
+    Err(CliError::data("E-FILE", message, help))
+}
+
+fn kind(kind: &str, bytes: &[u8]) -> Value {
+    json!({"kind": kind, "bytes": bytes.len()})
+}
+
+fn secret(name: &str, bytes: &[u8]) -> Description {
+    let text = format!("{name}, {}; its content is not shown", human_bytes(bytes.len() as u64));
+    (kind(name, bytes), text)
+}
+
+fn key(file: &VerifyingKey, bytes: &[u8]) -> Description {
+    let mut fields = kind("verifying key", bytes);
+    merge(&mut fields, json!({"model_id": file.model_id().to_string()}));
+    let text = format!("verifying key, {}\n  model      {}", human_bytes(bytes.len() as u64), file.model_id());
+    (fields, text)
+}
+
+fn template(file: &Template, bytes: &[u8]) -> Description {
+    let mut fields = kind("template", bytes);
+    let (id, model_id, threshold) = (file.id().to_string(), file.model_id().to_string(), file.threshold());
+    merge(&mut fields, json!({"template_id": id, "model_id": model_id, "threshold": threshold}));
+    let size = human_bytes(bytes.len() as u64);
+    (fields, format!("template, {size}\n  id         {id}\n  model      {model_id}\n  threshold  {threshold:.4}"))
+}
+
+fn audio(file: &AudioCommitment, bytes: &[u8]) -> Description {
+    let mut fields = kind("audio commitment", bytes);
+    merge(&mut fields, json!({"audio_id": file.id().to_string(), "samples": file.num_samples()}));
+    let size = human_bytes(bytes.len() as u64);
+    let text = format!("audio commitment, {size}\n  id         {}\n  samples    {}", file.id(), file.num_samples());
+    (fields, text)
+}
+
+fn proof(file: &Proof, bytes: &[u8]) -> Description {
+    let statement = file.statement();
+    let sections = file.sections();
+    let mut fields = kind("proof", bytes);
+    merge(&mut fields, common::statement_json(statement));
+    let list: Vec<Value> = sections
+        .iter()
+        .map(|(name, offset, length)| json!({"name": name, "offset": offset, "bytes": length}))
+        .collect();
+    merge(&mut fields, json!({"decision_claimed": common::decision(statement.verdict()), "sections": list}));
+    let mut text = format!(
+        "proof, {}; it claims {} (not verified here)\n{}\n  sections (offset, bytes, name)",
+        human_bytes(bytes.len() as u64),
+        common::decision(statement.verdict()).to_uppercase(),
+        common::statement_text(statement),
+    );
+    for (name, offset, length) in &sections {
+        text += &format!("\n  {offset:>9} {length:>9}  {name}");
+    }
+    (fields, text)
+}
+
+fn model(args: &Args, file: &Model) -> Result<Description> {
+    let rate = f64::from(file.front_end().sample_rate);
+    let wanted = (args.seconds.max(0.0) * rate).round() as usize;
+    let samples = wanted.max(file.min_samples()).min(file.max_samples());
+    let cost = file.cost(samples).map_err(|error| CliError::model(&args.file, &error))?;
+    let id = file.id().to_string();
+    let mut fields = cost_json(&cost);
+    merge(
+        &mut fields,
+        json!({
+            "kind": "model",
+            "name": file.name(),
+            "model_id": id,
+            "front_end": file.front_end().name,
+            "sample_rate": file.front_end().sample_rate,
+            "embedding_len": file.embedding_len(),
+            "default_threshold": file.default_threshold(),
+            "min_samples": file.min_samples(),
+            "max_samples": file.max_samples(),
+            "samples": samples,
+        }),
+    );
+    let mut text = format!(
+        "model {}\n  id         {id}\n  front end  {}, {rate} Hz\n  embedding  {} values, threshold {:.4}\n  takes      {} to {} samples\nfor {:.2} s of audio\n{}",
+        file.name(),
+        file.front_end().name,
+        file.embedding_len(),
+        file.default_threshold(),
+        file.min_samples(),
+        file.max_samples(),
+        samples as f64 / rate,
+        cost_text(&cost),
+    );
+    if args.tree {
+        text = format!("{text}\n{}", tree(&cost));
+    }
+    Ok((fields, text))
+}
+
+/// A cost as fields of a JSON object.
+pub fn cost_json(cost: &Cost) -> Value {
+    let layer = |layer: &LayerCost| {
+        let [linear, contraction, product, lookup] = layer.relations;
+        json!({
+            "name": layer.name,
+            "relations": {"linear": linear, "contraction": contraction, "product": product, "lookup": lookup},
+            "rows": layer.rows,
+            "columns": layer.columns,
+            "lookups": layer.lookups,
+            "committed_values": layer.committed_values,
+            "share": layer.share,
+        })
+    };
+    json!({
+        "frames": cost.frames,
+        "macs": cost.macs,
+        "lookups": cost.lookups,
+        "committed_values": cost.committed_values,
+        "committed_bytes": cost.committed_bytes,
+        "waves": cost.waves,
+        "proof_bytes": cost.proof_bytes,
+        "memory_bytes": cost.memory_bytes,
+        "layers": cost.layers.iter().map(layer).collect::<Vec<_>>(),
+    })
+}
+
+/// The totals of a cost for people.
+pub fn cost_text(cost: &Cost) -> String {
+    format!(
+        "  frames     {}\n  macs       {}\n  lookups    {}\n  committed  {} values, {}\n  waves      {}\n  proof      about {}\n  memory     about {}",
+        cost.frames,
+        cost.macs,
+        cost.lookups,
+        cost.committed_values,
+        human_bytes(cost.committed_bytes),
+        cost.waves,
+        human_bytes(cost.proof_bytes),
+        human_bytes(cost.memory_bytes),
+    )
+}
+
+/// The layers as a tree.
+fn tree(cost: &Cost) -> String {
+    let width = cost.layers.iter().map(|layer| layer.name.chars().count()).max().unwrap_or(0);
+    let mut lines = vec!["layers (shape, relations, lookups, committed values, share of the cost)".to_owned()];
+    for (index, layer) in cost.layers.iter().enumerate() {
+        let last = index + 1 == cost.layers.len();
+        let (branch, stem) = if last { ("└─", "  ") } else { ("├─", "│ ") };
+        let shape = format!("{}x{}", layer.rows, layer.columns);
+        lines.push(format!("{branch} {:<width$} {shape:>11}  {:>5.1} %", layer.name, 100.0 * layer.share));
+        let names = ["linear", "contraction", "product", "lookup"];
+        let relations: Vec<String> = layer
+            .relations
+            .iter()
+            .zip(names)
+            .filter(|(count, _)| **count > 0)
+            .map(|(count, name)| format!("{count} {name}"))
+            .collect();
+        let details =
+            format!("{}; {} lookups, {} committed", relations.join(", "), layer.lookups, layer.committed_values);
+        lines.push(format!("{stem}   {details}"));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,247 @@
+//! `model import`, `check`, `estimate`, `ops` and `list`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use voxcheck::Model;
+use voxcheck::audio::FrontEnd;
+use voxcheck::layers::onnx;
+use voxcheck::model::LayerDifference;
+
+use super::common::{BUILT_IN, BUNDLED, load_model};
+use super::console::{Console, Outcome, human_bytes};
+use super::demo;
+use super::error::{CliError, Result};
+use super::files::{self, Access};
+use super::inspect::{cost_json, cost_text};
+
+/// Longest audio that can be estimated, in seconds.
+const MAX_SECONDS: f64 = 86_400.0;
+
+/// What to do with models.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Import an ONNX network: choose integer ranges on recordings, write a model
+    Import(Import),
+    /// Compare a model with its ONNX network on a recording, layer by layer
+    Check(Check),
+    /// Predict what a proof costs
+    Estimate(Estimate),
+    /// List the ONNX operators that can be imported
+    Ops,
+    /// List the built-in models
+    List,
+}
+
+/// Arguments of `import`.
+#[derive(clap::Args, Debug)]
+pub struct Import {
+    /// ONNX network
+    #[arg(value_name = "NET.onnx")]
+    network: PathBuf,
+    /// Front end: logmel24, logmel40, ge2e40, mfcc, mfcc1 … mfcc40
+    #[arg(long, value_name = "PRESET", value_parser = parse_front_end)]
+    frontend: FrontEnd,
+    /// Recordings, or folders of them, like those it will see [default: the bundled voices]
+    #[arg(long, value_name = "WAV", num_args = 1..)]
+    calibrate: Vec<PathBuf>,
+    /// Bits of activations and weights, 8 to 16, or auto
+    #[arg(long, value_name = "N", default_value = "auto", value_parser = parse_bits)]
+    bits: Bits,
+    /// Name of the model [default: that of the file]
+    #[arg(long)]
+    name: Option<String>,
+    /// Model to write (.vxm); `-` is stdout
+    #[arg(long, short, value_name = "M.vxm")]
+    output: PathBuf,
+}
+
+/// Arguments of `check`.
+#[derive(clap::Args, Debug)]
+pub struct Check {
+    /// Model file (.vxm) or built-in name
+    #[arg(value_name = "M")]
+    model: PathBuf,
+    /// The ONNX network it was imported from
+    #[arg(long, value_name = "NET.onnx")]
+    against: PathBuf,
+    /// Recording: WAV, 16-bit mono at the model's rate
+    #[arg(long, value_name = "W")]
+    wav: PathBuf,
+}
+
+/// Arguments of `estimate`.
+#[derive(clap::Args, Debug)]
+pub struct Estimate {
+    /// Model file (.vxm) or built-in name
+    #[arg(value_name = "M", default_value = BUNDLED)]
+    model: PathBuf,
+    /// Length of the recording
+    #[arg(long, value_name = "S", default_value = "3", value_parser = parse_seconds)]
+    seconds: f64,
+}
+
+/// Bits, or the importer's choice.
+#[derive(Clone, Copy, Debug)]
+struct Bits(Option<u32>);
+
+fn parse_bits(text: &str) -> std::result::Result<Bits, String> {
+    match text.parse() {
+        _ if text == "auto" => Ok(Bits(None)),
+        Ok(bits @ 8..=16) => Ok(Bits(Some(bits))),
+        _ => Err("neither auto nor a number from 8 to 16".into()),
+    }
+}
+
+fn parse_front_end(text: &str) -> std::result::Result<FrontEnd, String> {
+    FrontEnd::by_name(text).ok_or_else(|| "known are logmel24, logmel40, ge2e40, mfcc and mfcc1 to mfcc40".into())
+}
+
+fn parse_seconds(text: &str) -> std::result::Result<f64, String> {
+    let seconds = text.parse().ok().filter(|s: &f64| *s > 0.0 && *s <= MAX_SECONDS);
+    seconds.ok_or_else(|| format!("not a number of seconds up to {MAX_SECONDS}"))
+}
+
+/// Runs the command.
+pub fn run(command: &Command, console: &mut Console) -> Result<Outcome> {
+    match command {
+        Command::Import(args) => import(args, console),
+        Command::Check(args) => check(args, console),
+        Command::Estimate(args) => estimate(args),
+        Command::Ops => Ok(operators()),
+        Command::List => Ok(list()),
+    }
+}
+
+fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
+    files::check_output(console, &args.output)?;
+    let rate = args.frontend.sample_rate;
+    let failed = |error| CliError::model(&args.network, &error);
+    let builder = Model::from_onnx(&args.network).map_err(failed)?;
+    let clips = calibration(&args.calibrate, rate, console)?;
+    let stem = args.network.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let name = args.name.clone().or(stem).unwrap_or_else(|| "model".into());
+    let mut builder = builder.front_end(args.frontend.clone()).name(&name);
+    if let Some(bits) = args.bits.0 {
+        builder = builder.bits(bits);
+    }
+    let model = console.stage("calibrate", |_| builder.calibrate(&clips)).0.map_err(failed)?;
+    let bytes = model.to_bytes();
+    files::write(console, &args.output, &bytes, Access::Public)?;
+    let fields = json!({
+        "name": model.name(),
+        "model_id": model.id().to_string(),
+        "front_end": model.front_end().name,
+        "embedding_len": model.embedding_len(),
+        "default_threshold": model.default_threshold(),
+        "clips": clips.len(),
+        "model": args.output,
+        "model_bytes": bytes.len(),
+    });
+    let text = format!(
+        "Imported {} as {}\n  front end  {}\n  embedding  {} values\n  calibrated on {} recording(s)\n  model      {}, {}",
+        model.name(),
+        model.id(),
+        model.front_end().name,
+        model.embedding_len(),
+        clips.len(),
+        args.output.display(),
+        human_bytes(bytes.len() as u64),
+    );
+    Ok(Outcome::new("model-import", fields, text))
+}
+
+/// The recordings to calibrate on.
+fn calibration(paths: &[PathBuf], rate: u32, console: &mut Console) -> Result<Vec<Vec<i16>>> {
+    if paths.is_empty() {
+        console.warn(
+            "calibrated on the bundled synthetic voices; give recordings like those the model will see with --calibrate",
+        );
+        return Ok(demo::recordings()?.into_iter().map(|wav| wav.samples).collect());
+    }
+    let mut clips = Vec::new();
+    for path in paths {
+        let found = if path.is_dir() { files::wavs_below(path)? } else { vec![path.clone()] };
+        for path in found {
+            clips.push(files::read_wav_at(&path, rate)?.samples);
+        }
+    }
+    if clips.is_empty() {
+        let message = "no WAV below the folders of --calibrate";
+        return Err(CliError::data("E-CALIBRATION", message, "give WAV files or folders that hold some"));
+    }
+    Ok(clips)
+}
+
+fn check(args: &Check, console: &mut Console) -> Result<Outcome> {
+    let bytes = files::read(&args.against)?;
+    let network = onnx::read(&bytes).map_err(|error| CliError::model(&args.against, &error))?;
+    let model = load_model(&args.model)?;
+    let wav = files::read_wav_at(&args.wav, model.front_end().sample_rate)?;
+    let (result, _) = console.stage("compare", |_| model.compare(&network, &wav.samples));
+    let layers = result.map_err(|error| CliError::model(&args.model, &error))?;
+    let fields = json!({
+        "model_id": model.id().to_string(),
+        "cosine": layers.last().map(|layer| layer.cosine),
+        "layers": layers.iter().map(difference_json).collect::<Vec<_>>(),
+    });
+    let width = layers.iter().map(|layer| layer.layer.chars().count()).max().unwrap_or(0).max(5);
+    let mut text =
+        format!("{:<width$} {:>11} {:>14} {:>12} {:>10}", "layer", "shape", "max difference", "max value", "cosine");
+    for layer in &layers {
+        let shape = format!("{}x{}", layer.rows, layer.columns);
+        text += &format!(
+            "\n{:<width$} {shape:>11} {:>14.3e} {:>12.4} {:>10.7}",
+            layer.layer, layer.max_difference, layer.max_value, layer.cosine
+        );
+    }
+    Ok(Outcome::new("model-check", fields, text))
+}
+
+fn difference_json(layer: &LayerDifference) -> Value {
+    json!({
+        "layer": layer.layer,
+        "rows": layer.rows,
+        "columns": layer.columns,
+        "max_difference": layer.max_difference,
+        "max_value": layer.max_value,
+        "cosine": layer.cosine,
+    })
+}
+
+fn estimate(args: &Estimate) -> Result<Outcome> {
+    let model = load_model(&args.model)?;
+    let samples = (args.seconds * f64::from(model.front_end().sample_rate)).round() as usize;
+    let cost = cost_of(&model, samples, &args.model)?;
+    let mut fields = cost_json(&cost);
+    fields["model_id"] = json!(model.id().to_string());
+    fields["audio_seconds"] = json!(args.seconds);
+    fields["samples"] = json!(samples);
+    let text = format!("{}, {} s of audio\n{}", model.name(), args.seconds, cost_text(&cost));
+    Ok(Outcome::new("model-estimate", fields, text))
+}
+
+/// The cost of a proof, or why there can be none.
+fn cost_of(model: &Model, samples: usize, path: &Path) -> Result<voxcheck::model::Cost> {
+    let (min, max) = (model.min_samples(), model.max_samples());
+    if samples < min || samples > max {
+        let message = format!("the model takes {min} to {max} samples, not {samples}");
+        return Err(CliError::usage(message, "choose another --seconds"));
+    }
+    model.cost(samples).map_err(|error| CliError::model(path, &error))
+}
+
+fn operators() -> Outcome {
+    let operators = onnx::operators();
+    let list: Vec<Value> =
+        operators.iter().map(|(name, accepted)| json!({"operator": name, "accepted": accepted})).collect();
+    let text: Vec<String> = operators.iter().map(|(name, accepted)| format!("{name:<20} {accepted}")).collect();
+    Outcome::new("model-ops", json!({"operators": list}), text.join("\n"))
+}
+
+fn list() -> Outcome {
+    let list: Vec<Value> = BUILT_IN.iter().map(|(name, about)| json!({"name": name, "about": about})).collect();
+    let text: Vec<String> = BUILT_IN.iter().map(|(name, about)| format!("{name:<20} {about}")).collect();
+    Outcome::new("model-list", json!({"models": list}), text.join("\n"))
+}

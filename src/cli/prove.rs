@@ -1,0 +1,229 @@
+//! `prove`: a recording and an enrolment → one proof from samples to decision.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+use voxcheck::Context;
+use voxcheck::audio::wav::Wav;
+use voxcheck::proof::{
+    AudioCommitment, AudioSecret, Proof, ProveOptions, ProvingKey, Report, Reveal, Template, TemplateSecret,
+};
+
+use super::common::{self, ModelArg, decision, load_keys, parse_context, statement_json, statement_text};
+use super::console::{Console, Outcome, human_bytes, human_time, millis};
+use super::error::{CliError, Result};
+use super::files::{self, Access};
+use super::machine;
+
+/// Prove the decision on a recording: one proof from samples to accept or reject
+///
+/// Exits with 0 once a proof is written, whichever decision it proves: `decision` in the JSON, or
+/// `voxcheck verify`, tells which. The proof is not zero-knowledge in this version: it shows the
+/// verifier nothing but the decision on purpose, yet it does not hide recording and template from
+/// one who analyses it.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArg,
+    /// Template of the enrolled voice (.vxe)
+    #[arg(long, value_name = "T.vxe")]
+    enrolled: PathBuf,
+    /// Its secret [default: T.vxe.secret]
+    #[arg(long, value_name = "FILE")]
+    secret: Option<PathBuf>,
+    /// What the proof is made for: the verifier's nonce, in hex, at most 256 bytes
+    #[arg(long, value_name = "HEX", default_value = "", value_parser = parse_context, hide_default_value = true)]
+    context: Context,
+    /// Recording: WAV, 16-bit mono at the model's rate; `-` is stdin
+    #[arg(value_name = "WAV")]
+    wav: PathBuf,
+    /// Proof to write (.vxp); `-` is stdout
+    #[arg(long, short, value_name = "P.vxp")]
+    output: PathBuf,
+    /// What the proof reveals besides the decision
+    #[arg(long, value_name = "WHAT", default_value = "decision")]
+    reveal: RevealArg,
+    /// Prove about the recording of this commitment (.vxa)
+    #[arg(long, value_name = "A.vxa")]
+    audio: Option<PathBuf>,
+    /// Secret of the commitment [default: A.vxa.secret]
+    #[arg(long, value_name = "FILE", requires = "audio")]
+    audio_secret: Option<PathBuf>,
+    /// Refuse to start if more memory would be needed, in MiB [default: what the machine has]
+    #[arg(long, value_name = "MIB")]
+    max_memory: Option<u64>,
+    /// Hide recording and template (not available in this version)
+    #[arg(long, conflicts_with = "clear")]
+    zk: bool,
+    /// Do not hide recording and template (the default in this version)
+    #[arg(long)]
+    clear: bool,
+}
+
+/// What a proof reveals.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RevealArg {
+    /// Nothing else
+    Decision,
+    /// The cosine
+    Score,
+    /// The embedding
+    Embedding,
+}
+
+/// Everything that is read before proving.
+struct Inputs {
+    wav: Wav,
+    template: Template,
+    secret: TemplateSecret,
+    audio: Option<(AudioCommitment, AudioSecret)>,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
+    if args.zk {
+        let message = "--zk: zero-knowledge proofs are not available in this version";
+        let mut error = CliError::usage(message, "prove with --clear, which does not hide recording and template");
+        error.code = "E-ZK-UNAVAILABLE";
+        return Err(error);
+    }
+    files::check_output(console, &args.output)?;
+    let start = Instant::now();
+    let inputs = read_inputs(args)?;
+    let (pk, _, _) = load_keys(console, &args.model.model)?;
+    let load = start.elapsed();
+    let rate = pk.model().front_end().sample_rate;
+    voxcheck::audio::wav::require_rate(&inputs.wav, rate).map_err(|error| CliError::audio(&args.wav, &error))?;
+    check_memory(&pk, inputs.wav.samples.len(), args.max_memory)?;
+    let options = ProveOptions {
+        reveal: match args.reveal {
+            RevealArg::Decision => Reveal::Decision,
+            RevealArg::Score => Reveal::Score,
+            RevealArg::Embedding => Reveal::Embedding,
+        },
+        audio: inputs.audio.as_ref().map(|(commitment, secret)| (commitment, secret)),
+    };
+    let (result, elapsed) = prove(console, |_| {
+        pk.prove_with(&inputs.wav, &inputs.template, &inputs.secret, &args.context, &options)
+            .map_err(|error| CliError::prove(&args.wav, &error))
+    });
+    let (proof, report) = result?;
+    let bytes = proof.to_bytes();
+    files::write(console, &args.output, &bytes, Access::Public)?;
+    let made = Made { proof: &proof, report: &report, load, elapsed, bytes: bytes.len() };
+    let fields = made.json(&pk, &inputs.wav, rate);
+    let text = made.text(console, &args.output, inputs.wav.samples.len() as f64 / f64::from(rate));
+    Ok(Outcome::new("prove", fields, text))
+}
+
+/// Runs a prover; its report's stages become part of the trace.
+pub fn prove(
+    console: &mut Console,
+    run: impl FnOnce(&mut Console) -> Result<(Proof, Report)>,
+) -> (Result<(Proof, Report)>, Duration) {
+    let mut start = Instant::now();
+    let (result, elapsed) = console.stage("prove", run);
+    if let Ok((_, report)) = &result {
+        let stages = &report.stages;
+        let all = [
+            ("execute", stages.execute),
+            ("commit", stages.commit),
+            ("lookup", stages.lookup),
+            ("waves", stages.waves),
+            ("open", stages.open),
+        ];
+        for (name, duration) in all {
+            console.trace.add(name, start, duration);
+            start += duration;
+        }
+    }
+    (result, elapsed)
+}
+
+fn read_inputs(args: &Args) -> Result<Inputs> {
+    let template = files::decode(&args.enrolled, Template::from_bytes)?;
+    let secret_path = args.secret.clone().unwrap_or_else(|| files::secret_beside(&args.enrolled));
+    let secret = files::decode(&secret_path, TemplateSecret::from_bytes).map_err(|mut error| {
+        if error.code == "E-NO-INPUT" {
+            error.help = "the secret was written beside the template; give its place with --secret".into();
+        }
+        error
+    })?;
+    let audio = match &args.audio {
+        None => None,
+        Some(path) => {
+            let secret_path = args.audio_secret.clone().unwrap_or_else(|| files::secret_beside(path));
+            let commitment = files::decode(path, AudioCommitment::from_bytes)?;
+            Some((commitment, files::decode(&secret_path, AudioSecret::from_bytes)?))
+        }
+    };
+    Ok(Inputs { wav: files::read_wav(&args.wav)?, template, secret, audio })
+}
+
+/// Refuses what would not fit into memory. A recording that the model cannot take is left to the prover.
+fn check_memory(pk: &ProvingKey, samples: usize, max_mib: Option<u64>) -> Result<()> {
+    let Some(budget) = max_mib.map(|mib| mib.saturating_mul(1 << 20)).or_else(machine::memory_bytes) else {
+        return Ok(());
+    };
+    match pk.model().cost(samples) {
+        Ok(cost) if cost.memory_bytes > budget => Err(CliError::memory(cost.memory_bytes, budget)),
+        _ => Ok(()),
+    }
+}
+
+/// A finished proof and what is known about its making.
+struct Made<'a> {
+    proof: &'a Proof,
+    report: &'a Report,
+    load: Duration,
+    elapsed: Duration,
+    bytes: usize,
+}
+
+impl Made<'_> {
+    fn json(&self, pk: &ProvingKey, wav: &Wav, rate: u32) -> Value {
+        let report = self.report;
+        let seconds = wav.samples.len() as f64 / f64::from(rate);
+        let float = pk.model().embed_float(&wav.samples).and_then(std::result::Result::ok);
+        let cosine = float.and_then(|float| common::cosine(&common::to_floats(&report.embedding), &float));
+        let mut fields = json!({
+            "decision": decision(report.verdict),
+            "audio_seconds": seconds,
+            "frames": report.frames,
+            "threads": rayon::current_num_threads(),
+            "prove_ms": millis(self.elapsed),
+            "real_time_factor": self.elapsed.as_secs_f64() / seconds,
+            "stages_ms": {
+                "load": millis(self.load),
+                "execute": millis(report.stages.execute),
+                "commit": millis(report.stages.commit),
+                "lookup": millis(report.stages.lookup),
+                "waves": millis(report.stages.waves),
+                "open": millis(report.stages.open),
+                "zk": 0.0,
+            },
+            "proof_bytes": self.bytes,
+            "peak_rss_bytes": machine::peak_rss_bytes(),
+            "macs": report.macs,
+            "lookups": report.lookups,
+            "committed_values": report.committed_values,
+            "embedding_cosine_vs_float": cosine,
+        });
+        common::merge(&mut fields, statement_json(self.proof.statement()));
+        fields
+    }
+
+    fn text(&self, console: &Console, output: &Path, seconds: f64) -> String {
+        format!(
+            "Proved {} in {} ({seconds:.2} s of audio, {} threads)\n{}\n  proof      {}, {} (clear: it does not hide recording and template)",
+            console.decision(decision(self.report.verdict)),
+            human_time(self.elapsed),
+            rayon::current_num_threads(),
+            statement_text(self.proof.statement()),
+            output.display(),
+            human_bytes(self.bytes as u64),
+        )
+    }
+}
