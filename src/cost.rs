@@ -4,12 +4,41 @@ use crate::error::ModelError;
 use crate::gkr::program::{Kind, Program, Relation};
 use crate::gkr::waves::Schedule;
 use crate::model::{Model, Tail};
-use crate::proof::Sizes;
 
 /// Predicted nanoseconds of one core a looked-up tuple; a yardstick for shares, not a promise.
 const NS_PER_LOOKUP: f64 = 330.0;
 /// Predicted nanoseconds of one core a committed byte.
 const NS_PER_BYTE: f64 = 150.0;
+
+/// The sizes of a program.
+pub(crate) struct Sizes {
+    pub(crate) macs: u64,
+    pub(crate) lookups: u64,
+    pub(crate) committed_values: u64,
+}
+
+impl Sizes {
+    pub(crate) fn new(program: &Program) -> Self {
+        let (mut macs, mut lookups) = (0u64, 0u64);
+        for relation in program.relations() {
+            match relation {
+                Relation::Contraction(c) => {
+                    let (rows, inner) = program.view_shape(&c.lhs);
+                    let cols = program.tensor(c.output).cols;
+                    macs += (rows * inner * c.lhs.rows.num_taps() * cols) as u64;
+                }
+                Relation::Lookup(lookup) => {
+                    let (rows, cols) = program.view_shape(&lookup.columns[0].view);
+                    lookups += (rows * cols) as u64;
+                }
+                Relation::Linear(_) | Relation::Product(_) => {}
+            }
+        }
+        let size = |&id| program.tensor(id).entries as u64;
+        let committed_values = program.inputs().iter().chain(&program.committed()).map(size).sum();
+        Self { macs, lookups, committed_values }
+    }
+}
 
 /// What a program costs for a given length of audio.
 #[derive(Clone, Debug)]

@@ -15,6 +15,7 @@ pub mod cost;
 pub mod files;
 pub mod model;
 pub mod proof;
+pub mod statement;
 
 pub use model::Model;
 pub use proof::{Context, ProvingKey, Statement, Verdict, VerifyingKey, setup};

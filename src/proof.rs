@@ -5,162 +5,33 @@
 //! cosine of embedding and template is (or is not) at least the threshold.* All of it is absorbed
 //! before the first challenge; what the program proves is in [`gkr`](crate::gkr).
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::audio::wav::{Wav, require_rate};
+use crate::calibration::cosine;
+use crate::cost::Sizes;
 use crate::error::{AudioError, ModelError};
 use crate::files;
 pub use crate::files::FileError;
+use crate::gkr::Fr;
 use crate::gkr::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey as PcsProver, VerifierKey as PcsVerifier};
-use crate::gkr::program::{Program, Relation, SHARED_WIDTH_VARS};
+use crate::gkr::program::{Program, SHARED_WIDTH_VARS};
 use crate::gkr::prover::{self, PublicCommitments};
 use crate::gkr::trace::Trace;
 use crate::gkr::verifier;
-use crate::layers::score::THRESHOLD_ONE;
+use crate::layers::score::{THRESHOLD_ONE, exact_score};
 use crate::model::{Lowered, Model, Spec, TEMPLATE_BITS, Tail, integers, samples_table};
+pub use crate::statement::{
+    AudioCommitment, AudioSecret, Context, Id, MAX_CONTEXT, Proof, Reveal, Statement, Template, TemplateSecret, Verdict,
+};
+use crate::statement::{Mode, Revealed, digest, threshold_to_integer};
 use crate::sumcheck::channel::{PlainProver, PlainVerifier, ProverChannel, VerifierChannel};
 use crate::sumcheck::error::VerifyError;
 use crate::sumcheck::int::{IntTable, IntVec};
 use crate::sumcheck::transcript::{Label, Merlin};
-
-/// Bytes of the longest context.
-pub const MAX_CONTEXT: usize = 256;
-
-/// What a model, template or recording is called: a prefix and 32 bytes in hex, as in `vxm1:…`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Id {
-    /// `vxm1`, `vxa1` or `vxe1`.
-    pub prefix: [u8; 4],
-    /// SHA-256 of what is named.
-    pub digest: [u8; 32],
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", String::from_utf8_lossy(&self.prefix), hex::encode(self.digest))
-    }
-}
-
-/// A nonce, session or relying party that a proof is made for: at most [`MAX_CONTEXT`] bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Context(Vec<u8>);
-
-impl Context {
-    /// A context of these bytes.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(bytes.into())
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-/// What a proof reveals besides the decision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reveal {
-    /// Nothing.
-    #[default]
-    Decision,
-    /// The cosine, as the integer `σ` with `σ ≤ 2^15·cos < σ + 1`.
-    Score,
-    /// The embedding.
-    Embedding,
-}
-
-/// The verdict of a valid proof.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[must_use]
-pub enum Verdict {
-    /// The score reaches the threshold.
-    Accept,
-    /// It does not.
-    Reject,
-}
-
-/// The public part of an enrolment (`.vxe`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Template {
-    model: [u8; 32],
-    threshold: u32,
-    rows: Vec<[u8; 32]>,
-}
-
-/// The private part of an enrolment (`.vxe.secret`).
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TemplateSecret {
-    template: [u8; 32],
-    values: Vec<i16>,
-}
-
-impl fmt::Debug for TemplateSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TemplateSecret(…)")
-    }
-}
-
-impl Drop for TemplateSecret {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.values);
-    }
-}
-
-/// The public commitment to a recording (`.vxa`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AudioCommitment {
-    sample_rate: u32,
-    num_samples: u32,
-    rows: Vec<[u8; 32]>,
-}
-
-/// The private part of an [`AudioCommitment`] (`.vxa.secret`). In clear mode there is no blinding, so it
-/// only names the commitment that it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AudioSecret {
-    audio: [u8; 32],
-}
-
-/// What is revealed, as it stands in a statement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Revealed {
-    Decision,
-    Score(i32),
-    Embedding(Vec<i64>),
-}
-
-/// Whether messages are hidden.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Mode {
-    /// They are sent as they are.
-    Clear,
-}
-
-/// What a proof claims.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Statement {
-    mode: Mode,
-    model: [u8; 32],
-    audio: AudioCommitment,
-    template: Template,
-    context: Context,
-    verdict: Verdict,
-    revealed: Revealed,
-}
-
-/// A proof (`.vxp`): the statement and the argument for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proof {
-    statement: Statement,
-    argument: Vec<u8>,
-}
 
 /// What the prover needs: the model and commitments to its weights.
 pub struct ProvingKey {
@@ -268,51 +139,6 @@ pub struct Report {
 pub fn setup(model: &Model) -> Result<(ProvingKey, VerifyingKey), ModelError> {
     let (key, pcs) = VerifyingKey::with_prover(model);
     Ok((ProvingKey { model: model.clone(), key: key.clone(), pcs }, key))
-}
-
-/// SHA-256 of a domain and an encoded value.
-fn digest<T: Serialize>(domain: &str, value: &T) -> [u8; 32] {
-    Sha256::new_with_prefix(domain).chain_update(files::encode(value)).finalize().into()
-}
-
-/// A threshold as an integer in `(0, THRESHOLD_ONE]`.
-fn threshold_to_integer(threshold: f64) -> Option<u32> {
-    let scaled = (threshold * f64::from(THRESHOLD_ONE)).round();
-    (scaled >= 1.0 && scaled <= f64::from(THRESHOLD_ONE)).then_some(scaled as u32)
-}
-
-fn threshold_to_cosine(threshold: u32) -> f64 {
-    f64::from(threshold) / f64::from(THRESHOLD_ONE)
-}
-
-/// The sizes of a program.
-pub(crate) struct Sizes {
-    pub(crate) macs: u64,
-    pub(crate) lookups: u64,
-    pub(crate) committed_values: u64,
-}
-
-impl Sizes {
-    pub(crate) fn new(program: &Program) -> Self {
-        let (mut macs, mut lookups) = (0u64, 0u64);
-        for relation in program.relations() {
-            match relation {
-                Relation::Contraction(c) => {
-                    let (rows, inner) = program.view_shape(&c.lhs);
-                    let cols = program.tensor(c.output).cols;
-                    macs += (rows * inner * c.lhs.rows.num_taps() * cols) as u64;
-                }
-                Relation::Lookup(lookup) => {
-                    let (rows, cols) = program.view_shape(&lookup.columns[0].view);
-                    lookups += (rows * cols) as u64;
-                }
-                Relation::Linear(_) | Relation::Product(_) => {}
-            }
-        }
-        let size = |&id| program.tensor(id).entries as u64;
-        let committed_values = program.inputs().iter().chain(&program.committed()).map(size).sum();
-        Self { macs, lookups, committed_values }
-    }
 }
 
 impl ProvingKey {
@@ -431,7 +257,11 @@ impl ProvingKey {
         let sizes = Sizes::new(&run.lowered.program);
         let report = Report {
             verdict: run.verdict,
-            score: cosine(&run.embedding, &secret.values),
+            score: {
+                let template: Vec<f64> = secret.values.iter().map(|&v| f64::from(v)).collect();
+                let embedding: Vec<f64> = run.embedding.iter().map(|&v| v as f64).collect();
+                cosine(&embedding, &template)
+            },
             embedding: run.embedding,
             stages: Stages {
                 execute,
@@ -495,7 +325,7 @@ impl ProvingKey {
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
         let mut channel = PlainProver::new(Merlin::new(b"voxcheck"));
         self.key.absorb(statement, |label, bytes| {
-            ProverChannel::<crate::gkr::Fr>::absorb_statement(&mut channel, label, bytes);
+            ProverChannel::<Fr>::absorb_statement(&mut channel, label, bytes);
         });
         let timings = prover::prove::<Hyrax, _>(&self.pcs, &run.lowered.program, &run.trace, &public, &mut channel);
         Ok((channel.into_proof(), timings))
@@ -512,41 +342,6 @@ struct Run {
 
 fn template_table(values: &[i16]) -> IntTable {
     IntTable::new(1, values.len(), IntVec::I16(values.to_vec()))
-}
-
-fn cosine(embedding: &[i64], template: &[i16]) -> f64 {
-    let e: Vec<f64> = embedding.iter().map(|&v| v as f64).collect();
-    let t: Vec<f64> = template.iter().map(|&v| f64::from(v)).collect();
-    crate::calibration::cosine(&e, &t)
-}
-
-/// `⌊2^15·cos⌋`, exactly.
-fn exact_score(embedding: &[i64], template: &[i16]) -> Option<i32> {
-    let dot = |a: &dyn Fn(usize) -> i128, b: &dyn Fn(usize) -> i128| -> i128 {
-        (0..template.len()).map(|i| a(i) * b(i)).sum()
-    };
-    let (e, t) = (|i: usize| i128::from(embedding[i]), |i: usize| i128::from(template[i]));
-    let (x, norms) = (dot(&e, &t), dot(&e, &e) * dot(&t, &t));
-    if norms == 0 {
-        return None;
-    }
-    let one = i128::from(THRESHOLD_ONE);
-    // The largest integer σ with σ ≤ 2^15·x/√N: found by comparing squares, with their signs.
-    let reaches = |s: i128| {
-        let (left, right) = (s * s * norms, one * one * x * x);
-        match (s >= 0, x >= 0) {
-            (true, true) => left <= right,
-            (true, false) => s == 0 && x == 0,
-            (false, true) => true,
-            (false, false) => left >= right,
-        }
-    };
-    let (mut low, mut high) = (-one, one + 1);
-    while high - low > 1 {
-        let middle = (low + high).div_euclid(2);
-        if reaches(middle) { low = middle } else { high = middle }
-    }
-    i32::try_from(low).ok()
 }
 
 impl VerifyingKey {
@@ -658,10 +453,10 @@ impl VerifyingKey {
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
         let mut channel = PlainVerifier::new(Merlin::new(b"voxcheck"), &proof.argument);
         self.absorb(statement, |label, bytes| {
-            VerifierChannel::<crate::gkr::Fr>::absorb_statement(&mut channel, label, bytes);
+            VerifierChannel::<Fr>::absorb_statement(&mut channel, label, bytes);
         });
         verifier::verify::<Hyrax, _>(&self.pcs, &program, &outputs, &public, &mut channel)?;
-        VerifierChannel::<crate::gkr::Fr>::finish(channel)?;
+        VerifierChannel::<Fr>::finish(channel)?;
         Ok(statement.verdict)
     }
 
@@ -687,249 +482,5 @@ impl VerifyingKey {
         let shortest = key.spec.min_samples as usize;
         key.spec.lower(shortest, Tail::default()).map_err(|error| kind.error(error.to_string()))?;
         Ok(key)
-    }
-}
-
-impl Statement {
-    /// The decision claimed.
-    pub fn verdict(&self) -> Verdict {
-        self.verdict
-    }
-
-    /// The model.
-    #[must_use]
-    pub fn model_id(&self) -> Id {
-        Id { prefix: *b"vxm1", digest: self.model }
-    }
-
-    /// The recording.
-    #[must_use]
-    pub fn audio_id(&self) -> Id {
-        self.audio.id()
-    }
-
-    /// The template.
-    #[must_use]
-    pub fn template_id(&self) -> Id {
-        self.template.id()
-    }
-
-    /// The context.
-    #[must_use]
-    pub fn context(&self) -> &Context {
-        &self.context
-    }
-
-    /// The threshold, a cosine.
-    #[must_use]
-    pub fn threshold(&self) -> f64 {
-        threshold_to_cosine(self.template.threshold)
-    }
-
-    /// Number of samples.
-    #[must_use]
-    pub fn num_samples(&self) -> usize {
-        self.audio.num_samples as usize
-    }
-
-    /// The score, if it is revealed.
-    #[must_use]
-    pub fn score(&self) -> Option<f64> {
-        match self.revealed {
-            Revealed::Score(score) => Some(f64::from(score) / f64::from(THRESHOLD_ONE)),
-            Revealed::Decision | Revealed::Embedding(_) => None,
-        }
-    }
-
-    /// The embedding, if it is revealed.
-    #[must_use]
-    pub fn embedding(&self) -> Option<&[i64]> {
-        match &self.revealed {
-            Revealed::Embedding(embedding) => Some(embedding),
-            Revealed::Decision | Revealed::Score(_) => None,
-        }
-    }
-
-    /// What the program ends in; `None` if the score is none.
-    fn tail(&self) -> Option<Tail> {
-        let one = THRESHOLD_ONE as i32;
-        let score = match self.revealed {
-            Revealed::Score(score) if (-one..=one).contains(&score) => Some(score),
-            Revealed::Score(_) => return None,
-            Revealed::Decision | Revealed::Embedding(_) => None,
-        };
-        let embedding = matches!(self.revealed, Revealed::Embedding(_));
-        Some(Tail { threshold: Some(self.template.threshold), score, embedding })
-    }
-
-    /// The public outputs of the program; `None` if the embedding does not fit.
-    fn outputs(&self, spec: &Spec) -> Option<Vec<IntTable>> {
-        let mut outputs = vec![IntTable::new(1, 1, IntVec::I8(vec![i8::from(self.verdict == Verdict::Accept)]))];
-        if let Revealed::Embedding(embedding) = &self.revealed {
-            if embedding.len() != spec.embedding_len as usize {
-                return None;
-            }
-            outputs.push(IntTable::new(1, embedding.len(), IntVec::I64(embedding.clone())));
-        }
-        Some(outputs)
-    }
-
-    /// Commitments to samples and template.
-    fn input_commitments(&self) -> Option<[Commitment; 2]> {
-        let decode = |rows: &[[u8; 32]]| files::decode_rows(SHARED_WIDTH_VARS, rows);
-        Some([decode(&self.audio.rows)?, decode(&self.template.rows)?])
-    }
-}
-
-impl Template {
-    /// The template's id.
-    #[must_use]
-    pub fn id(&self) -> Id {
-        Id { prefix: *b"vxe1", digest: digest("voxcheck template", self) }
-    }
-
-    /// The model that made it.
-    #[must_use]
-    pub fn model_id(&self) -> Id {
-        Id { prefix: *b"vxm1", digest: self.model }
-    }
-
-    /// The threshold, a cosine.
-    #[must_use]
-    pub fn threshold(&self) -> f64 {
-        threshold_to_cosine(self.threshold)
-    }
-
-    /// The bytes of the file.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        files::TEMPLATE.wrap(&self.model, &files::encode(self))
-    }
-
-    /// Reads the file.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
-        let kind = files::TEMPLATE;
-        let (model, body) = kind.unwrap(bytes)?;
-        let template: Self = kind.decode(body)?;
-        if template.model != model {
-            return Err(kind.error("its header names another model"));
-        }
-        if template.threshold == 0 || template.threshold > THRESHOLD_ONE {
-            return Err(kind.error("its threshold is not in (0, 1]"));
-        }
-        Ok(template)
-    }
-}
-
-impl TemplateSecret {
-    /// The bytes of the file.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        files::TEMPLATE_SECRET.wrap(&self.template, &files::encode(self))
-    }
-
-    /// Reads the file.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
-        let (template, body) = files::TEMPLATE_SECRET.unwrap(bytes)?;
-        let secret: Self = files::TEMPLATE_SECRET.decode(body)?;
-        if secret.template != template {
-            return Err(files::TEMPLATE_SECRET.error("its header names another template"));
-        }
-        Ok(secret)
-    }
-}
-
-impl AudioCommitment {
-    /// The recording's id.
-    #[must_use]
-    pub fn id(&self) -> Id {
-        Id { prefix: *b"vxa1", digest: digest("voxcheck audio", self) }
-    }
-
-    /// Number of samples.
-    #[must_use]
-    pub fn num_samples(&self) -> usize {
-        self.num_samples as usize
-    }
-
-    /// The bytes of the file.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        files::AUDIO.wrap(&self.id().digest, &files::encode(self))
-    }
-
-    /// Reads the file.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
-        let (id, body) = files::AUDIO.unwrap(bytes)?;
-        let audio: Self = files::AUDIO.decode(body)?;
-        if audio.id().digest != id {
-            return Err(files::AUDIO.error("its content does not have the id in its header"));
-        }
-        Ok(audio)
-    }
-}
-
-impl AudioSecret {
-    /// The bytes of the file.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        files::AUDIO_SECRET.wrap(&self.audio, &files::encode(self))
-    }
-
-    /// Reads the file.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
-        let (audio, body) = files::AUDIO_SECRET.unwrap(bytes)?;
-        let secret: Self = files::AUDIO_SECRET.decode(body)?;
-        if secret.audio != audio {
-            return Err(files::AUDIO_SECRET.error("its header names another recording"));
-        }
-        Ok(secret)
-    }
-}
-
-impl Proof {
-    /// What is claimed.
-    #[must_use]
-    pub fn statement(&self) -> &Statement {
-        &self.statement
-    }
-
-    /// The bytes of the file.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        files::PROOF.wrap(&self.statement.model, &files::encode(&(&self.statement, &self.argument)))
-    }
-
-    /// Reads the file.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
-        let (model, body) = files::PROOF.unwrap(bytes)?;
-        let (statement, argument): (Statement, Vec<u8>) = files::PROOF.decode(body)?;
-        if statement.model != model {
-            return Err(files::PROOF.error("its header names another model"));
-        }
-        Ok(Self { statement, argument })
-    }
-
-    /// Name, offset and length in bytes of every field of the file, in order.
-    #[must_use]
-    pub fn sections(&self) -> Vec<(String, usize, usize)> {
-        let mut sections: Vec<(String, usize, usize)> = Vec::new();
-        let mut add = |name: &str, len: usize| {
-            let offset = sections.last().map_or(0, |(_, offset, len)| offset + len);
-            sections.push((name.to_owned(), offset, len));
-        };
-        let header = [("magic", 8), ("format version", 2), ("suite", 24), ("model digest", 32), ("length", 8)];
-        header.into_iter().for_each(|(name, len)| add(name, len));
-        let s = &self.statement;
-        add("statement: mode", files::encode(&s.mode).len());
-        add("statement: model", 32);
-        add("statement: audio commitment", files::encode(&s.audio).len());
-        add("statement: template", files::encode(&s.template).len());
-        add("statement: context", files::encode(&s.context).len());
-        add("statement: decision", files::encode(&s.verdict).len());
-        add("statement: revealed", files::encode(&s.revealed).len());
-        add("argument: length", files::encode(&self.argument).len() - self.argument.len());
-        add("argument", self.argument.len());
-        sections
     }
 }

@@ -114,6 +114,7 @@ impl Features {
     /// Declares the samples and adds all relations up to the network's input; returns both.
     pub fn lower(&self, p: &mut ProgramBuilder, num_samples: usize) -> Result<(TensorId, Value), ModelError> {
         let front_end = &self.front_end;
+        check(front_end)?;
         let block = block(front_end);
         let (low, high) = (i128::from(i16::MIN), i128::from(i16::MAX));
         let samples = p.input_vector("samples", num_samples, block, low, high)?;
@@ -175,7 +176,7 @@ impl Features {
         frames: usize,
         scale: i32,
     ) -> Result<TensorId, ModelError> {
-        let mut shift = (scale - self.fraction_bits) as u32;
+        let mut shift = scale.saturating_sub(self.fraction_bits).max(0) as u32;
         let mut x = log;
         if self.front_end.subtract_mean {
             // T·x − Σ_t x is exact; dividing by T is multiplying by round(2^30 / T).
@@ -185,7 +186,7 @@ impl Features {
             let sum = View::rows(sum, RowMap::broadcast(frames));
             let terms = vec![(frames as i128 * factor, p.whole(log)), (-factor, sum)];
             x = p.linear("features/centred", terms, 0)?;
-            shift += MEAN_BITS;
+            shift = shift.saturating_add(MEAN_BITS);
         }
         Ok(fixed::requantize(p, "features/output", x, shift as usize, self.bits as usize)?)
     }
@@ -230,7 +231,8 @@ fn check(front_end: &FrontEnd) -> Result<(), ModelError> {
         && front_end.window_length <= front_end.fft_size
         && front_end.fft_size <= 1 << 14
         && front_end.zeros_each_side() <= 1 << 14
-        && (1..=512).contains(&front_end.mel.bands);
+        && (1..=512).contains(&front_end.mel.bands)
+        && front_end.partials.is_none_or(|p| (1..=1 << 14).contains(&p.frames) && (1..=1 << 14).contains(&p.step));
     if fits {
         return Ok(());
     }

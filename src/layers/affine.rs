@@ -84,9 +84,9 @@ impl Taps {
 fn axis(length: usize, kernel: u32, stride: u32, dilation: u32, pad: [u32; 2]) -> Option<[i64; 6]> {
     let [left, right] = pad.map(i64::from);
     let (kernel, stride, dilation) = (i64::from(kernel), i64::from(stride), i64::from(dilation));
-    let span = (kernel - 1) * dilation + 1;
+    let span = (kernel - 1).checked_mul(dilation)?.checked_add(1)?;
     let room = length as i64 + left + right - span;
-    (room >= 0 && stride > 0).then(|| [length as i64, room / stride + 1, kernel, stride, dilation, -left])
+    (room >= 0 && stride > 0 && kernel > 0).then(|| [length as i64, room / stride + 1, kernel, stride, dilation, -left])
 }
 
 /// The row map of independent axes, after one that counts sequences.

@@ -22,11 +22,29 @@ pub fn column(view: View) -> Column {
     Column { view, scale: 1, offset: 0 }
 }
 
+/// Widest number that a gadget handles, in bits.
+const MAX_BITS: usize = 120;
+
+/// Refuses a number of bits that no importer chooses: it may come from a file.
+pub fn check_bits(name: &str, bits: usize) -> Result<(), ProgramError> {
+    if bits <= MAX_BITS {
+        return Ok(());
+    }
+    Err(ProgramError::TooWide { tensor: name.to_owned(), bits: bits as u64, limit: MAX_BITS as u64 })
+}
+
+/// `2^bits`, for a number of bits that may come from a file.
+pub fn power(name: &str, bits: u32) -> Result<i128, ProgramError> {
+    check_bits(name, bits as usize)?;
+    Ok(1 << bits)
+}
+
 /// Shows `x ∈ [0, 2^bits)` for a virtual tensor.
 ///
 /// With `n` limbs, `x = l₀ + Σ_{j≥1} 2^(b + (j−1)R)·lⱼ`, `b = bits − (n−1)R`: the committed `lⱼ` are below
 /// `2^R` and `l₀` below `2^b`, so `x` is below `2^bits`, and there is one way to write it so.
 pub fn range(p: &mut ProgramBuilder, name: &str, x: TensorId, bits: usize) -> Result<(), ProgramError> {
+    check_bits(name, bits)?;
     let limb = p.range_bits();
     let upper = bits.div_ceil(limb).saturating_sub(1);
     if upper == 0 {
@@ -59,6 +77,7 @@ pub fn integer(
     inputs: &[TensorId],
     hint: impl Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync + 'static,
 ) -> Result<TensorId, ProgramError> {
+    check_bits(name, bits)?;
     let limb = p.range_bits();
     let limbs = bits.div_ceil(limb).max(1);
     let half = 1i128 << (limbs * limb - 1);
@@ -89,6 +108,7 @@ pub fn integer(
 
 /// `x + 2^(shift−1)`, whose quotient by `2^shift` is `x` rounded to nearest, ties up.
 fn rounded(p: &mut ProgramBuilder, name: &str, x: TensorId, shift: usize) -> Result<TensorId, ProgramError> {
+    check_bits(name, shift)?;
     let half = if shift == 0 { 0 } else { 1i128 << (shift - 1) };
     p.linear(&format!("{name}: rounded"), vec![(1, p.whole(x))], half)
 }
@@ -191,6 +211,9 @@ pub fn activate_saturating(
 ) -> Result<TensorId, ProgramError> {
     let x = rounded(p, name, x, shift)?;
     let shape = p.shape(x);
+    if high_bits == 0 || high_bits > 20 || low_bits > 20 {
+        return Err(ProgramError::TooLarge(format!("the blocks of the saturating gate `{name}`")));
+    }
     let half = 1i128 << (high_bits - 1);
     let hi = p.witness(&format!("{name}: high"), shape, (-half, half - 1), &[x], move |t| {
         Ok(values(t[0]).map(|v| v >> (shift + low_bits)).collect())
@@ -346,6 +369,16 @@ impl LogTables {
         Self { top, mantissa_bits, max_shift, fraction_bits, shifts, logs }
     }
 
+    /// Refuses tables that no importer makes: they may come from a file.
+    fn check(&self, name: &str) -> Result<(), ProgramError> {
+        let sound = self.mantissa_bits <= 20
+            && self.mantissa_bits < self.top
+            && self.top <= MAX_BITS
+            && self.logs.len() == 1 << self.mantissa_bits
+            && (1..=62).contains(&self.shifts.len());
+        if sound { Ok(()) } else { Err(ProgramError::TooLarge(format!("the tables of the logarithm `{name}`"))) }
+    }
+
     /// `(2^k, k·ln 2)`.
     fn shift_table(&self) -> Table {
         let bits = self.shifts.len().next_power_of_two().trailing_zeros() as usize;
@@ -373,6 +406,7 @@ pub fn logarithm(
     x: TensorId,
     tables: &LogTables,
 ) -> Result<TensorId, ProgramError> {
+    tables.check(name)?;
     let shape = p.shape(x);
     let (top, m) = (tables.top, tables.mantissa_bits);
     let shift = move |v: i128| -> Result<usize, String> {

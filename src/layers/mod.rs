@@ -13,3 +13,5 @@ pub mod quantize;
 mod quantize_recurrent;
 pub mod recurrent;
 pub mod score;
+#[cfg(test)]
+mod tests;

@@ -43,12 +43,12 @@ impl Layer for Normalize {
         let ones = self.ones.declare(p, &format!("{name}/ones"))?;
         let squares = p.product(&format!("{name}/squares"), p.whole(x), p.whole(x))?;
         let sum = p.contraction(&format!("{name}/sum of squares"), p.whole(squares), p.whole(ones))?;
-        let terms = vec![(1i128 << (2 * self.guard_bits), p.whole(sum))];
+        let terms = vec![(fixed::power(name, self.guard_bits.saturating_mul(2))?, p.whole(sum))];
         let radicand = p.linear(&format!("{name}/radicand"), terms, 0)?;
         let bits = (p.bounds(radicand).1.bits() as usize).div_ceil(2);
         let norm = fixed::sqrt(p, &format!("{name}/norm"), radicand, bits)?;
-        let up = self.fraction_bits.unsigned_abs() + self.guard_bits;
-        let scaled = p.linear(&format!("{name}/scaled"), vec![(1i128 << up, p.whole(x))], 0)?;
+        let up = self.fraction_bits.unsigned_abs().saturating_add(self.guard_bits);
+        let scaled = p.linear(&format!("{name}/scaled"), vec![(fixed::power(name, up)?, p.whole(x))], 0)?;
         let quotient_bits = self.fraction_bits.unsigned_abs() as usize + 1;
         let tensor = fixed::divide(p, &format!("{name}/output"), scaled, norm, quotient_bits, bits + 1)?;
         Ok(Value { tensor, ..input })

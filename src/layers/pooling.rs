@@ -43,7 +43,7 @@ fn divide_by_rows(
     bits: u32,
 ) -> Result<TensorId, ModelError> {
     let scaled = p.linear(&format!("{name}: scaled"), vec![(reciprocal(RECIPROCAL_BITS, rows), p.whole(x))], 0)?;
-    Ok(fixed::requantize(p, name, scaled, (shift + RECIPROCAL_BITS) as usize, bits as usize)?)
+    Ok(fixed::requantize(p, name, scaled, shift.saturating_add(RECIPROCAL_BITS) as usize, bits as usize)?)
 }
 
 /// The last row of every sequence.
@@ -164,7 +164,11 @@ impl Layer for StatsDense {
         let mean = p.contraction(&format!("{name}/mean product"), p.whole(sum), p.whole(mean_weight))?;
         let spread =
             p.contraction(&format!("{name}/deviation product"), p.whole(deviation), p.whole(deviation_weight))?;
-        let terms = vec![(1 << self.guard_bits, p.whole(mean)), (1, p.whole(spread)), (rows as i128, p.whole(bias))];
+        let terms = vec![
+            (fixed::power(name, self.guard_bits)?, p.whole(mean)),
+            (1, p.whole(spread)),
+            (rows as i128, p.whole(bias)),
+        ];
         let acc = p.linear(&format!("{name}/accumulator"), terms, 0)?;
         let tensor = divide_by_rows(p, &format!("{name}/output"), acc, rows, self.shift, self.bits)?;
         Ok(Value { tensor, sequences: 1 })
@@ -183,7 +187,7 @@ impl StatsDense {
         let name = &self.name;
         let squares = p.product(&format!("{name}/squares"), p.whole(x), p.whole(x))?;
         let sum_squared = p.product(&format!("{name}/squared sum"), p.whole(sum), p.whole(sum))?;
-        let scale = 1i128 << (2 * self.guard_bits);
+        let scale = fixed::power(name, self.guard_bits.saturating_mul(2))?;
         let terms =
             vec![(scale * rows as i128, View::rows(squares, RowMap::sum(rows))), (-scale, p.whole(sum_squared))];
         let variance = p.linear(&format!("{name}/variance"), terms, 0)?;
@@ -235,7 +239,7 @@ impl Layer for MaxPool {
                 next.push(match *pair {
                     [a, b] => {
                         let name = format!("{name}/maximum {} of {}", k + 1, level.len());
-                        fixed::maximum(p, &name, a, b, self.bits as usize + 1)?
+                        fixed::maximum(p, &name, a, b, self.bits.min(100) as usize + 1)?
                     }
                     _ => pair[0],
                 });

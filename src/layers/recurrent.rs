@@ -27,7 +27,7 @@ use super::fixed;
 use super::lowering::{Constant, Layer, Value};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
-use crate::gkr::program::TensorId;
+use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::view::{RowMap, View};
 
 /// How an accumulator becomes a gate.
@@ -141,15 +141,15 @@ impl Layer for Lstm {
         let weight = net.w_hidden.declare(p, &format!("{name}/hidden weight"))?;
         let bias = net.bias.declare(p, &format!("{name}/bias"))?;
         let cell = LstmCell::new(self, sequences);
-        let state_bits = self.gate_bits as usize + 2;
+        let state_bits = self.gate_bits.min(100) as usize + 2;
         let state =
             fixed::integer(p, &format!("{name}/hidden state"), (rows, h), state_bits, &[xw, weight, bias], move |t| {
                 cell.run(t[0], t[1], t[2])
             })?;
         let hr = net.hidden_product(p, name, delayed(p, state, sequences), weight)?;
         let terms = vec![
-            (1 << net.input_shift, p.whole(xw)),
-            (1 << net.hidden_shift, p.whole(hr)),
+            (fixed::power(name, net.input_shift)?, p.whole(xw)),
+            (fixed::power(name, net.hidden_shift)?, p.whole(hr)),
             (1, View::rows(bias, RowMap::broadcast(rows))),
         ];
         let acc = p.linear(&format!("{name}/accumulator"), terms, 0)?;
@@ -178,11 +178,14 @@ impl Lstm {
         let name = &self.name;
         let shape = p.shape(g);
         let ig = p.product(&format!("{name}/new memory"), i, p.whole(g))?;
+        if self.cell_bits > self.gate_bits || self.gate_bits > 30 {
+            return Err(ProgramError::TooLarge(format!("the state of `{name}`")).into());
+        }
         let (align, shift) = (self.gate_bits - self.cell_bits, 2 * self.gate_bits - self.cell_bits);
         let table = self.cell_tanh.table();
         let (low, high) = table.column_range(0);
         let ViewOf { tensor: gates, offset } = ViewOf::new(&f);
-        let length = shape.0 / sequences;
+        let length = shape.0 / sequences.max(1);
         let hint = LstmCell::memory(offset, length, align, shift);
         let bounds = (i128::from(low), i128::from(high));
         let c = p.witness(&format!("{name}/cell state"), shape, bounds, &[gates, ig], hint)?;
@@ -244,7 +247,7 @@ impl Layer for Gru {
         let (name, net) = (&self.name, &self.recurrence);
         let (h, stride, sequences) = (net.hidden as usize, net.stride(), input.sequences);
         let rows = p.shape(input.tensor).0;
-        let bits = self.gate_bits as usize;
+        let bits = self.gate_bits.min(100) as usize;
         let xw = net.input_product(p, name, input)?;
         let weight = net.w_hidden.declare(p, &format!("{name}/hidden weight"))?;
         let bias = net.bias.declare(p, &format!("{name}/bias"))?;
@@ -257,8 +260,8 @@ impl Layer for Gru {
         let hr = net.hidden_product(p, name, delayed(p, state, sequences), weight)?;
         let gate_cols = stride + h;
         let terms = vec![
-            (1 << net.input_shift, View::whole(xw, rows).cols(0, gate_cols)),
-            (1 << net.hidden_shift, p.whole(hr)),
+            (fixed::power(name, net.input_shift)?, View::whole(xw, rows).cols(0, gate_cols)),
+            (fixed::power(name, net.hidden_shift)?, p.whole(hr)),
             (1, View::rows(bias, RowMap::broadcast(rows)).cols(0, gate_cols)),
         ];
         let acc = p.linear(&format!("{name}/accumulator"), terms, 0)?;
@@ -270,7 +273,7 @@ impl Layer for Gru {
         let delayed = delayed(p, state, sequences);
         let change = p.linear(&format!("{name}/change"), vec![(1, delayed), (-1, p.whole(n))], 0)?;
         let kept = p.product(&format!("{name}/kept"), z, p.whole(change))?;
-        let terms = vec![(1 << bits, p.whole(n)), (1, p.whole(kept))];
+        let terms = vec![(fixed::power(name, self.gate_bits)?, p.whole(n)), (1, p.whole(kept))];
         let sum = p.linear(&format!("{name}/output accumulator"), terms, 0)?;
         fixed::pin_quotient(p, &format!("{name}/output"), sum, state, bits)?;
         Ok(Value { tensor: state, sequences })
@@ -307,10 +310,10 @@ impl Gru {
             let reset = fixed::requantize(p, &format!("{name}/reset"), reset, bits, bits + 2)?;
             let product = p.contraction(&format!("{name}/candidate product"), p.whole(reset), p.whole(weight))?;
             vec![
-                (1 << net.input_shift, from_input),
+                (fixed::power(name, net.input_shift)?, from_input),
                 (1, bias),
-                (1 << net.hidden_shift, p.whole(product)),
-                (1 << net.hidden_shift, d),
+                (fixed::power(name, net.hidden_shift)?, p.whole(product)),
+                (fixed::power(name, net.hidden_shift)?, d),
             ]
         };
         let acc = p.linear(&format!("{name}/candidate accumulator"), terms, 0)?;

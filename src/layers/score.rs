@@ -93,3 +93,33 @@ pub fn reveal(p: &mut ProgramBuilder, embedding: TensorId, template: TensorId, s
         between("score: below next", -1, next, -1)
     }
 }
+
+/// `⌊2^15·cos⌋` of an embedding and a template of one length, exactly; `None` if one is zero.
+#[must_use]
+pub fn exact_score(embedding: &[i64], template: &[i16]) -> Option<i32> {
+    let dot = |pairs: &mut dyn Iterator<Item = (i128, i128)>| -> i128 { pairs.map(|(a, b)| a * b).sum() };
+    let e = || embedding.iter().map(|&v| i128::from(v));
+    let t = || template.iter().map(|&v| i128::from(v));
+    let x = dot(&mut e().zip(t()));
+    let norms = dot(&mut e().zip(e())) * dot(&mut t().zip(t()));
+    if norms == 0 {
+        return None;
+    }
+    let one = i128::from(THRESHOLD_ONE);
+    // The largest integer σ with σ ≤ 2^15·x/√N: found by comparing squares, with their signs.
+    let reaches = |s: i128| {
+        let (left, right) = (s * s * norms, one * one * x * x);
+        match (s >= 0, x >= 0) {
+            (true, true) => left <= right,
+            (true, false) => s == 0 && x == 0,
+            (false, true) => true,
+            (false, false) => left >= right,
+        }
+    };
+    let (mut low, mut high) = (-one, one + 1);
+    while high - low > 1 {
+        let middle = (low + high).div_euclid(2);
+        if reaches(middle) { low = middle } else { high = middle }
+    }
+    i32::try_from(low).ok()
+}

@@ -1,0 +1,373 @@
+//! Gadgets and layers against the formulas they stand for, on random shapes and extreme values.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::affine::{Affine, Finish, Function, Taps};
+use super::fixed::{self, LogTables};
+use super::lowering::{Layer, Value};
+use super::matrix::FloatMatrix;
+use super::network::{self, Network, Node, NodeRef, Op};
+use super::quantize::{Constants, Options, Ranges, quantize};
+use super::score;
+use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::program::{ProgramError, TensorId};
+use crate::gkr::trace::{Trace, TraceError};
+use crate::sumcheck::int::{IntTable, IntVec};
+
+fn table(rows: usize, cols: usize, values: Vec<i128>) -> Arc<IntTable> {
+    Arc::new(IntTable::new(rows, cols, IntVec::I128(values)))
+}
+
+/// Runs a gadget on a ranged input of `bits` signed bits (8 or 16, or 32 as a square of 16); returns its output.
+fn run(
+    range_bits: usize,
+    values: &[i128],
+    gadget: impl Fn(&mut ProgramBuilder, TensorId) -> Result<TensorId, ProgramError>,
+) -> Result<Vec<i128>, TraceError> {
+    let mut p = ProgramBuilder::new(range_bits);
+    let half = 1i128 << (range_bits - 1);
+    let x = p.input("x", (1, values.len()), -half, half - 1).unwrap();
+    p.range(p.whole(x), -half, range_bits).unwrap();
+    let y = gadget(&mut p, x).unwrap();
+    p.output(y);
+    let (program, recipes) = p.finish().unwrap();
+    let trace = Trace::run(&program, &recipes, &[table(1, values.len(), values.to_vec())], &[])?;
+    trace.check(&program)?;
+    Ok(trace.get(y).values().iter().collect())
+}
+
+/// Whether `y` can be the output of a gadget for input `x`, with all other witness values computed.
+fn admits(
+    x: i128,
+    y: i128,
+    gadget: impl Fn(&mut ProgramBuilder, TensorId, TensorId) -> Result<(), ProgramError>,
+) -> bool {
+    let mut p = ProgramBuilder::new(8);
+    let input = p.input("x", (1, 1), -128, 127).unwrap();
+    p.range(p.whole(input), -128, 8).unwrap();
+    let output = p.input("y", (1, 1), -128, 127).unwrap();
+    p.range(p.whole(output), -128, 8).unwrap();
+    gadget(&mut p, input, output).unwrap();
+    let (program, recipes) = p.finish().unwrap();
+    Trace::run(&program, &recipes, &[table(1, 1, vec![x]), table(1, 1, vec![y])], &[]).is_ok()
+}
+
+#[test]
+fn a_quotient_is_unique_for_every_byte() {
+    for shift in [1, 3, 7] {
+        for x in -128..128i128 {
+            let expected = (x + (1 << (shift - 1))) >> shift;
+            let found: Vec<i128> =
+                (-128..128).filter(|&y| admits(x, y, |p, x, y| fixed::pin_quotient(p, "q", x, y, shift))).collect();
+            assert_eq!(found, [expected], "{x} >> {shift}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn requantising_rounds_to_nearest(
+        values in prop::collection::vec(-128i128..128, 1..9), shift in 0usize..20, up in 0u32..40, wide: bool,
+    ) {
+        // x·2^up has remainders of every size, and quotients beyond one limb.
+        let range_bits = if wide { 16 } else { 8 };
+        let values: Vec<i128> = values.into_iter().chain([-128, 127, 0]).collect();
+        let out = run(range_bits, &values, |p, x| {
+            let x = p.linear("scaled", vec![(1 << up, p.whole(x))], 5)?;
+            fixed::requantize(p, "y", x, shift, 50)
+        });
+        let half = if shift == 0 { 0 } else { 1i128 << (shift - 1) };
+        let expected: Vec<i128> = values.iter().map(|v| ((v << up) + 5 + half) >> shift).collect();
+        prop_assert_eq!(out, Ok(expected));
+    }
+
+    #[test]
+    fn roots_quotients_signs_and_maxima_are_exact(values in prop::collection::vec(-128i128..128, 1..9), up in 0u32..30) {
+        let values: Vec<i128> = values.into_iter().chain([-128, 127, 0, 1]).collect();
+        let root = run(8, &values, |p, x| {
+            let square = p.product("square", p.whole(x), p.whole(x))?;
+            let radicand = p.linear("radicand", vec![((1 << up) + 1, p.whole(square))], 0)?;
+            fixed::sqrt(p, "root", radicand, 24)
+        });
+        let expected = values.iter().map(|v| ((v * v * ((1 << up) + 1)) as u128).isqrt() as i128).collect();
+        prop_assert_eq!(root, Ok(expected));
+        let sign = run(8, &values, |p, x| fixed::is_positive(p, "sign", x, 8));
+        prop_assert_eq!(sign, Ok(values.iter().map(|&v| i128::from(v > 0)).collect()));
+        let most = run(8, &values, |p, x| {
+            let other = p.linear("other", vec![(-3, p.whole(x))], 7)?;
+            fixed::maximum(p, "max", x, other, 11)
+        });
+        prop_assert_eq!(most, Ok(values.iter().map(|&v| v.max(7 - 3 * v)).collect()));
+    }
+
+    #[test]
+    fn logarithms_are_close_and_monotone(exponents in prop::collection::vec(0u32..60, 1..6), mantissa in 1i128..128) {
+        let tables = LogTables::new(70, 58, 12, 20, 12);
+        for exponent in exponents {
+            let out = run(16, &[mantissa], |p, x| {
+                let x = p.linear("x", vec![(1 << exponent, p.whole(x))], 1 << 12)?;
+                fixed::logarithm(p, "ln", x, &tables)
+            });
+            let x = (mantissa << exponent) + (1 << 12);
+            let exact = ((x as f64).ln() - 20.0 * std::f64::consts::LN_2) * 4096.0;
+            let found = out.unwrap()[0] as f64;
+            prop_assert!((found - exact).abs() < 2.0, "ln {x}: {found} instead of {exact}");
+        }
+    }
+}
+
+#[test]
+fn division_is_exact_and_fails_closed_at_zero() {
+    let divide = |a: i128, b: i128| {
+        run(16, &[a, b], |p, x| {
+            let (first, second) = (p.whole(x).cols(0, 1), p.whole(x).cols(1, 1));
+            let a = p.linear("a", vec![(1 << 10, first)], 0)?;
+            let b = p.linear("b", vec![(1, second)], 0)?;
+            fixed::divide(p, "quotient", a, b, 26, 16)
+        })
+    };
+    for (a, b) in [(0, 1), (1, 1), (32767, 1), (32767, 32767), (5, 7), (12345, 678)] {
+        assert_eq!(divide(a, b), Ok(vec![(a << 10) / b]), "{a} / {b}");
+    }
+    assert!(divide(5, 0).is_err());
+    assert!(divide(0, 0).is_err());
+}
+
+#[test]
+fn saturating_activations_clamp_far_arguments() {
+    let function = Function::tabulate("sigmoid", 8, 4, 6, |x| 1.0 / (1.0 + (-x).exp())).table();
+    let values: Vec<i128> = vec![-32768, -4000, -100, -1, 0, 1, 100, 4000, 32767];
+    let out = run(16, &values, |p, x| fixed::activate_saturating(p, "z", x, 2, (4, 11), &function)).unwrap();
+    for (x, z) in values.iter().zip(out) {
+        let exact = 64.0 / (1.0 + (-(*x as f64) / 64.0).exp());
+        assert!((z as f64 - exact).abs() < 1.5, "σ({x}/64): {z} instead of {exact}");
+    }
+    // Without saturation the far ones cannot be proved.
+    assert!(run(16, &values, |p, x| fixed::activate(p, "z", x, 2, &function)).is_err());
+}
+
+/// The decision on small vectors, in and out of the program.
+fn decision(e: &[i128], t: &[i128], tau: u32) -> Result<i128, TraceError> {
+    let mut p = ProgramBuilder::new(8);
+    let ids = [("e", e), ("t", t)].map(|(name, v)| {
+        let id = p.input(name, (1, v.len()), -128, 127).unwrap();
+        p.range(p.whole(id), -128, 8).unwrap();
+        id
+    });
+    let accept = score::decide(&mut p, ids[0], ids[1], tau).unwrap();
+    let (program, recipes) = p.finish().unwrap();
+    let trace = Trace::run(&program, &recipes, &[table(1, e.len(), e.to_vec()), table(1, t.len(), t.to_vec())], &[])?;
+    trace.check(&program)?;
+    Ok(trace.get(accept).get(0, 0))
+}
+
+#[test]
+fn the_decision_has_sign_zero_and_boundary_right() {
+    let one = score::THRESHOLD_ONE;
+    assert_eq!(decision(&[3, 4], &[3, 4], one), Ok(1), "cosine 1 reaches 1");
+    assert_eq!(decision(&[3, 4], &[3, 5], one), Ok(0));
+    assert_eq!(decision(&[3, 4], &[-3, -4], 1), Ok(0), "squares lose the sign");
+    assert_eq!(decision(&[0, 0], &[3, 4], 1), Ok(0), "a zero embedding");
+    assert_eq!(decision(&[3, 4], &[0, 0], 1), Ok(0), "a zero template");
+    assert_eq!(decision(&[1, 0], &[0, 1], 1), Ok(0), "orthogonal");
+    // cos = 3/5 = τ/D exactly is not a multiple of 2^-15; 1/2 is: (1, 1, 1, 1)·(1, 0, 0, 0).
+    assert_eq!(decision(&[1, 1, 1, 1], &[1, 0, 0, 0], one / 2), Ok(1), "equality accepts");
+    assert_eq!(decision(&[1, 1, 1, 1], &[1, 0, 0, 0], one / 2 + 1), Ok(0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn decisions_and_scores_agree_with_exact_arithmetic(
+        e in prop::collection::vec(-128i128..128, 3), t in prop::collection::vec(-128i16..128, 3), tau in 1u32..=1 << 15,
+    ) {
+        let wide: Vec<i128> = t.iter().map(|&v| i128::from(v)).collect();
+        let narrow: Vec<i64> = e.iter().map(|&v| v as i64).collect();
+        let x: i128 = e.iter().zip(&wide).map(|(a, b)| a * b).sum();
+        let norms: i128 = e.iter().map(|a| a * a).sum::<i128>() * wide.iter().map(|a| a * a).sum::<i128>();
+        let expected = x > 0 && (x * x) << 30 >= i128::from(tau) * i128::from(tau) * norms;
+        prop_assert_eq!(decision(&e, &wide, tau), Ok(i128::from(expected)));
+        if let Some(score) = score::exact_score(&narrow, &t) {
+            let cos = x as f64 / (norms as f64).sqrt() * 32768.0;
+            prop_assert!(f64::from(score) <= cos + 1e-6 && cos < f64::from(score) + 1.0 + 1e-6);
+            for (claimed, holds) in [(score, true), (score - 1, false), (score + 1, false)] {
+                let mut p = ProgramBuilder::new(8);
+                let ids = [("e", 3), ("t", 3)].map(|(name, n)| {
+                    let id = p.input(name, (1, n), -128, 127).unwrap();
+                    p.range(p.whole(id), -128, 8).unwrap();
+                    id
+                });
+                score::reveal(&mut p, ids[0], ids[1], claimed).unwrap();
+                let (program, recipes) = p.finish().unwrap();
+                let run = Trace::run(&program, &recipes, &[table(1, 3, e.clone()), table(1, 3, wide.clone())], &[]);
+                // A range that does not hold shows as a limb outside of its table.
+                prop_assert_eq!(run.is_ok(), holds, "{} of {}", claimed, score);
+            }
+        }
+    }
+}
+
+/// Quantizes a network of one recurrent or convolutional node with what follows, and compares.
+fn close_to_float(nodes: Vec<Op>, rows: usize, cols: usize, sequences: usize, tolerance: f64) {
+    let nodes: Vec<Node> = nodes
+        .into_iter()
+        .enumerate()
+        .map(|(i, op)| {
+            let inputs = vec![if i == 0 { NodeRef::Input } else { NodeRef::Node(i - 1) }];
+            Node { name: format!("n{i}"), op, inputs }
+        })
+        .collect();
+    let network = Network { input_columns: cols, nodes };
+    let input = FloatMatrix::from_fn(rows * sequences, cols, |r, c| ((r * 31 + c * 17 + 5) as f64 * 0.7).sin());
+    let rounded = FloatMatrix::from_fn(input.rows, input.cols, |r, c| (input.row(r)[c] * 4096.0).round() / 4096.0);
+    let outputs = network.execute(&rounded, rows).unwrap();
+    let mut ranges = Ranges::default();
+    ranges.observe(&network, &rounded, &outputs, rows);
+    let mut constants = Constants::default();
+    let options = Options { bits: 14, average: false };
+    let layers = quantize(&network, &ranges, 12, options, &mut constants).unwrap();
+
+    let mut p = ProgramBuilder::new(16);
+    let x = p.input("x", (rows * sequences, cols), -32768, 32767).unwrap();
+    p.range(p.whole(x), -32768, 16).unwrap();
+    let mut value = Value { tensor: x, sequences };
+    for layer in &layers {
+        value = layer.as_layer().lower(&mut p, value).unwrap();
+    }
+    p.output(value.tensor);
+    let (program, recipes) = p.finish().unwrap();
+    let integers = rounded.data.iter().map(|v| (v * 4096.0) as i128).collect();
+    let constants: Vec<_> = constants.into_tables().into_iter().map(Arc::new).collect();
+    let trace = Trace::run(&program, &recipes, &[table(rows * sequences, cols, integers)], &constants).unwrap();
+    trace.check(&program).unwrap();
+    let unit = f64::from(-layers.last().unwrap().as_layer().fraction_bits()).exp2();
+    let found: Vec<f64> = trace.get(value.tensor).values().iter().map(|v| v as f64 * unit).collect();
+    let exact = &outputs.last().unwrap().data;
+    assert_eq!(found.len(), exact.len());
+    for (i, (a, b)) in found.iter().zip(exact).enumerate() {
+        assert!((a - b).abs() < tolerance, "entry {i}: {a} instead of {b}");
+    }
+}
+
+fn weights(rows: usize, cols: usize, seed: usize) -> FloatMatrix {
+    FloatMatrix::from_fn(rows, cols, |r, c| ((r * 13 + c * 7 + seed) as f64 * 1.3).sin() / (rows as f64).sqrt())
+}
+
+fn bias(len: usize) -> Vec<f64> {
+    (0..len).map(|i| (i as f64 * 0.9).cos() * 0.2).collect()
+}
+
+#[test]
+fn recurrent_layers_are_close_to_float() {
+    for (input, hidden, rows, sequences) in [(3, 4, 5, 1), (1, 1, 1, 2), (5, 3, 7, 3), (8, 8, 4, 2)] {
+        let lstm = network::Lstm {
+            input,
+            hidden,
+            w_input: weights(input, 4 * hidden, 1),
+            w_hidden: weights(hidden, 4 * hidden, 2),
+            bias: bias(4 * hidden),
+        };
+        close_to_float(vec![Op::Lstm(lstm.clone())], rows, input, sequences, 3e-3);
+        close_to_float(vec![Op::Lstm(lstm), Op::LastRow], rows, input, sequences, 3e-3);
+        for linear_before_reset in [false, true] {
+            let gru = network::Gru {
+                input,
+                hidden,
+                w_input: weights(input, 3 * hidden, 3),
+                w_hidden: weights(hidden, 3 * hidden, 4),
+                bias_input: bias(3 * hidden),
+                bias_hidden: bias(3 * hidden),
+                linear_before_reset,
+            };
+            close_to_float(vec![Op::Gru(gru)], rows, input, sequences, 3e-3);
+        }
+    }
+}
+
+#[test]
+fn convolutions_pooling_and_batch_norm_are_close_to_float() {
+    for (cin, cout, kernel, stride, dilation, pad) in
+        [(3, 5, 3, 1, 2, 0), (1, 1, 1, 1, 1, 0), (4, 7, 5, 2, 1, 2), (2, 8, 2, 3, 1, 1)]
+    {
+        let conv = network::Conv1d {
+            weight: weights(kernel * cin, cout, 5).data,
+            kernel,
+            in_channels: cin,
+            out_channels: cout,
+            bias: bias(cout),
+            stride,
+            dilation,
+            pad_left: pad,
+            pad_right: pad,
+        };
+        let affine = Op::Affine { scale: (0..cout).map(|c| 1.5 - c as f64 * 0.4).collect(), shift: bias(cout) };
+        let dense = |rows: usize| Op::Dense { weight: weights(rows, 3, 6), bias: bias(3) };
+        let conv = Op::Conv1d(conv);
+        close_to_float(vec![conv.clone()], 9, cin, 1, 5e-3);
+        close_to_float(vec![conv.clone(), affine.clone(), Op::Relu], 9, cin, 1, 5e-3);
+        close_to_float(vec![conv.clone(), Op::Sigmoid], 9, cin, 1, 5e-3);
+        close_to_float(vec![conv.clone(), Op::Relu, affine.clone(), dense(cout), Op::Tanh], 9, cin, 1, 1e-2);
+        let pool = Op::StatsPool { min_variance: 1e-5 };
+        close_to_float(vec![conv.clone(), Op::Relu, affine.clone(), pool, dense(2 * cout)], 13, cin, 1, 3e-2);
+        close_to_float(vec![conv, Op::Relu, affine, Op::MeanPool, dense(cout)], 13, cin, 1, 1e-2);
+    }
+}
+
+#[test]
+fn images_are_close_to_float() {
+    let conv = network::Conv2d {
+        image: [5, 6],
+        weight: weights(3 * 2 * 2, 3, 7).data,
+        kernel: [3, 2],
+        in_channels: 2,
+        out_channels: 3,
+        bias: bias(3),
+        stride: [1, 2],
+        padding: [1, 0, 1, 0],
+    };
+    let pool = network::MaxPool2d { image: [5, 3], kernel: [2, 2], stride: [2, 1], padding: [0; 4] };
+    let dense = Op::Dense { weight: weights(2 * 2 * 3, 4, 8), bias: bias(4) };
+    close_to_float(vec![Op::Conv2d(conv), Op::Relu, Op::MaxPool2d(pool), Op::Flatten, dense], 30, 2, 1, 1e-2);
+}
+
+#[test]
+fn settings_from_a_file_that_no_importer_writes_are_refused() {
+    let tables = LogTables::new(70, 58, 12, 20, 12);
+    for broken in [
+        LogTables { top: 5, ..tables.clone() },
+        LogTables { mantissa_bits: 60, ..tables.clone() },
+        LogTables { shifts: vec![0; 80], ..tables.clone() },
+        LogTables { shifts: Vec::new(), ..tables.clone() },
+        LogTables { logs: vec![0; 3], ..tables.clone() },
+    ] {
+        let mut p = ProgramBuilder::new(16);
+        let x = p.input("x", (1, 1), 0, 65535).unwrap();
+        assert!(fixed::logarithm(&mut p, "ln", x, &broken).is_err());
+    }
+    let mut p = ProgramBuilder::new(16);
+    let x = p.input("x", (1, 1), 0, 65535).unwrap();
+    for bits in [200, usize::MAX / 2] {
+        assert!(fixed::requantize(&mut p, "y", x, bits, 8).is_err());
+        assert!(fixed::requantize(&mut p, "y", x, 8, bits).is_err());
+        assert!(fixed::range(&mut p, "y", x, bits).is_err());
+    }
+    let taps = Taps::Time { kernel: u32::MAX, stride: 1, dilation: u32::MAX, pad_left: u32::MAX, pad_right: 0 };
+    assert!(taps.row_map("conv", 1, 10).is_err());
+}
+
+#[test]
+fn a_layer_that_gets_too_few_rows_says_so() {
+    let mut constants = Constants::default();
+    let weight = constants.add(&weights(3 * 4, 2, 1), 8);
+    let bias = constants.add(&FloatMatrix::new(1, 2, bias(2)), 8);
+    let taps = Taps::Time { kernel: 3, stride: 1, dilation: 2, pad_left: 0, pad_right: 0 };
+    let layer = Affine { name: "tdnn".into(), taps, weight, bias, finish: Finish::Exact, fraction_bits: 8 };
+    let mut p = ProgramBuilder::new(8);
+    let x = p.input("x", (4, 4), -128, 127).unwrap();
+    let error = layer.lower(&mut p, Value { tensor: x, sequences: 1 }).unwrap_err();
+    assert!(error.to_string().contains("tdnn"), "{error}");
+}

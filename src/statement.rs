@@ -1,0 +1,405 @@
+//! What a proof says: statement, template, recording, and their files.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::files::{self, FileError};
+use crate::gkr::pcs::Commitment;
+use crate::gkr::program::SHARED_WIDTH_VARS;
+use crate::layers::score::THRESHOLD_ONE;
+use crate::model::{Spec, Tail};
+use crate::sumcheck::int::{IntTable, IntVec};
+
+/// Bytes of the longest context.
+pub const MAX_CONTEXT: usize = 256;
+
+/// What a model, template or recording is called: a prefix and 32 bytes in hex, as in `vxm1:…`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Id {
+    /// `vxm1`, `vxa1` or `vxe1`.
+    pub prefix: [u8; 4],
+    /// SHA-256 of what is named.
+    pub digest: [u8; 32],
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", String::from_utf8_lossy(&self.prefix), hex::encode(self.digest))
+    }
+}
+
+/// A nonce, session or relying party that a proof is made for: at most [`MAX_CONTEXT`] bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Context(Vec<u8>);
+
+impl Context {
+    /// A context of these bytes.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What a proof reveals besides the decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reveal {
+    /// Nothing.
+    #[default]
+    Decision,
+    /// The cosine, as the integer `σ` with `σ ≤ 2^15·cos < σ + 1`.
+    Score,
+    /// The embedding.
+    Embedding,
+}
+
+/// The verdict of a valid proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use]
+pub enum Verdict {
+    /// The score reaches the threshold.
+    Accept,
+    /// It does not.
+    Reject,
+}
+
+/// The public part of an enrolment (`.vxe`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    pub(crate) model: [u8; 32],
+    pub(crate) threshold: u32,
+    pub(crate) rows: Vec<[u8; 32]>,
+}
+
+/// The private part of an enrolment (`.vxe.secret`).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateSecret {
+    pub(crate) template: [u8; 32],
+    pub(crate) values: Vec<i16>,
+}
+
+impl fmt::Debug for TemplateSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TemplateSecret(…)")
+    }
+}
+
+impl Drop for TemplateSecret {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.values);
+    }
+}
+
+/// The public commitment to a recording (`.vxa`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioCommitment {
+    pub(crate) sample_rate: u32,
+    pub(crate) num_samples: u32,
+    pub(crate) rows: Vec<[u8; 32]>,
+}
+
+/// The private part of an [`AudioCommitment`] (`.vxa.secret`). In clear mode there is no blinding, so it
+/// only names the commitment that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioSecret {
+    pub(crate) audio: [u8; 32],
+}
+
+/// What is revealed, as it stands in a statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Revealed {
+    Decision,
+    Score(i32),
+    Embedding(Vec<i64>),
+}
+
+/// Whether messages are hidden.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Mode {
+    /// They are sent as they are.
+    Clear,
+}
+
+/// What a proof claims.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    pub(crate) mode: Mode,
+    pub(crate) model: [u8; 32],
+    pub(crate) audio: AudioCommitment,
+    pub(crate) template: Template,
+    pub(crate) context: Context,
+    pub(crate) verdict: Verdict,
+    pub(crate) revealed: Revealed,
+}
+
+/// A proof (`.vxp`): the statement and the argument for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    pub(crate) statement: Statement,
+    pub(crate) argument: Vec<u8>,
+}
+
+/// SHA-256 of a domain and an encoded value.
+pub(crate) fn digest<T: Serialize>(domain: &str, value: &T) -> [u8; 32] {
+    Sha256::new_with_prefix(domain).chain_update(files::encode(value)).finalize().into()
+}
+
+/// A threshold as an integer in `(0, THRESHOLD_ONE]`.
+pub(crate) fn threshold_to_integer(threshold: f64) -> Option<u32> {
+    let scaled = (threshold * f64::from(THRESHOLD_ONE)).round();
+    (scaled >= 1.0 && scaled <= f64::from(THRESHOLD_ONE)).then_some(scaled as u32)
+}
+
+pub(crate) fn threshold_to_cosine(threshold: u32) -> f64 {
+    f64::from(threshold) / f64::from(THRESHOLD_ONE)
+}
+
+impl Statement {
+    /// The decision claimed.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model_id(&self) -> Id {
+        Id { prefix: *b"vxm1", digest: self.model }
+    }
+
+    /// The recording.
+    #[must_use]
+    pub fn audio_id(&self) -> Id {
+        self.audio.id()
+    }
+
+    /// The template.
+    #[must_use]
+    pub fn template_id(&self) -> Id {
+        self.template.id()
+    }
+
+    /// The context.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The threshold, a cosine.
+    #[must_use]
+    pub fn threshold(&self) -> f64 {
+        threshold_to_cosine(self.template.threshold)
+    }
+
+    /// Number of samples.
+    #[must_use]
+    pub fn num_samples(&self) -> usize {
+        self.audio.num_samples as usize
+    }
+
+    /// The score, if it is revealed.
+    #[must_use]
+    pub fn score(&self) -> Option<f64> {
+        match self.revealed {
+            Revealed::Score(score) => Some(f64::from(score) / f64::from(THRESHOLD_ONE)),
+            Revealed::Decision | Revealed::Embedding(_) => None,
+        }
+    }
+
+    /// The embedding, if it is revealed.
+    #[must_use]
+    pub fn embedding(&self) -> Option<&[i64]> {
+        match &self.revealed {
+            Revealed::Embedding(embedding) => Some(embedding),
+            Revealed::Decision | Revealed::Score(_) => None,
+        }
+    }
+
+    /// What the program ends in; `None` if the score is none.
+    pub(crate) fn tail(&self) -> Option<Tail> {
+        let one = THRESHOLD_ONE as i32;
+        let score = match self.revealed {
+            Revealed::Score(score) if (-one..=one).contains(&score) => Some(score),
+            Revealed::Score(_) => return None,
+            Revealed::Decision | Revealed::Embedding(_) => None,
+        };
+        let embedding = matches!(self.revealed, Revealed::Embedding(_));
+        Some(Tail { threshold: Some(self.template.threshold), score, embedding })
+    }
+
+    /// The public outputs of the program; `None` if the embedding does not fit.
+    pub(crate) fn outputs(&self, spec: &Spec) -> Option<Vec<IntTable>> {
+        let mut outputs = vec![IntTable::new(1, 1, IntVec::I8(vec![i8::from(self.verdict == Verdict::Accept)]))];
+        if let Revealed::Embedding(embedding) = &self.revealed {
+            if embedding.len() != spec.embedding_len as usize {
+                return None;
+            }
+            outputs.push(IntTable::new(1, embedding.len(), IntVec::I64(embedding.clone())));
+        }
+        Some(outputs)
+    }
+
+    /// Commitments to samples and template.
+    pub(crate) fn input_commitments(&self) -> Option<[Commitment; 2]> {
+        let decode = |rows: &[[u8; 32]]| files::decode_rows(SHARED_WIDTH_VARS, rows);
+        Some([decode(&self.audio.rows)?, decode(&self.template.rows)?])
+    }
+}
+
+impl Template {
+    /// The template's id.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        Id { prefix: *b"vxe1", digest: digest("voxcheck template", self) }
+    }
+
+    /// The model that made it.
+    #[must_use]
+    pub fn model_id(&self) -> Id {
+        Id { prefix: *b"vxm1", digest: self.model }
+    }
+
+    /// The threshold, a cosine.
+    #[must_use]
+    pub fn threshold(&self) -> f64 {
+        threshold_to_cosine(self.threshold)
+    }
+
+    /// The bytes of the file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        files::TEMPLATE.wrap(&self.model, &files::encode(self))
+    }
+
+    /// Reads the file.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
+        let kind = files::TEMPLATE;
+        let (model, body) = kind.unwrap(bytes)?;
+        let template: Self = kind.decode(body)?;
+        if template.model != model {
+            return Err(kind.error("its header names another model"));
+        }
+        if template.threshold == 0 || template.threshold > THRESHOLD_ONE {
+            return Err(kind.error("its threshold is not in (0, 1]"));
+        }
+        Ok(template)
+    }
+}
+
+impl TemplateSecret {
+    /// The bytes of the file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        files::TEMPLATE_SECRET.wrap(&self.template, &files::encode(self))
+    }
+
+    /// Reads the file.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
+        let (template, body) = files::TEMPLATE_SECRET.unwrap(bytes)?;
+        let secret: Self = files::TEMPLATE_SECRET.decode(body)?;
+        if secret.template != template {
+            return Err(files::TEMPLATE_SECRET.error("its header names another template"));
+        }
+        Ok(secret)
+    }
+}
+
+impl AudioCommitment {
+    /// The recording's id.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        Id { prefix: *b"vxa1", digest: digest("voxcheck audio", self) }
+    }
+
+    /// Number of samples.
+    #[must_use]
+    pub fn num_samples(&self) -> usize {
+        self.num_samples as usize
+    }
+
+    /// The bytes of the file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        files::AUDIO.wrap(&self.id().digest, &files::encode(self))
+    }
+
+    /// Reads the file.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
+        let (id, body) = files::AUDIO.unwrap(bytes)?;
+        let audio: Self = files::AUDIO.decode(body)?;
+        if audio.id().digest != id {
+            return Err(files::AUDIO.error("its content does not have the id in its header"));
+        }
+        Ok(audio)
+    }
+}
+
+impl AudioSecret {
+    /// The bytes of the file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        files::AUDIO_SECRET.wrap(&self.audio, &files::encode(self))
+    }
+
+    /// Reads the file.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
+        let (audio, body) = files::AUDIO_SECRET.unwrap(bytes)?;
+        let secret: Self = files::AUDIO_SECRET.decode(body)?;
+        if secret.audio != audio {
+            return Err(files::AUDIO_SECRET.error("its header names another recording"));
+        }
+        Ok(secret)
+    }
+}
+
+impl Proof {
+    /// What is claimed.
+    #[must_use]
+    pub fn statement(&self) -> &Statement {
+        &self.statement
+    }
+
+    /// The bytes of the file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        files::PROOF.wrap(&self.statement.model, &files::encode(&(&self.statement, &self.argument)))
+    }
+
+    /// Reads the file.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
+        let (model, body) = files::PROOF.unwrap(bytes)?;
+        let (statement, argument): (Statement, Vec<u8>) = files::PROOF.decode(body)?;
+        if statement.model != model {
+            return Err(files::PROOF.error("its header names another model"));
+        }
+        Ok(Self { statement, argument })
+    }
+
+    /// Name, offset and length in bytes of every field of the file, in order.
+    #[must_use]
+    pub fn sections(&self) -> Vec<(String, usize, usize)> {
+        let mut sections: Vec<(String, usize, usize)> = Vec::new();
+        let mut add = |name: &str, len: usize| {
+            let offset = sections.last().map_or(0, |(_, offset, len)| offset + len);
+            sections.push((name.to_owned(), offset, len));
+        };
+        let header = [("magic", 8), ("format version", 2), ("suite", 24), ("model digest", 32), ("length", 8)];
+        header.into_iter().for_each(|(name, len)| add(name, len));
+        let s = &self.statement;
+        add("statement: mode", files::encode(&s.mode).len());
+        add("statement: model", 32);
+        add("statement: audio commitment", files::encode(&s.audio).len());
+        add("statement: template", files::encode(&s.template).len());
+        add("statement: context", files::encode(&s.context).len());
+        add("statement: decision", files::encode(&s.verdict).len());
+        add("statement: revealed", files::encode(&s.revealed).len());
+        add("argument: length", files::encode(&self.argument).len() - self.argument.len());
+        add("argument", self.argument.len());
+        sections
+    }
+}
