@@ -41,7 +41,7 @@ pub(super) fn build(program: &Program, trace: &Trace, layout: &Layout, compressi
     let is_tuples = |block: &&Block| matches!(block.content, Content::Tuples { .. });
     let tuples = layout.blocks.iter().find(is_tuples).map_or(layout.len, |block| block.start);
     numerators.resize(tuples, Fr::from(0u64));
-    Layer { numerators: Numerators::new(numerators, layout.len), denominators }
+    Layer::new(Numerators::new(numerators, layout.len), denominators)
 }
 
 /// Fills the denominators of a block of tuples.

@@ -15,6 +15,7 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 pub mod trace;
+pub mod tree;
 pub mod verifier;
 pub mod view;
 pub mod waves;
