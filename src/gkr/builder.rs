@@ -101,6 +101,24 @@ impl ProgramBuilder {
         self.add(name, shape, Kind::Input, low.into(), high.into())
     }
 
+    /// A vector of `len` integers that is committed before the proof, seen as rows of `block` entries;
+    /// `block` is a power of two. What the last row has beyond `len` is proved zero.
+    pub fn input_vector(
+        &mut self,
+        name: &str,
+        len: usize,
+        block: usize,
+        low: i128,
+        high: i128,
+    ) -> Result<TensorId, ProgramError> {
+        if !block.is_power_of_two() {
+            return Err(shape_error(name, format!("blocks of {block} entries are not a power of two")));
+        }
+        let id = self.input(name, (len.div_ceil(block), block), low, high)?;
+        self.tensors[id.0 as usize].entries = len;
+        Ok(id)
+    }
+
     /// Constant `number` of the model, whose entries are within `[low, high]`.
     pub fn constant(
         &mut self,
