@@ -155,6 +155,10 @@ fn fold_block<F: SmallField, I: SmallInt>(
 #[must_use]
 pub fn fold_cols<F: SmallField>(table: &IntTable, weights: &[F]) -> Vec<F> {
     assert_eq!(weights.len(), table.cols(), "one weight a column");
+    // A claim on a block of columns has weights on that block only.
+    let first = weights.iter().position(|w| !w.is_zero()).unwrap_or(0);
+    let last = weights.iter().rposition(|w| !w.is_zero()).map_or(first, |last| last + 1);
+    let weights = &weights[first..last];
     let total: F = weights.iter().sum();
     let cols = table.cols();
     let mut out = vec![F::ZERO; table.rows()];
@@ -162,8 +166,8 @@ pub fn fold_cols<F: SmallField>(table: &IntTable, weights: &[F]) -> Vec<F> {
     dispatch!(table.values(), values => {
         par::for_chunks_mut(&mut out, ROWS, |block, out| {
             for (i, out) in out.iter_mut().enumerate() {
-                let start = (block * ROWS + i) * cols;
-                *out = dot(&values[start..start + cols], weights, total);
+                let start = (block * ROWS + i) * cols + first;
+                *out = dot(&values[start..start + weights.len()], weights, total);
             }
         });
     });
