@@ -3,6 +3,9 @@
 //! Running a program *is* the execution of the model. Virtual tensors follow from their relations,
 //! committed ones from their hints; all arithmetic is exact.
 
+// The loops are written for every integer type, i128 included.
+#![allow(clippy::useless_conversion)]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

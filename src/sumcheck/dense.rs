@@ -17,7 +17,7 @@ use ark_ff::PrimeField;
 use ark_poly::{DenseMultilinearExtension, MultilinearExtension, Polynomial};
 
 use super::batch;
-use super::channel::{ProverChannel, Scalar, VerifierChannel};
+use super::channel::{ProverChannel, VerifierChannel};
 use super::error::{Check, VerifyError};
 use super::kernels::Product;
 use super::small::SmallField;

@@ -1,5 +1,8 @@
 //! Tables of integers that stay small until a challenge makes them field elements.
 
+// The loops are written for every integer type, i128 included.
+#![allow(clippy::useless_conversion)]
+
 /// A machine integer that a table may hold.
 pub trait SmallInt: Copy + Default + Send + Sync + Into<i128> + TryFrom<i128> + PartialEq + 'static {
     /// Number of 32-bit digits of `value + BIAS`.

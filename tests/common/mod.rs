@@ -111,13 +111,16 @@ impl Case {
     }
 }
 
+/// A change of a message's bytes.
+type Edit = Box<dyn FnMut(&mut Vec<u8>)>;
+
 /// A prover channel that changes one message.
 pub struct Tamper {
     transcript: Merlin,
     proof: Vec<u8>,
     label: Label,
     left: usize,
-    edit: Option<Box<dyn FnMut(&mut Vec<u8>)>>,
+    edit: Option<Edit>,
 }
 
 impl Tamper {
