@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Fr;
-use super::program::{Program, TensorId};
+use super::program::{Program, Tensor, TensorId, num_vars};
 use super::view::{ColMap, View};
 use crate::sumcheck::channel::Scalar;
 use crate::sumcheck::eq::{eq_prefix, eq_prefix_sum};
@@ -155,7 +155,7 @@ fn split(
     tap_weights: &[Fr],
     rows: &RowWeights,
     cols: &[Fr],
-    mut coefficient: Fr,
+    coefficient: Fr,
     parts: &mut Vec<Part>,
     constant: &mut Fr,
 ) {
@@ -166,35 +166,67 @@ fn split(
         let weights = rows.explicit(view.rows.out_rows());
         RowWeights::Explicit(Arc::new(view.rows.pull_back(&weights, tap_weights)))
     };
-    let cols = match view.cols {
-        ColMap::Identity => cols.to_vec(),
+    for (factor, cols) in split_cols(tensor, view.cols, cols) {
+        split_tensor(program, view.tensor, &rows, &cols, coefficient * factor, parts, constant);
+    }
+}
+
+/// The column point of a claim on a view as points on the tensor's columns, each with a factor.
+fn split_cols(tensor: &Tensor, map: ColMap, cols: &[Fr]) -> Vec<(Fr, Vec<Fr>)> {
+    let one = Fr::from(1u64);
+    match map {
+        ColMap::Identity => vec![(one, cols.to_vec())],
+        ColMap::Broadcast { len } => vec![(eq_prefix_sum(cols, len as usize), Vec::new())],
         ColMap::Slice { offset, len } => {
-            // The low index bits run inside the slice, the others are those of its offset.
-            let low = num_bits(len as usize);
-            let high = (low..tensor.col_vars()).map(|k| Fr::from(u64::from(offset >> k & 1)));
-            cols.iter().copied().chain(high).collect()
+            let (offset, len) = (offset as usize, len as usize);
+            // The low index bits run inside a block, the others are those of its first column.
+            let block = |start: usize, low: usize| {
+                let high = (low..tensor.col_vars()).map(|k| Fr::from((start >> k & 1) as u64));
+                cols.iter().take(low).copied().chain(high).collect::<Vec<Fr>>()
+            };
+            if len.is_power_of_two() || offset + len == tensor.cols {
+                // Nothing but padding follows, which is zero like that of the view.
+                return vec![(one, block(offset, num_vars(len)))];
+            }
+            // Other columns follow, which are no part of the view: cut it into blocks of a power of two.
+            let mut start = 0;
+            let widths = (0..usize::BITS as usize).rev().filter(|&k| len >> k & 1 == 1);
+            widths
+                .map(|low| {
+                    let bits = cols.iter().enumerate().skip(low);
+                    let factor = bits.map(|(k, &r)| if start >> k & 1 == 1 { r } else { one - r }).product();
+                    let part = (factor, block(offset + start, low));
+                    start += 1 << low;
+                    part
+                })
+                .collect()
         }
-        ColMap::Broadcast { len } => {
-            coefficient *= eq_prefix_sum(cols, len as usize);
-            Vec::new()
-        }
-    };
-    let Some(linear) = program.linear(view.tensor) else {
-        parts.push(Part { coefficient, tensor: view.tensor, rows, cols });
+    }
+}
+
+/// [`split`] for a tensor as it is.
+fn split_tensor(
+    program: &Program,
+    id: TensorId,
+    rows: &RowWeights,
+    cols: &[Fr],
+    coefficient: Fr,
+    parts: &mut Vec<Part>,
+    constant: &mut Fr,
+) {
+    let tensor = program.tensor(id);
+    let Some(linear) = program.linear(id) else {
+        parts.push(Part { coefficient, tensor: id, rows: rows.clone(), cols: cols.to_vec() });
         return;
     };
     if linear.constant != 0 {
-        let mask = rows.sum(tensor.rows) * eq_prefix_sum(&cols, tensor.cols);
+        let mask = rows.sum(tensor.rows) * eq_prefix_sum(cols, tensor.cols);
         *constant += coefficient * mask * Fr::from(linear.constant);
     }
     for (factor, term) in &linear.terms {
         let tap_weights: Vec<Fr> = term.tap_weights.iter().map(|&w| Fr::from(w)).collect();
-        split(program, term, &tap_weights, &rows, &cols, coefficient * Fr::from(*factor), parts, constant);
+        split(program, term, &tap_weights, rows, cols, coefficient * Fr::from(*factor), parts, constant);
     }
-}
-
-fn num_bits(len: usize) -> usize {
-    super::program::num_vars(len)
 }
 
 /// Adds up parts on one tensor at one column point.

@@ -23,184 +23,12 @@ use ark_ff::PrimeField;
 use crate::sumcheck::channel::{ProverChannel, VerifierChannel};
 use crate::sumcheck::eq::{SplitEq, eq_prefix_sum};
 use crate::sumcheck::error::{Check, VerifyError};
-use crate::sumcheck::par;
+use crate::sumcheck::rounds::evaluate;
 use crate::sumcheck::small::SmallField;
 use crate::sumcheck::transcript::Label;
 
-/// Nodes that one task handles.
-const CHUNK: usize = 1 << 10;
-
-/// Numerators of a layer: some field elements, then ones, then a few field elements, then zeros.
-///
-/// The numerators of looked-up values are ones; only those of table entries are stored. Binding
-/// keeps this form, and at most four values follow the ones.
-#[derive(Clone, Debug)]
-pub struct Numerators<F> {
-    prefix: Vec<F>,
-    ones_end: usize,
-    tail: Vec<F>,
-}
-
-impl<F: SmallField> Numerators<F> {
-    /// `prefix`, followed by ones up to index `len`.
-    ///
-    /// # Panics
-    /// If the prefix is longer than `len`.
-    #[must_use]
-    pub fn new(prefix: Vec<F>, len: usize) -> Self {
-        assert!(prefix.len() <= len, "the prefix is part of the numerators");
-        Self { prefix, ones_end: len, tail: Vec::new() }
-    }
-
-    fn get(&self, i: usize) -> F {
-        match self.prefix.get(i) {
-            Some(&p) => p,
-            None if i < self.ones_end => F::ONE,
-            None => self.tail.get(i - self.ones_end).copied().unwrap_or(F::ZERO),
-        }
-    }
-
-    /// Whether entries `start..end` are all stored as ones.
-    fn ones(&self, start: usize, end: usize) -> bool {
-        self.prefix.len() <= start && end <= self.ones_end
-    }
-
-    /// The `len` children after variable 0 of the node index is bound: child `k` mixes two old ones.
-    fn bind(&self, len: usize, r: F) -> Self {
-        let child = |k: usize| {
-            let [low, high] = children_before(k);
-            mix(self.get(low), self.get(high), r)
-        };
-        let mut prefix = vec![F::ZERO; bound_len(self.prefix.len()).min(len)];
-        par::for_chunks_mut(&mut prefix, CHUNK, |chunk, out| {
-            out.iter_mut().enumerate().for_each(|(k, out)| *out = child(chunk * CHUNK + k));
-        });
-        // Four ones make two ones; the group at the edge is written out.
-        let ones_end = (2 * (self.ones_end / 4)).max(prefix.len());
-        let tail = (ones_end..len).map(child).collect();
-        Self { prefix, ones_end, tail }
-    }
-}
-
-/// Number of children left of `len` when the nodes above them are halved.
-fn bound_len(len: usize) -> usize {
-    2 * len.div_ceil(4)
-}
-
-/// The children that are mixed into child `k` when nodes `2j` and `2j + 1` are.
-fn children_before(k: usize) -> [usize; 2] {
-    let low = 4 * (k / 2) + k % 2;
-    [low, low + 2]
-}
-
-#[inline(always)]
-fn mix<F: SmallField>(low: F, high: F, r: F) -> F {
-    low + r * (high - low)
-}
-
-/// A layer of fractions; entries from `denominators.len()` on are 0/1.
-#[derive(Clone, Debug)]
-pub struct Layer<F> {
-    /// Numerators.
-    pub numerators: Numerators<F>,
-    /// Denominators of the real entries.
-    pub denominators: Vec<F>,
-}
-
-impl<F: SmallField> Layer<F> {
-    fn len(&self) -> usize {
-        self.denominators.len()
-    }
-
-    fn q(&self, i: usize) -> F {
-        self.denominators.get(i).copied().unwrap_or(F::ONE)
-    }
-
-    /// The layer above.
-    fn parents(&self) -> Self {
-        let len = self.len().div_ceil(2);
-        let mut fractions = vec![(F::ZERO, F::ONE); len];
-        par::for_chunks_mut(&mut fractions, CHUNK, |chunk, out| {
-            let start = chunk * CHUNK;
-            let ones = self.numerators.ones(2 * start, 2 * (start + out.len()));
-            for (k, out) in out.iter_mut().enumerate() {
-                let i = 2 * (start + k);
-                let (q0, q1) = (self.q(i), self.q(i + 1));
-                let p = if ones { q0 + q1 } else { self.numerators.get(i) * q1 + self.numerators.get(i + 1) * q0 };
-                *out = (p, q0 * q1);
-            }
-        });
-        let (prefix, denominators) = fractions.into_iter().unzip();
-        Self { numerators: Numerators::new(prefix, len), denominators }
-    }
-
-    /// Binds variable 0 of the node index.
-    fn bind(&self, r: F) -> Self {
-        let len = bound_len(self.len());
-        let mut denominators = vec![F::ONE; len];
-        par::for_chunks_mut(&mut denominators, CHUNK, |chunk, out| {
-            for (k, out) in out.iter_mut().enumerate() {
-                let [low, high] = children_before(chunk * CHUNK + k);
-                *out = mix(self.q(low), self.q(high), r);
-            }
-        });
-        Self { numerators: self.numerators.bind(len, r), denominators }
-    }
-
-    /// `u₀u₁ − λ²p₀p₁` of node `j`.
-    fn node(&self, lambda: F, j: usize) -> F {
-        let [p0, p1] = [self.numerators.get(2 * j), self.numerators.get(2 * j + 1)];
-        (self.q(2 * j) + lambda * p0) * (self.q(2 * j + 1) + lambda * p1) - lambda.square() * p0 * p1
-    }
-}
-
-/// Coefficients of `t(X) = Σ_j eq(suffix, j)·G_j(X)`: the value at 0 and the leading coefficient.
-fn round<F: SmallField>(layer: &Layer<F>, lambda: F, suffix: (&[F], &[F]), rest: &[F]) -> [F; 2] {
-    let pairs = layer.len().div_ceil(4);
-    let lambda_squared = lambda.square();
-    let chunks = par::map(pairs.div_ceil(CHUNK), |chunk| {
-        let range = chunk * CHUNK..((chunk + 1) * CHUNK).min(pairs);
-        let ones = layer.numerators.ones(4 * range.start, 4 * range.end);
-        let mut out = [F::ZERO; 2];
-        let mut inner = [F::ZERO; 2];
-        let (low, high) = suffix;
-        for j in range.clone() {
-            let l = j % low.len();
-            let g = pair(layer, lambda, lambda_squared, j, ones);
-            inner[0] += low[l] * g[0];
-            inner[1] += low[l] * g[1];
-            if l + 1 == low.len() || j + 1 == range.end {
-                let h = high[j / low.len()];
-                out[0] += h * inner[0];
-                out[1] += h * inner[1];
-                inner = [F::ZERO; 2];
-            }
-        }
-        out
-    });
-    let mut out = [F::ONE - eq_prefix_sum(rest, pairs), F::ZERO];
-    for chunk in chunks {
-        out[0] += chunk[0];
-        out[1] += chunk[1];
-    }
-    out
-}
-
-/// `G_j(0)` and the leading coefficient of `G_j(X) = u₀u₁ − λ²p₀p₁` with `u = q + λp`.
-#[inline(always)]
-fn pair<F: SmallField>(layer: &Layer<F>, lambda: F, lambda_squared: F, j: usize, ones: bool) -> [F; 2] {
-    let q: [F; 4] = std::array::from_fn(|k| layer.q(4 * j + k));
-    if ones {
-        let at_0 = (q[0] + lambda) * (q[1] + lambda) - lambda_squared;
-        return [at_0, (q[2] - q[0]) * (q[3] - q[1])];
-    }
-    let p: [F; 4] = std::array::from_fn(|k| layer.numerators.get(4 * j + k));
-    let u: [F; 4] = std::array::from_fn(|k| q[k] + lambda * p[k]);
-    [
-        u[0] * u[1] - lambda_squared * p[0] * p[1],
-        (u[2] - u[0]) * (u[3] - u[1]) - lambda_squared * (p[2] - p[0]) * (p[3] - p[1]),
-    ]
-}
+use super::tree::EqTables;
+pub use super::tree::{Layer, Numerators};
 
 /// Number of variables of a tree over `len` leaves.
 #[must_use]
@@ -222,59 +50,66 @@ pub fn prove<F: SmallField>(channel: &mut impl ProverChannel<F>, leaves: Layer<F
         layers.push(parents);
     }
     let root = layers.pop().expect("the leaves are a layer");
-    let (mut p, mut q) = (root.numerators.get(0), root.q(0));
+    let (p, q) = (root.numerator(0), root.denominator(0));
     channel.send(Label::FractionRoot, &[p, q]);
     channel.send_inverse(q);
+    // The children of a node that is the root, as if it had been a left child.
+    let mut children = [p, p, q, q];
     let mut point: Vec<F> = Vec::new();
-    while let Some(layer) = layers.pop() {
+    let mut spare = Layer::empty();
+    while let Some(mut layer) = layers.pop() {
         let lambda = channel.challenge(Label::FractionChallenge);
-        let (children, next) = prove_layer(channel, layer, lambda, &point, q + lambda * p);
+        let next;
+        (children, next) = prove_layer(channel, &mut layer, &mut spare, lambda, &point, children);
         let [p0, p1, q0, q1] = children;
         channel.send(Label::FractionChildren, &children);
         channel.product(q0 + lambda * p0, q1 + lambda * p1);
         channel.product(p0, p1);
         let rho = channel.challenge(Label::ChildChallenge);
-        (p, q) = (mix(p0, p1, rho), mix(q0, q1, rho));
         point = std::iter::once(rho).chain(next).collect();
+        // This layer's buffers have the size that half of the next one needs.
+        if layer.capacity() > spare.capacity() {
+            spare = layer;
+        }
     }
     point
 }
 
 /// The sum-check of one layer; returns `p₀ p₁ q₀ q₁` and the point where they are claimed.
+///
+/// `above` are the children that ended the layer above. They are the values that this layer's first
+/// polynomial takes at 0 and 1, since the first coordinate of `point` chose among them.
 fn prove_layer<F: SmallField>(
     channel: &mut impl ProverChannel<F>,
-    mut layer: Layer<F>,
+    layer: &mut Layer<F>,
+    spare: &mut Layer<F>,
     lambda: F,
     point: &[F],
-    mut claim: F,
+    above: [F; 4],
 ) -> ([F; 4], Vec<F>) {
     let eq = SplitEq::new(point);
-    let mut next = Vec::with_capacity(point.len());
+    let mut inverses = point.to_vec();
+    ark_ff::batch_inversion(&mut inverses);
+    let mut next: Vec<F> = Vec::with_capacity(point.len());
+    let [p0, p1, q0, q1] = above;
+    let (mut at_0, mut at_1) = (q0 + lambda * p0, q1 + lambda * p1);
+    let mut upper = layer.start(lambda, EqTables::new(eq.suffix(point.len().min(1))));
     for (k, &w) in point.iter().enumerate() {
-        let rest = point.get(k + 1..).unwrap_or(&[]);
-        let [at_0, upper] = round(&layer, lambda, eq.suffix(k + 1), rest);
-        // claim = (1 − w)·t(0) + w·t(1) gives t(1), unless w is zero.
-        let at_1 = match w.inverse() {
-            Some(inverse) => at_0 + (claim - at_0) * inverse,
-            None => {
-                let odd = layer.bind(F::ONE);
-                let nodes = odd.len().div_ceil(2);
-                let real: F = (0..nodes)
-                    .zip(crate::sumcheck::eq::eq_prefix(rest, nodes))
-                    .map(|(j, e)| e * odd.node(lambda, j))
-                    .sum();
-                real + F::ONE - eq_prefix_sum(rest, nodes)
-            }
-        };
-        let middle = at_1 - at_0 - upper;
-        channel.send(Label::Round, &[middle, upper]);
-        let r = channel.challenge(Label::RoundChallenge);
-        claim = at_0 + r * (middle + r * upper);
-        layer = layer.bind(r);
-        next.push(r);
+        if let Some(&r) = next.last() {
+            let claim = evaluate(&[at_0, at_1 - at_0 - upper, upper], r);
+            let rest = &point[k + 1..];
+            let (sums, pairs) = layer.bind_into(spare, r, EqTables::new(eq.suffix(k + 1)));
+            std::mem::swap(layer, spare);
+            // Every node that is not stored is 1.
+            at_0 = sums[0] + F::ONE - eq_prefix_sum(rest, pairs);
+            upper = sums[1];
+            // claim = (1 − w)·t(0) + w·t(1) gives t(1), unless w is zero.
+            at_1 = if w.is_zero() { layer.at_one(rest) } else { at_0 + (claim - at_0) * inverses[k] };
+        }
+        channel.send(Label::Round, &[at_1 - at_0 - upper, upper]);
+        next.push(channel.challenge(Label::RoundChallenge));
     }
-    let [p0, p1] = [layer.numerators.get(0), layer.numerators.get(1)];
-    ([p0, p1, layer.q(0), layer.q(1)], next)
+    (layer.finish(next.last().copied(), lambda), next)
 }
 
 /// What is left to check of a fractional sum: the extensions of the leaves at a point.
@@ -351,7 +186,7 @@ mod tests {
             .map(|i| numerators.get(i).copied().unwrap_or(Fr::from(1)) * denominators[i].inverse().unwrap())
             .sum();
         numerators[0] = (excess - rest) * denominators[0];
-        Layer { numerators: Numerators::new(numerators, len), denominators }
+        Layer::new(Numerators::new(numerators, len), denominators)
     }
 
     fn run(leaves: &Layer<Fr>) -> Result<(), VerifyError> {
@@ -363,8 +198,8 @@ mod tests {
         VerifierChannel::<Fr>::finish(verifier)?;
         assert_eq!(claim.point, point);
         let eq = eq_prefix(&point, leaves.len());
-        let p: Fr = eq.iter().enumerate().map(|(i, &e)| e * leaves.numerators.get(i)).sum();
-        let q: Fr = eq.iter().enumerate().map(|(i, &e)| e * (leaves.q(i) - Fr::from(1))).sum();
+        let p: Fr = eq.iter().enumerate().map(|(i, &e)| e * leaves.numerator(i)).sum();
+        let q: Fr = eq.iter().enumerate().map(|(i, &e)| e * (leaves.denominator(i) - Fr::from(1))).sum();
         assert_eq!(claim.numerator, p);
         assert_eq!(claim.denominator, q + Fr::from(1));
         Ok(())

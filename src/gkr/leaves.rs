@@ -7,18 +7,18 @@ use super::Fr;
 use super::fraction::{Layer, Numerators};
 use super::lookup::{Block, Compression, Content, Layout};
 use super::program::{Program, Relation, TableId};
-use super::trace::{LookupColumn, TableIndex, Trace};
+use super::trace::{FIND_BLOCK, LookupColumn, MISSING, TableIndex, Trace};
 use crate::sumcheck::par;
 
 /// Numerators and denominators of all leaves.
 pub(super) fn build(program: &Program, trace: &Trace, layout: &Layout, compression: &Compression) -> Layer<Fr> {
-    let mut denominators = vec![Fr::from(1u64); layout.len];
+    let mut denominators = par::filled(layout.len, Fr::from(1u64));
     let mut numerators = Vec::new();
     let entries: Vec<Vec<Fr>> = (0..program.tables().len())
         .map(|i| {
             let (table, id) = (&program.tables()[i], TableId(i as u32));
             let base = compression.base(id);
-            par::map(table.len(), |entry| {
+            par::map_cheap(table.len(), |entry| {
                 (0..table.columns.len()).fold(base, |d, k| d - compression.powers[k] * Fr::from(table.entry(k, entry)))
             })
         })
@@ -41,7 +41,7 @@ pub(super) fn build(program: &Program, trace: &Trace, layout: &Layout, compressi
     let is_tuples = |block: &&Block| matches!(block.content, Content::Tuples { .. });
     let tuples = layout.blocks.iter().find(is_tuples).map_or(layout.len, |block| block.start);
     numerators.resize(tuples, Fr::from(0u64));
-    Layer { numerators: Numerators::new(numerators, layout.len), denominators }
+    Layer::new(Numerators::new(numerators, layout.len), denominators)
 }
 
 /// Fills the denominators of a block of tuples.
@@ -60,16 +60,21 @@ fn fill(
     let (_, cols) = program.view_shape(&lookup.columns[0].view);
     let (entries, base) = (&entries[lookup.table.0 as usize], compression.base(lookup.table));
     par::for_chunks_mut(out, 1 << block.width_vars, |row, out| {
-        for (c, out) in out.iter_mut().enumerate() {
-            let i = row * cols + offset + c;
-            *out = match index.find(&columns, i) {
-                Some(entry) => entries[entry as usize],
-                // Not in the table: the sum will not be zero, and the verifier refuses the root.
-                None => columns
-                    .iter()
-                    .zip(&compression.powers)
-                    .fold(base, |d, (column, &power)| d - power * Fr::from(column.value(i))),
-            };
+        let mut found = [MISSING; FIND_BLOCK];
+        for (block, out) in out.chunks_mut(FIND_BLOCK).enumerate() {
+            let start = row * cols + offset + block * FIND_BLOCK;
+            let found = &mut found[..out.len()];
+            index.find(&columns, start, found);
+            for (i, (out, &entry)) in out.iter_mut().zip(found.iter()).enumerate() {
+                *out = match entries.get(entry as usize) {
+                    Some(&denominator) => denominator,
+                    // Not in the table: the sum will not be zero, and the verifier refuses the root.
+                    None => columns
+                        .iter()
+                        .zip(&compression.powers)
+                        .fold(base, |d, (column, &power)| d - power * Fr::from(column.value(start + i))),
+                };
+            }
         }
     });
 }

@@ -92,12 +92,6 @@ impl Layout {
         }
         Self { blocks, len }
     }
-
-    /// Number of looked-up tuples.
-    pub(super) fn num_tuples(&self) -> usize {
-        let tuples = self.blocks.iter().filter(|b| matches!(b.content, Content::Tuples { .. }));
-        tuples.map(|b| b.rows << b.width_vars).sum()
-    }
 }
 
 /// The lookups of a program with their relation numbers.

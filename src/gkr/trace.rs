@@ -3,8 +3,12 @@
 //! Running a program *is* the execution of the model. Virtual tensors follow from their relations,
 //! committed ones from their hints; all arithmetic is exact.
 
+// The loops are written for every integer type, i128 included.
+#![allow(clippy::useless_conversion)]
+
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use num_bigint::BigInt;
 use thiserror::Error;
@@ -14,7 +18,7 @@ use super::matmul;
 use super::program::{Column, Contraction, Kind, Linear, Lookup, Product, Program, Relation, Tensor, TensorId};
 use super::tables::{Table, TableColumn};
 use super::view::{ColMap, NONE, View};
-use crate::sumcheck::int::{IntTable, IntVec, dispatch};
+use crate::sumcheck::int::{IntTable, IntVec, SmallInt, dispatch};
 use crate::sumcheck::par;
 
 /// Why a program cannot be run on an input.
@@ -132,7 +136,7 @@ impl Trace {
                     let arguments: Vec<&IntTable> = recipe.inputs.iter().map(|&id| trace.get(id)).collect();
                     let values = (recipe.hint)(&arguments)
                         .map_err(|reason| TraceError::Hint { tensor: tensor.name.clone(), reason })?;
-                    Arc::new(pack(tensor, values)?)
+                    Arc::new(pack_values(tensor, &values)?)
                 }
                 Kind::Virtual(relation) => match &program.relations()[relation as usize] {
                     Relation::Linear(linear) => Arc::new(trace.linear(tensor, linear)?),
@@ -142,7 +146,7 @@ impl Trace {
                 },
                 Kind::Multiplicity(table) => {
                     let table = &program.tables()[table.0 as usize];
-                    Arc::new(pack(tensor, vec![0; table.len()])?)
+                    Arc::new(pack_values(tensor, &vec![0; table.len()])?)
                 }
             };
             trace.tables.push(table);
@@ -152,16 +156,18 @@ impl Trace {
     }
 
     fn linear(&self, tensor: &Tensor, linear: &Linear) -> Result<IntTable, TraceError> {
-        let mut out = vec![linear.constant; tensor.rows * tensor.cols];
-        for (coefficient, view) in &linear.terms {
-            let table = self.view(view);
-            dispatch!(table.values(), values => par::for_chunks_mut(&mut out, 1 << 12, |chunk, out| {
-                for (out, &value) in out.iter_mut().zip(&values[chunk << 12..]) {
-                    *out = out.wrapping_add(coefficient.wrapping_mul(value.into()));
-                }
-            }));
-        }
-        pack(tensor, out)
+        let terms: Vec<(i128, Arc<IntTable>)> = linear.terms.iter().map(|(c, view)| (*c, self.view(view))).collect();
+        pack(tensor, |start, out| {
+            out.fill(linear.constant);
+            for (coefficient, table) in &terms {
+                dispatch!(table.values(), values => {
+                    for (out, &value) in out.iter_mut().zip(&values[start..]) {
+                        *out = out.wrapping_add(coefficient.wrapping_mul(value.into()));
+                    }
+                });
+            }
+            true
+        })
     }
 
     fn contraction(&self, tensor: &Tensor, c: &Contraction) -> Result<IntTable, TraceError> {
@@ -175,15 +181,16 @@ impl Trace {
             }
         };
         let values = matmul::contract(&lhs, &c.lhs.rows, &rhs, c.transposed).ok_or_else(|| out_of_range(tensor))?;
-        pack(tensor, values)
+        pack_values(tensor, &values)
     }
 
     fn product(&self, tensor: &Tensor, product: &Product) -> Result<IntTable, TraceError> {
         let (left, right) = (self.view(&product.left), self.view(&product.right));
-        let values: Option<Vec<i128>> = dispatch!(left.values(), left => dispatch!(right.values(), right => {
-            left.iter().zip(right).map(|(&a, &b)| i128::checked_mul(a.into(), b.into())).collect()
-        }));
-        pack(tensor, values.ok_or_else(|| out_of_range(tensor))?)
+        pack(tensor, |start, out| {
+            dispatch!(left.values(), left => dispatch!(right.values(), right => {
+                multiply(&left[start..], &right[start..], out)
+            }))
+        })
     }
 
     /// Fills the multiplicities, and with that checks every lookup.
@@ -193,47 +200,47 @@ impl Trace {
         for relation in program.relations() {
             let Relation::Lookup(lookup) = relation else { continue };
             let table = lookup.table.0 as usize;
-            let found = self.find_lookup(program, lookup, &indices[table])?;
-            for index in found {
-                counts[table][index as usize] += 1;
+            for part in self.count_lookup(program, lookup, &indices[table])? {
+                counts[table].iter_mut().zip(part).for_each(|(sum, count)| *sum += i128::from(count));
             }
         }
         for (&id, counts) in program.multiplicities().iter().zip(counts) {
-            self.replace(id, pack(program.tensor(id), counts)?);
+            self.replace(id, pack_values(program.tensor(id), &counts)?);
         }
         Ok(())
     }
 
-    /// The table entry of every tuple of a lookup, row by row; an error names the first that has none.
-    pub(super) fn find_lookup(
+    /// How often a lookup hits each table entry, in parts to be added; an error names the first tuple that
+    /// is in no entry.
+    fn count_lookup(
         &self,
         program: &Program,
         lookup: &Lookup,
         index: &TableIndex<'_>,
-    ) -> Result<Vec<u32>, TraceError> {
+    ) -> Result<Vec<Vec<u32>>, TraceError> {
         let columns: Vec<LookupColumn<'_>> = lookup.columns.iter().map(|c| LookupColumn::new(self, c)).collect();
         let (rows, cols) = program.view_shape(&lookup.columns[0].view);
-        let parts = par::map(rows, |row| {
-            let found = (0..cols).map(|col| index.find(&columns, row * cols + col).ok_or(col));
-            found.collect::<Result<Vec<u32>, usize>>()
-        });
-        let mut out = Vec::with_capacity(rows * cols);
-        for (row, part) in parts.into_iter().enumerate() {
-            match part {
-                Ok(part) => out.extend(part),
-                Err(col) => {
-                    let view = &lookup.columns[0].view;
-                    return Err(TraceError::NotInTable {
-                        tensor: program.tensor(view.tensor).name.clone(),
-                        table: index.table.name.clone(),
-                        row,
-                        col,
-                        value: self.view(view).get(row, col),
-                    });
+        // A thread counts on its own where there are more tuples than entries to add up afterwards.
+        let parts = (rows * cols / index.table.len()).clamp(1, par::threads());
+        let size = (rows * cols).div_ceil(parts);
+        let counted = par::map(parts, |part| {
+            let mut counts = vec![0u32; index.table.len()];
+            let mut found = [MISSING; FIND_BLOCK];
+            for start in (part * size..((part + 1) * size).min(rows * cols)).step_by(FIND_BLOCK) {
+                let len = FIND_BLOCK.min(((part + 1) * size).min(rows * cols) - start);
+                index.find(&columns, start, &mut found[..len]);
+                for (i, &entry) in found[..len].iter().enumerate() {
+                    *counts.get_mut(entry as usize).ok_or(start + i)? += 1;
                 }
             }
-        }
-        Ok(out)
+            Ok(counts)
+        });
+        counted.into_iter().collect::<Result<_, usize>>().map_err(|i| {
+            let view = &lookup.columns[0].view;
+            let (row, col) = (i / cols, i % cols);
+            let (tensor, table) = (program.tensor(view.tensor).name.clone(), index.table.name.clone());
+            TraceError::NotInTable { tensor, table, row, col, value: self.view(view).get(row, col) }
+        })
     }
 
     /// Checks every relation directly, entry by entry.
@@ -277,8 +284,19 @@ impl<'a> LookupColumn<'a> {
 
     /// The scaled value of entry `i`, counted row by row.
     pub(super) fn value(&self, i: usize) -> i128 {
-        let scaled = self.table.values().get(i).wrapping_mul(self.column.scale.into());
-        scaled.wrapping_add(self.column.offset.into())
+        let mut value = [0];
+        self.values(i, &mut value);
+        value[0]
+    }
+
+    /// The scaled values of entries `start…`.
+    fn values(&self, start: usize, out: &mut [i128]) {
+        let (scale, offset) = (i128::from(self.column.scale), i128::from(self.column.offset));
+        dispatch!(self.table.values(), values => {
+            for (out, &value) in out.iter_mut().zip(&values[start..]) {
+                *out = Into::<i128>::into(value).wrapping_mul(scale).wrapping_add(offset);
+            }
+        });
     }
 }
 
@@ -287,6 +305,11 @@ pub(super) struct TableIndex<'a> {
     table: &'a Table,
     first: HashMap<i64, u32>,
 }
+
+/// Tuples that are found in one go.
+pub(super) const FIND_BLOCK: usize = 64;
+/// Stands for the entry of a tuple that is not in the table.
+pub(super) const MISSING: u32 = u32::MAX;
 
 impl<'a> TableIndex<'a> {
     pub(super) fn new(table: &'a Table) -> Self {
@@ -299,21 +322,51 @@ impl<'a> TableIndex<'a> {
         Self { table, first }
     }
 
-    pub(super) fn find(&self, columns: &[LookupColumn<'_>], i: usize) -> Option<u32> {
-        let value = columns[0].value(i);
-        let index = match &self.table.columns[0] {
+    /// The entries of tuples `start…`, at most [`FIND_BLOCK`] of them.
+    pub(super) fn find(&self, columns: &[LookupColumn<'_>], start: usize, out: &mut [u32]) {
+        let mut values = [0i128; FIND_BLOCK];
+        let values = &mut values[..out.len()];
+        columns[0].values(start, values);
+        match &self.table.columns[0] {
             TableColumn::Counter { start } => {
-                let index = value.checked_sub((*start).into())?;
-                u32::try_from(index).ok().filter(|&index| (index as usize) < self.table.len())?
+                let (start, len) = (i128::from(*start), self.table.len() as i128);
+                for (out, &value) in out.iter_mut().zip(values.iter()) {
+                    let index = value.wrapping_sub(start);
+                    *out = if (0..len).contains(&index) { index as u32 } else { MISSING };
+                }
             }
-            TableColumn::Values(_) => *self.first.get(&i64::try_from(value).ok()?)?,
-        };
-        let others = columns.iter().enumerate().skip(1);
-        let matches = |(k, column): (usize, &LookupColumn<'_>)| {
-            column.value(i) == i128::from(self.table.entry(k, index as usize))
-        };
-        others.into_iter().all(matches).then_some(index)
+            TableColumn::Values(_) => {
+                for (out, &value) in out.iter_mut().zip(values.iter()) {
+                    let entry = i64::try_from(value).ok().and_then(|value| self.first.get(&value));
+                    *out = entry.copied().unwrap_or(MISSING);
+                }
+            }
+        }
+        for (k, column) in columns.iter().enumerate().skip(1) {
+            column.values(start, values);
+            for (out, &value) in out.iter_mut().zip(values.iter()) {
+                if *out != MISSING && value != i128::from(self.table.entry(k, *out as usize)) {
+                    *out = MISSING;
+                }
+            }
+        }
     }
+}
+
+/// `out = left ∘ right`; false if a product passes 127 bits.
+fn multiply<A: SmallInt, B: SmallInt>(left: &[A], right: &[B], out: &mut [i128]) -> bool {
+    let pairs = out.iter_mut().zip(left.iter().zip(right));
+    if size_of::<A>() + size_of::<B>() <= 8 {
+        pairs.for_each(|(out, (&a, &b))| *out = (Into::<i128>::into(a) as i64 * Into::<i128>::into(b) as i64).into());
+        return true;
+    }
+    let mut fits = true;
+    for (out, (&a, &b)) in pairs {
+        let (product, overflow) = i128::overflowing_mul(a.into(), b.into());
+        *out = product;
+        fits &= !overflow;
+    }
+    fits
 }
 
 /// The entries of a view of `table`.
@@ -324,6 +377,17 @@ fn materialize(table: &IntTable, view: &View) -> IntTable {
         ColMap::Slice { offset, len } => (offset as usize, len as usize, len as usize),
         ColMap::Broadcast { len } => (0, 1, len as usize),
     };
+    if view.tap_weights == [1] {
+        let sources = view.rows.sources(0);
+        let source = |row: usize| (sources[row] != NONE).then(|| sources[row] as usize * table.cols() + first);
+        return IntTable::new(
+            rows,
+            cols,
+            dispatch!(table.values(), values => {
+                IntVec::from(gather(values, (rows, cols), source_cols, source))
+            }),
+        );
+    }
     let mut values = vec![0i128; rows * cols];
     for (tap, &weight) in view.tap_weights.iter().enumerate() {
         let sources = view.rows.sources(tap);
@@ -345,18 +409,57 @@ fn materialize(table: &IntTable, view: &View) -> IntTable {
     IntTable::new(rows, cols, packed)
 }
 
+/// Rows of a table, or zeros; a single source column is copied.
+fn gather<I: SmallInt>(
+    values: &[I],
+    (rows, cols): (usize, usize),
+    source_cols: usize,
+    source: impl Fn(usize) -> Option<usize> + Sync + Send,
+) -> Vec<I> {
+    let mut out = vec![I::default(); rows * cols];
+    par::for_chunks_mut(&mut out, cols, |row, out| match source(row) {
+        None => {}
+        Some(start) if source_cols == cols => out.copy_from_slice(&values[start..start + cols]),
+        Some(start) => out.fill(values[start]),
+    });
+    out
+}
+
+/// Entries that are computed in one go.
+const PACK_BLOCK: usize = 256;
+
 /// Stores values in the narrowest type that holds the tensor's bounds, which they must respect.
-fn pack(tensor: &Tensor, values: Vec<i128>) -> Result<IntTable, TraceError> {
+/// `fill` computes those from an index on, and says whether it could.
+fn pack(tensor: &Tensor, fill: impl Fn(usize, &mut [i128]) -> bool + Sync + Send) -> Result<IntTable, TraceError> {
     let clamp = |bound: &BigInt| i128::try_from(bound).ok();
     let low = clamp(&tensor.low).unwrap_or(i128::MIN);
     let high = clamp(&tensor.high).unwrap_or(i128::MAX);
+    let mut values = IntVec::zeros(tensor.rows * tensor.cols, low, high);
+    let fits = AtomicBool::new(true);
+    dispatch!(&mut values, values => par::for_chunks_mut(values, PACK_BLOCK, |block, out| {
+        let mut wide = [0i128; PACK_BLOCK];
+        let wide = &mut wide[..out.len()];
+        let mut all = fill(block * PACK_BLOCK, wide);
+        for (out, &value) in out.iter_mut().zip(wide.iter()) {
+            all &= low <= value && value <= high;
+            *out = SmallInt::truncate(value);
+        }
+        if !all {
+            fits.store(false, Ordering::Relaxed);
+        }
+    }));
+    if fits.into_inner() { Ok(IntTable::new(tensor.rows, tensor.cols, values)) } else { Err(out_of_range(tensor)) }
+}
+
+/// [`pack`] of values at hand.
+fn pack_values(tensor: &Tensor, values: &[i128]) -> Result<IntTable, TraceError> {
     if values.len() != tensor.rows * tensor.cols {
         return Err(TraceError::Hint { tensor: tensor.name.clone(), reason: "the hint gave another size".into() });
     }
-    match IntVec::pack(values.into_iter(), low, high) {
-        Some(values) => Ok(IntTable::new(tensor.rows, tensor.cols, values)),
-        None => Err(out_of_range(tensor)),
-    }
+    pack(tensor, |start, out| {
+        out.copy_from_slice(&values[start..start + out.len()]);
+        true
+    })
 }
 
 fn out_of_range(tensor: &Tensor) -> TraceError {

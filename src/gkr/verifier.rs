@@ -16,7 +16,7 @@ use super::prover::{PublicCommitments, absorb_public};
 use super::view::View;
 use super::waves::{self, Schedule};
 use crate::sumcheck::batch::{self, suffix};
-use crate::sumcheck::channel::{Scalar, VerifierChannel};
+use crate::sumcheck::channel::VerifierChannel;
 use crate::sumcheck::eq::eq_prefix;
 use crate::sumcheck::error::{Check, VerifyError};
 use crate::sumcheck::int::IntTable;

@@ -1,17 +1,22 @@
 //! Tables of integers that stay small until a challenge makes them field elements.
 
+// The loops are written for every integer type, i128 included.
+#![allow(clippy::useless_conversion)]
+
 /// A machine integer that a table may hold.
-pub trait SmallInt: Copy + Send + Sync + Into<i128> + TryFrom<i128> + PartialEq + 'static {
+pub trait SmallInt: Copy + Default + Send + Sync + Into<i128> + TryFrom<i128> + PartialEq + 'static {
     /// Number of 32-bit digits of `value + BIAS`.
     const DIGITS: usize;
     /// Added to make a value unsigned: `2^(bits − 1)`.
     const BIAS: u128;
     /// Digit `k` of `value + BIAS`, least significant first.
     fn biased_digit(self, k: usize) -> u32;
+    /// The lowest bits of `value`: the same integer if it is in range.
+    fn truncate(value: i128) -> Self;
 }
 
 macro_rules! small_int {
-    ($($int:ty, $unsigned:ty, $digits:literal;)*) => {$(
+    ($($int:ty, $unsigned:ty, $digits:literal, $variant:ident;)*) => {$(
         impl SmallInt for $int {
             const DIGITS: usize = $digits;
             const BIAS: u128 = 1 << (<$int>::BITS - 1);
@@ -21,16 +26,26 @@ macro_rules! small_int {
                 let biased = (self as $unsigned) ^ (1 << (<$int>::BITS - 1));
                 ((biased as u128) >> (32 * k)) as u32
             }
+            #[inline(always)]
+            fn truncate(value: i128) -> Self {
+                value as Self
+            }
+        }
+
+        impl From<Vec<$int>> for IntVec {
+            fn from(values: Vec<$int>) -> Self {
+                Self::$variant(values)
+            }
         }
     )*};
 }
 
 small_int! {
-    i8, u8, 1;
-    i16, u16, 1;
-    i32, u32, 1;
-    i64, u64, 2;
-    i128, u128, 4;
+    i8, u8, 1, I8;
+    i16, u16, 1, I16;
+    i32, u32, 1, I32;
+    i64, u64, 2, I64;
+    i128, u128, 4, I128;
 }
 
 /// A vector of integers of the narrowest machine type that its owner chose.
@@ -63,6 +78,23 @@ macro_rules! dispatch {
 pub(crate) use dispatch;
 
 impl IntVec {
+    /// `len` zeros of the narrowest type that holds every integer of `[low, high]`.
+    #[must_use]
+    pub fn zeros(len: usize, low: i128, high: i128) -> Self {
+        let holds = |min: i128, max: i128| min <= low && high <= max;
+        if holds(i8::MIN.into(), i8::MAX.into()) {
+            Self::I8(vec![0; len])
+        } else if holds(i16::MIN.into(), i16::MAX.into()) {
+            Self::I16(vec![0; len])
+        } else if holds(i32::MIN.into(), i32::MAX.into()) {
+            Self::I32(vec![0; len])
+        } else if holds(i64::MIN.into(), i64::MAX.into()) {
+            Self::I64(vec![0; len])
+        } else {
+            Self::I128(vec![0; len])
+        }
+    }
+
     /// Packs `values` into the narrowest type that holds every integer of `[low, high]`, or `None`
     /// if one of them lies outside.
     #[must_use]

@@ -4,6 +4,9 @@
 //! a prefix in every round and nothing is spent on padding. Work is cut into chunks of a fixed size,
 //! hence the same messages for any number of threads.
 
+// The loops are written for every integer type, i128 included.
+#![allow(clippy::useless_conversion)]
+
 use super::batch::Instance;
 use super::eq::SplitEq;
 use super::int::{IntTable, SmallInt, dispatch};
@@ -20,6 +23,8 @@ const CHUNK: usize = 1 << 11;
 pub struct Product<F, const K: usize> {
     num_vars: usize,
     tables: [Vec<F>; K],
+    /// The next round's sums, if binding has found them.
+    sums: Option<[F; 3]>,
 }
 
 impl<F: SmallField, const K: usize> Product<F, K> {
@@ -32,7 +37,7 @@ impl<F: SmallField, const K: usize> Product<F, K> {
         assert!(K == 2 || K == 3, "products of two or three tables");
         assert!(tables.iter().all(|t| t.len() == tables[0].len()), "tables of one length");
         assert!(tables[0].len() <= 1 << num_vars, "tables fit their variables");
-        Self { num_vars, tables }
+        Self { num_vars, tables, sums: None }
     }
 
     /// The sum over all entries.
@@ -53,21 +58,67 @@ impl<F: SmallField, const K: usize> Product<F, K> {
 
     /// Values at 0 and −1 and leading coefficient, of the chunk's pairs.
     fn chunk(&self, chunk: usize) -> [F; 3] {
-        let len = self.tables[0].len();
+        let range = 2 * chunk * CHUNK..(2 * (chunk + 1) * CHUNK).min(self.tables[0].len());
+        let pairs: [(&[[F; 2]], &[F]); K] = std::array::from_fn(|k| self.tables[k][range.clone()].as_chunks());
         let mut out = [F::ZERO; 3];
-        for j in chunk * CHUNK..((chunk + 1) * CHUNK).min(len.div_ceil(2)) {
-            let low: [F; K] = std::array::from_fn(|k| self.tables[k][2 * j]);
-            let slope: [F; K] = std::array::from_fn(|k| match self.tables[k].get(2 * j + 1) {
-                Some(&high) => high - low[k],
-                None => -low[k],
-            });
-            out[0] += product(&low);
-            out[1] += product(&slope);
-            if K == 3 {
-                out[2] += product::<F, K>(&std::array::from_fn(|k| low[k] - slope[k]));
-            }
+        for j in 0..pairs[0].0.len() {
+            let low: [F; K] = std::array::from_fn(|k| pairs[k].0[j][0]);
+            add_pair(&mut out, &low, &std::array::from_fn(|k| pairs[k].0[j][1]));
+        }
+        if !pairs[0].1.is_empty() {
+            // An odd last entry is followed by zero.
+            add_pair(&mut out, &std::array::from_fn(|k| pairs[k].1[0]), &[F::ZERO; K]);
         }
         out
+    }
+
+    /// Binds variable 0 to `r` and sums the next round's values, in one sweep.
+    fn bind_and_sum(&mut self, r: F) -> [F; 3] {
+        let len = self.tables[0].len().div_ceil(2);
+        let mut bound: [Vec<F>; K] = std::array::from_fn(|_| par::filled(len, F::ZERO));
+        let mut chunks: Vec<[&mut [F]; K]> =
+            (0..len.div_ceil(2 * CHUNK)).map(|_| std::array::from_fn(|_| Default::default())).collect();
+        for (k, table) in bound.iter_mut().enumerate() {
+            chunks.iter_mut().zip(table.chunks_mut(2 * CHUNK)).for_each(|(chunk, out)| chunk[k] = out);
+        }
+        let tables = &self.tables;
+        let sums = par::map_items(chunks, |chunk, mut out: [&mut [F]; K]| {
+            for (out, table) in out.iter_mut().zip(tables) {
+                bind_into(&table[4 * chunk * CHUNK..], r, out);
+            }
+            let mut sum = [F::ZERO; 3];
+            for j in 0..out[0].len().div_ceil(2) {
+                let low: [F; K] = std::array::from_fn(|k| out[k][2 * j]);
+                let high: [F; K] = std::array::from_fn(|k| out[k].get(2 * j + 1).copied().unwrap_or(F::ZERO));
+                add_pair(&mut sum, &low, &high);
+            }
+            sum
+        });
+        self.tables = bound;
+        sums.into_iter().fold([F::ZERO; 3], add)
+    }
+}
+
+/// Adds the pair's value at 0, leading coefficient and, for three factors, value at −1.
+#[inline(always)]
+fn add_pair<F: SmallField, const K: usize>(sum: &mut [F; 3], low: &[F; K], high: &[F; K]) {
+    let slope: [F; K] = std::array::from_fn(|k| high[k].minus(low[k]));
+    sum[0] = sum[0].plus(product(low));
+    sum[1] = sum[1].plus(product(&slope));
+    if K == 3 {
+        sum[2] = sum[2].plus(product::<F, K>(&std::array::from_fn(|k| low[k].minus(slope[k]))));
+    }
+}
+
+/// `out[j] = (1 − r)·table[2j] + r·table[2j + 1]`.
+fn bind_into<F: SmallField>(table: &[F], r: F, out: &mut [F]) {
+    let (pairs, _) = table.as_chunks::<2>();
+    for (out, &[low, high]) in out.iter_mut().zip(pairs) {
+        *out = (high.minus(low) * r).plus(low);
+    }
+    if let Some(last) = out.get_mut(pairs.len()) {
+        let low = table[2 * pairs.len()];
+        *last = low - r * low;
     }
 }
 
@@ -87,9 +138,10 @@ impl<F: SmallField, const K: usize> Instance<F> for Product<F, K> {
     }
 
     fn round(&mut self, claim: F) -> Vec<F> {
-        let chunks = self.tables[0].len().div_ceil(2).div_ceil(CHUNK);
-        let sums = par::map(chunks, |chunk| self.chunk(chunk));
-        let [at_0, leading, at_minus_1] = sums.into_iter().fold([F::ZERO; 3], add);
+        let [at_0, leading, at_minus_1] = self.sums.take().unwrap_or_else(|| {
+            let chunks = self.tables[0].len().div_ceil(2).div_ceil(CHUNK);
+            par::map(chunks, |chunk| self.chunk(chunk)).into_iter().fold([F::ZERO; 3], add)
+        });
         if K == 2 {
             vec![at_0, claim - at_0.double() - leading, leading]
         } else {
@@ -99,9 +151,7 @@ impl<F: SmallField, const K: usize> Instance<F> for Product<F, K> {
 
     fn bind(&mut self, r: F) {
         self.num_vars -= 1;
-        for table in &mut self.tables {
-            *table = bind(table, r);
-        }
+        self.sums = Some(self.bind_and_sum(r));
     }
 }
 
@@ -109,14 +159,7 @@ impl<F: SmallField, const K: usize> Instance<F> for Product<F, K> {
 #[must_use]
 pub fn bind<F: SmallField>(table: &[F], r: F) -> Vec<F> {
     let mut out = vec![F::ZERO; table.len().div_ceil(2)];
-    par::for_chunks_mut(&mut out, CHUNK, |chunk, out| {
-        for (j, out) in out.iter_mut().enumerate() {
-            let i = 2 * (chunk * CHUNK + j);
-            let low = table[i];
-            let high = table.get(i + 1).copied().unwrap_or(F::ZERO);
-            *out = low + r * (high - low);
-        }
-    });
+    par::for_chunks_mut(&mut out, CHUNK, |chunk, out| bind_into(&table[2 * chunk * CHUNK..], r, out));
     out
 }
 
@@ -201,49 +244,60 @@ impl<'a, F: SmallField> EqProduct<'a, F> {
     fn row(&self, t: usize) -> [F; 2] {
         let (low, high) = self.eq.suffix(self.bound + 1);
         let range = t * self.cols..(t + 1) * self.cols;
-        let weight = |j: usize| (j % low.len(), j / low.len());
         match (&self.a, &self.b) {
             (Operand::Int(a), Operand::Int(b)) => dispatch!(a.values(), a => dispatch!(b.values(), b =>
                 int_row(&a[range.clone()], &b[range], low, high))),
             (Operand::Field(a), Operand::Field(b)) => {
                 let (a, b) = (&a[range.clone()], &b[range]);
-                let mut out = [F::ZERO; 2];
-                let mut inner = [F::ZERO; 2];
-                for j in 0..a.len().div_ceil(2) {
-                    let (l, h) = weight(j);
-                    let (a0, b0) = (a[2 * j] * low[l], b[2 * j]);
-                    let a1 = a.get(2 * j + 1).map_or(F::ZERO, |&x| x * low[l]);
-                    let b1 = b.get(2 * j + 1).copied().unwrap_or(F::ZERO);
-                    inner[0] += a0 * b0;
-                    inner[1] += (a1 - a0) * (b1 - b0);
-                    if l + 1 == low.len() || 2 * j + 2 >= a.len() {
-                        out = add(out, inner.map(|x| x * high[h]));
-                        inner = [F::ZERO; 2];
-                    }
-                }
-                out
+                field_row(a, b, low, high)
             }
             _ => unreachable!("both operands are bound together"),
         }
     }
 }
 
+/// [`EqProduct::row`] on field elements.
+fn field_row<F: SmallField>(a: &[F], b: &[F], low: &[F], high: &[F]) -> [F; 2] {
+    let run = 2 * low.len();
+    let mut out = [F::ZERO; 2];
+    for ((a, b), &high) in a.chunks(run).zip(b.chunks(run)).zip(high) {
+        let mut sum = [F::ZERO; 2];
+        let ((a, a_last), (b, b_last)) = (a.as_chunks::<2>(), b.as_chunks::<2>());
+        let pairs = a.len();
+        for ((a, b), &weight) in a.iter().zip(b).zip(low) {
+            let a0 = a[0] * weight;
+            let slope = a[1] * weight - a0;
+            sum = [sum[0].plus(a0 * b[0]), sum[1].plus(slope * b[1].minus(b[0]))];
+        }
+        if let (&[a], &[b]) = (a_last, b_last) {
+            // An odd last entry is followed by zero.
+            let product = a * b * low[pairs];
+            sum = [sum[0] + product, sum[1] + product];
+        }
+        out = [out[0].plus(sum[0] * high), out[1].plus(sum[1] * high)];
+    }
+    out
+}
+
 /// [`EqProduct::row`] on integers: the products are taken before anything is a field element.
 fn int_row<F: SmallField, A: SmallInt, B: SmallInt>(a: &[A], b: &[B], low: &[F], high: &[F]) -> [F; 2] {
+    let run = 2 * low.len();
     let mut out = [F::ZERO; 2];
-    let mut sums = [Signed::<F>::default(); 2];
-    for j in 0..a.len().div_ceil(2) {
-        let (l, h) = (j % low.len(), j / low.len());
-        let pair =
-            |i: usize| -> (i128, i128) { (a.get(i).map_or(0, |&x| x.into()), b.get(i).map_or(0, |&x| x.into())) };
-        let ((a0, b0), (a1, b1)) = (pair(2 * j), pair(2 * j + 1));
+    for ((a, b), &high) in a.chunks(run).zip(b.chunks(run)).zip(high) {
+        let mut sums = [Signed::<F>::default(); 2];
         let [at_0, leading] = &mut sums;
-        at_0.add_product(&low[l], a0, b0);
-        leading.add_product(&low[l], a1 - a0, b1 - b0);
-        if l + 1 == low.len() || 2 * j + 2 >= a.len() {
-            out = add(out, [sums[0].value() * high[h], sums[1].value() * high[h]]);
-            sums = Default::default();
+        let ((a, a_last), (b, b_last)) = (a.as_chunks::<2>(), b.as_chunks::<2>());
+        for ((a, b), weight) in a.iter().zip(b).zip(low) {
+            let ([a0, a1], [b0, b1]) = (a.map(Into::<i128>::into), b.map(Into::<i128>::into));
+            at_0.add_product(weight, a0, b0);
+            leading.add_product(weight, a1 - a0, b1 - b0);
         }
+        if let (&[x], &[y]) = (a_last, b_last) {
+            // An odd last entry is followed by zero.
+            at_0.add_product(&low[a.len()], x.into(), y.into());
+            leading.add_product(&low[a.len()], x.into(), y.into());
+        }
+        out = [out[0] + sums[0].value() * high, out[1] + sums[1].value() * high];
     }
     out
 }

@@ -29,6 +29,56 @@ pub fn for_chunks_mut<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &m
     }
 }
 
+/// `[f(0, item₀), f(1, item₁), …]`.
+pub fn map_items<I: Send, T: Send>(items: Vec<I>, f: impl Fn(usize, I) -> T + Sync + Send) -> Vec<T> {
+    #[cfg(feature = "parallel")]
+    {
+        use rayon::prelude::*;
+        items.into_par_iter().enumerate().map(|(i, item)| f(i, item)).collect()
+    }
+    #[cfg(not(feature = "parallel"))]
+    {
+        items.into_iter().enumerate().map(|(i, item)| f(i, item)).collect()
+    }
+}
+
+/// Items that are too cheap to be a task of their own.
+#[cfg(feature = "parallel")]
+const BATCH: usize = 1 << 9;
+
+/// Both components of `f(0), …, f(count − 1)`, for an `f` that is cheap.
+pub fn unzip<A: Send, B: Send>(count: usize, f: impl Fn(usize) -> (A, B) + Sync + Send) -> (Vec<A>, Vec<B>) {
+    #[cfg(feature = "parallel")]
+    {
+        use rayon::prelude::*;
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        (0..count).into_par_iter().with_min_len(BATCH).map(f).unzip_into_vecs(&mut a, &mut b);
+        (a, b)
+    }
+    #[cfg(not(feature = "parallel"))]
+    {
+        (0..count).map(f).unzip()
+    }
+}
+
+/// `[f(0), …, f(count − 1)]` for an `f` that is cheap.
+pub fn map_cheap<T: Send>(count: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
+    #[cfg(feature = "parallel")]
+    {
+        use rayon::prelude::*;
+        (0..count).into_par_iter().with_min_len(BATCH).map(f).collect()
+    }
+    #[cfg(not(feature = "parallel"))]
+    {
+        (0..count).map(f).collect()
+    }
+}
+
+/// `count` times the same value, written by all threads: new memory is costly to touch.
+pub fn filled<T: Copy + Send + Sync>(count: usize, value: T) -> Vec<T> {
+    map_cheap(count, |_| value)
+}
+
 /// Number of threads that [`map`] may use.
 #[must_use]
 pub fn threads() -> usize {
