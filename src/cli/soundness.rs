@@ -71,7 +71,8 @@ impl Ledger {
 
     /// As a JSON value.
     pub fn to_json(&self) -> Value {
-        let terms: Value = self.terms.iter().map(|(name, count)| ((*name).into(), json!(term(*count)))).collect();
+        let terms: serde_json::Map<String, Value> =
+            self.terms.iter().map(|(name, count)| ((*name).to_owned(), json!(term(*count)))).collect();
         json!({"statistical_log2": self.log2(), "terms_log2": terms, "group_bits": GROUP_BITS})
     }
 
