@@ -11,14 +11,20 @@ const NS_PER_LOOKUP: f64 = 330.0;
 const NS_PER_BYTE: f64 = 150.0;
 
 /// The sizes of a program.
-pub(crate) struct Sizes {
-    pub(crate) macs: u64,
-    pub(crate) lookups: u64,
-    pub(crate) committed_values: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Multiply-accumulates of all contractions.
+    pub macs: u64,
+    /// Looked-up tuples.
+    pub lookups: u64,
+    /// Committed integers, multiplicities included.
+    pub committed_values: u64,
 }
 
 impl Sizes {
-    pub(crate) fn new(program: &Program) -> Self {
+    /// The sizes of `program`.
+    #[must_use]
+    pub fn new(program: &Program) -> Self {
         let (mut macs, mut lookups) = (0u64, 0u64);
         for relation in program.relations() {
             match relation {

@@ -11,6 +11,7 @@ use super::common::{self, BUILT_IN, load_model, merge};
 use super::console::{Console, Outcome, human_bytes};
 use super::error::{CliError, Result};
 use super::files;
+use super::soundness::{self, Ledger};
 
 /// Show what a model, key, template, commitment or proof says; nothing is verified
 #[derive(clap::Args, Debug)]
@@ -95,7 +96,12 @@ fn secret(name: &str, bytes: &[u8]) -> Description {
 fn key(file: &VerifyingKey, bytes: &[u8]) -> Description {
     let mut fields = kind("verifying key", bytes);
     merge(&mut fields, json!({"model_id": file.model_id().to_string()}));
-    let text = format!("verifying key, {}\n  model      {}", human_bytes(bytes.len() as u64), file.model_id());
+    let mut text = format!("verifying key, {}\n  model      {}", human_bytes(bytes.len() as u64), file.model_id());
+    // The longest recording has the largest error.
+    if let Some(ledger) = Ledger::of_spec(file.spec(), file.spec().max_samples as usize) {
+        merge(&mut fields, json!({"soundness": ledger.to_json()}));
+        text = format!("{text}\n{}", ledger.to_text());
+    }
     (fields, text)
 }
 
@@ -129,12 +135,27 @@ fn proof(file: &Proof, bytes: &[u8]) -> Description {
         "proof, {}; it claims {} (not verified here)\n{}\n  sections (offset, bytes, name)",
         human_bytes(bytes.len() as u64),
         common::decision(statement.verdict()).to_uppercase(),
-        common::statement_text(statement),
+        soundness_of(file, &mut fields) + &common::statement_text(statement),
     );
     for (name, offset, length) in &sections {
         text += &format!("\n  {offset:>9} {length:>9}  {name}");
     }
     (fields, text)
+}
+
+/// The ledger of a proof of a built-in model; that of another is shown with its model or key.
+fn soundness_of(proof: &Proof, fields: &mut Value) -> String {
+    let statement = proof.statement();
+    let model = Model::bundled().ok().filter(|model| model.id() == statement.model_id());
+    let ledger = model.and_then(|model| Ledger::of_spec(model.spec(), statement.num_samples()));
+    let Some(ledger) = ledger else {
+        return format!(
+            "  soundness  statistical error: see the model or key with inspect\n{}\n",
+            soundness::group_text("             ")
+        );
+    };
+    merge(fields, json!({"soundness": ledger.to_json()}));
+    ledger.to_text() + "\n"
 }
 
 fn model(args: &Args, file: &Model) -> Result<Description> {
@@ -170,6 +191,10 @@ fn model(args: &Args, file: &Model) -> Result<Description> {
         samples as f64 / rate,
         cost_text(&cost),
     );
+    if let Some(ledger) = Ledger::of_spec(file.spec(), samples) {
+        merge(&mut fields, json!({"soundness": ledger.to_json()}));
+        text = format!("{text}\n{}", ledger.to_text());
+    }
     if args.tree {
         text = format!("{text}\n{}", tree(&cost));
     }

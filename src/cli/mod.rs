@@ -20,6 +20,7 @@ mod prove;
 mod resample;
 mod setup;
 mod similarity;
+mod soundness;
 mod trace;
 mod verify;
 

@@ -164,12 +164,7 @@ impl Quantizer<'_> {
                 if pool.padding != [0; 4] {
                     return Err(unsupported("MaxPool", 0, "with padding"));
                 }
-                self.push(AnyLayer::MaxPool(MaxPool {
-                    name,
-                    taps,
-                    bits: self.options.bits.max(WIDE_BITS),
-                    fraction_bits,
-                }));
+                self.push(AnyLayer::MaxPool(MaxPool { name, taps, bits: self.bits_of_last(), fraction_bits }));
             }
             Op::LastRow => self.push(AnyLayer::LastRow(LastRow { name, fraction_bits })),
             Op::Lstm(lstm) => {
@@ -239,6 +234,17 @@ impl Quantizer<'_> {
         })
     }
 
+    /// Bits of the current value, a sign included.
+    fn bits_of_last(&self) -> u32 {
+        match self.layers.iter().rev().find(|layer| !matches!(layer, AnyLayer::MaxPool(_))) {
+            Some(AnyLayer::Affine(Affine { finish: Finish::Activate { function, .. }, .. })) => {
+                let largest = function.values.iter().map(|v| v.unsigned_abs()).max().unwrap_or(0);
+                u64::BITS - largest.leading_zeros() + 1
+            }
+            _ => self.options.bits.max(WIDE_BITS),
+        }
+    }
+
     /// A dense layer or convolution with what is folded into it and what follows it.
     fn affine(
         &mut self,
@@ -273,7 +279,11 @@ impl Quantizer<'_> {
             None => (Finish::Requantize { shift, bits }, argument_bits),
             Some((kind, f)) => {
                 let output_bits = if kind == "relu" { argument_bits } else { 13 };
-                let function = Function::tabulate(kind, bits, argument_bits, output_bits, f);
+                let mut function = Function::tabulate(kind, bits, argument_bits, output_bits, f);
+                if kind == "relu" {
+                    // On integers it is the same function at every scale: its table is shared.
+                    function.name = format!("relu{bits}");
+                }
                 self.at += 1;
                 (Finish::Activate { shift, function }, output_bits)
             }

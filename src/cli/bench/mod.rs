@@ -4,13 +4,18 @@
 //! a type that implements [`Workload`] and a line in [`registry`].
 
 mod commit;
+mod features;
+mod lookup;
+mod network;
 mod sumcheck;
+mod tensor_program;
 mod voice;
 
 use std::process::Command as Process;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use voxcheck::proof::Stages;
 
 use super::console::{Console, Outcome, human_bytes, millis};
 use super::error::{CliError, Result};
@@ -69,6 +74,8 @@ pub struct Measurement {
     pub verify: Duration,
     /// The part of `prove` that runs the program.
     pub execute: Option<Duration>,
+    /// The parts of `prove`.
+    pub stages: Option<Stages>,
     /// Size of the proof.
     pub proof_bytes: usize,
     /// Looked-up tuples.
@@ -83,12 +90,22 @@ pub struct Measurement {
     pub ns_per_committed_byte: Option<f64>,
 }
 
+/// Names and times of stages, in order.
+fn named(stages: &Stages) -> [(&'static str, Duration); 5] {
+    let &Stages { execute, commit, lookup, waves, open } = stages;
+    [("execute", execute), ("commit", commit), ("lookup", lookup), ("waves", waves), ("open", open)]
+}
+
 /// All workloads.
 fn registry() -> Vec<Box<dyn Workload>> {
     vec![
         Box::new(sumcheck::Products::<2> { name: "sumcheck-prod2-20" }),
         Box::new(sumcheck::Products::<3> { name: "sumcheck-prod3-20" }),
+        Box::new(lookup::Lookup),
         Box::new(commit::Commit),
+        Box::new(network::DENSE),
+        Box::new(network::CNN),
+        Box::new(features::LogMel),
         Box::new(voice::XVECTOR_SMALL),
         Box::new(voice::GE2E),
         Box::new(voice::XVECTOR),
@@ -186,6 +203,7 @@ fn report(name: &str, runs: &[Measurement]) -> (Value, String) {
         "prove_ms": spread(&prove),
         "verify_ms": spread(&verify),
         "execute_ms": spread(&execute),
+        "stages_ms": stages_json(runs),
         "proof_bytes": last.proof_bytes,
         "peak_rss_bytes": peak,
         "lookups": last.lookups,
@@ -208,7 +226,25 @@ fn report(name: &str, runs: &[Measurement]) -> (Value, String) {
         .iter()
         .filter_map(|(what, ns)| Some(format!("\n{:<20} {:>11.1} ns per {what}, marginal", "", (*ns)?)))
         .collect();
-    (value, line + &marginal)
+    let stages: Vec<String> = stages(runs).into_iter().map(|(stage, ms)| format!("{stage} {ms:.0}")).collect();
+    let stages = if stages.is_empty() { String::new() } else { format!("\n{:<20} {}", "", stages.join(", ")) };
+    (value, line + &stages + &marginal)
+}
+
+/// The median of every stage in milliseconds; none if the workload has no stages.
+fn stages(runs: &[Measurement]) -> Vec<(&'static str, f64)> {
+    let runs: Vec<_> = runs.iter().filter_map(|m| m.stages).map(|stages| named(&stages)).collect();
+    let Some(first) = runs.first() else { return Vec::new() };
+    let values = |i: usize| runs.iter().map(|named| millis(named[i].1)).collect::<Vec<_>>();
+    first.iter().enumerate().filter_map(|(i, (name, _))| Some((*name, median(&values(i))?))).collect()
+}
+
+fn stages_json(runs: &[Measurement]) -> Value {
+    let stages = stages(runs);
+    if stages.is_empty() {
+        return Value::Null;
+    }
+    stages.into_iter().map(|(name, ms)| (name.to_owned(), json!(ms))).collect::<serde_json::Map<_, _>>().into()
 }
 
 /// Smallest, median and largest of some values; null if there are none.

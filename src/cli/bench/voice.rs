@@ -148,6 +148,7 @@ impl Prepared for Ready {
             prove,
             verify,
             execute: Some(report.stages.execute),
+            stages: Some(report.stages),
             proof_bytes: bytes.len(),
             lookups: Some(report.lookups),
             committed_values: Some(report.committed_values),

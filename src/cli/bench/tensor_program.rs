@@ -1,0 +1,136 @@
+//! Programs that end neither in an embedding nor in a decision: committed inputs, relations, public
+//! outputs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ark_bn254::Fr;
+use voxcheck::cost::Sizes;
+use voxcheck::gkr::builder::{ProgramBuilder, Recipes};
+use voxcheck::gkr::pcs::{Commitment, Hyrax, Layout, MultilinearPcs, ProverKey, VerifierKey};
+use voxcheck::gkr::program::{Program, SHARED_WIDTH_VARS};
+use voxcheck::gkr::prover::{self, PublicCommitments, Timings};
+use voxcheck::gkr::trace::Trace;
+use voxcheck::gkr::verifier;
+use voxcheck::proof::Stages;
+use voxcheck::sumcheck::channel::{PlainProver, PlainVerifier, VerifierChannel};
+use voxcheck::sumcheck::int::IntTable;
+use voxcheck::sumcheck::transcript::{Label, Merlin};
+
+use super::{Measurement, Prepared};
+use crate::cli::error::{CliError, Result};
+
+const TRANSCRIPT: &[u8] = b"voxcheck bench program";
+
+/// A program with its key: constants are committed, inputs are in memory.
+pub struct TensorProgram {
+    key: ProverKey,
+    program: Program,
+    recipes: Recipes,
+    inputs: Vec<Arc<IntTable>>,
+    constants: Vec<Arc<IntTable>>,
+    committed: Vec<Commitment>,
+}
+
+/// A proof and what was found on the way.
+pub struct Proved {
+    /// Public outputs.
+    pub outputs: Vec<IntTable>,
+    /// Commitments to the inputs and the argument.
+    pub bytes: Vec<u8>,
+    /// Running the program.
+    pub execute: Duration,
+    /// Committing to the inputs.
+    pub inputs: Duration,
+    /// The argument.
+    pub timings: Timings,
+}
+
+fn failed(error: &dyn std::fmt::Display) -> CliError {
+    CliError::internal(format!("bench: {error}"))
+}
+
+impl TensorProgram {
+    /// Sets up the program of a builder.
+    pub fn new(builder: ProgramBuilder, inputs: Vec<IntTable>, constants: Vec<IntTable>) -> Result<Self> {
+        let (program, recipes) = builder.finish().map_err(|error| failed(&error))?;
+        let key = ProverKey::new(VerifierKey::new(SHARED_WIDTH_VARS));
+        let [inputs, constants] =
+            [inputs, constants].map(|tables| tables.into_iter().map(Arc::new).collect::<Vec<_>>());
+        let commit = |(_, number): (_, u32)| {
+            let table = constants.get(number as usize).ok_or_else(|| failed(&"a constant is missing"))?;
+            Ok(Hyrax::commit(&key, table, SHARED_WIDTH_VARS))
+        };
+        let committed = program.constants().into_iter().map(commit).collect::<Result<_>>()?;
+        // The first commitment computes the multiples of the generators, which a key is for.
+        if let Some(input) = inputs.first() {
+            let _ = Hyrax::commit(&key, input, SHARED_WIDTH_VARS);
+        }
+        Ok(Self { key, program, recipes, inputs, constants, committed })
+    }
+
+    /// Runs and proves the program.
+    pub fn prove(&self) -> Result<Proved> {
+        let clock = Instant::now();
+        let trace = Trace::run(&self.program, &self.recipes, &self.inputs, &self.constants);
+        let trace = trace.map_err(|error| failed(&error))?;
+        let execute = clock.elapsed();
+        let clock = Instant::now();
+        let mut channel = PlainProver::new(Merlin::new(TRANSCRIPT));
+        let commit = |table: &Arc<IntTable>| Hyrax::commit(&self.key, table, SHARED_WIDTH_VARS);
+        let commitments: Vec<Commitment> = self.inputs.iter().map(commit).collect();
+        for commitment in &commitments {
+            Hyrax::send(Label::Commitment, commitment, &mut channel);
+        }
+        let inputs = clock.elapsed();
+        let (commitments, constants): (Vec<_>, Vec<_>) =
+            (commitments.iter().collect(), self.committed.iter().collect());
+        let public = PublicCommitments { inputs: &commitments, constants: &constants };
+        let timings = prover::prove::<Hyrax, _>(&self.key, &self.program, &trace, &public, &mut channel);
+        let outputs = self.program.outputs().iter().map(|&id| trace.get(id).clone()).collect();
+        Ok(Proved { outputs, bytes: channel.into_proof(), execute, inputs, timings })
+    }
+
+    /// Verifies that some committed inputs give these outputs.
+    pub fn verify(&self, outputs: &[IntTable], proof: &[u8]) -> Result<()> {
+        let mut channel = PlainVerifier::new(Merlin::new(TRANSCRIPT), proof);
+        let mut inputs = Vec::new();
+        for id in self.program.inputs() {
+            let tensor = self.program.tensor(id);
+            let layout = Layout::new(tensor.rows, tensor.cols, SHARED_WIDTH_VARS).map_err(|error| failed(&error))?;
+            let commitment = Hyrax::recv(Label::Commitment, &layout, &mut channel);
+            inputs.push(commitment.map_err(|error| failed(&error))?);
+        }
+        let outputs: Vec<&IntTable> = outputs.iter().collect();
+        let (inputs, constants): (Vec<_>, Vec<_>) = (inputs.iter().collect(), self.committed.iter().collect());
+        let public = PublicCommitments { inputs: &inputs, constants: &constants };
+        let key = self.key.verifier_key();
+        verifier::verify::<Hyrax, _>(key, &self.program, &outputs, &public, &mut channel)
+            .and_then(|()| VerifierChannel::<Fr>::finish(channel))
+            .map_err(|error| failed(&error))
+    }
+}
+
+impl Prepared for TensorProgram {
+    fn run(&mut self) -> Result<Measurement> {
+        let clock = Instant::now();
+        let Proved { outputs, bytes, execute, inputs, timings } = self.prove()?;
+        let prove = clock.elapsed();
+        let clock = Instant::now();
+        self.verify(&outputs, &bytes)?;
+        let verify = clock.elapsed();
+        let sizes = Sizes::new(&self.program);
+        let Timings { commit, lookup, waves, open } = timings;
+        Ok(Measurement {
+            prove,
+            verify,
+            execute: Some(execute),
+            stages: Some(Stages { execute, commit: commit + inputs, lookup, waves, open }),
+            proof_bytes: bytes.len(),
+            lookups: Some(sizes.lookups),
+            committed_values: Some(sizes.committed_values),
+            macs: Some(sizes.macs),
+            ..Measurement::default()
+        })
+    }
+}
