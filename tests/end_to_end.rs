@@ -1,0 +1,233 @@
+//! From the samples of a WAV to a verdict, on the bundled model and voices.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use voxcheck::audio::wav::{self, Wav};
+use voxcheck::proof::{Expected, Proof, ProveOptions, Reveal, Template, TemplateSecret};
+use voxcheck::{Context, Model, ProvingKey, Verdict, VerifyingKey, setup};
+
+fn demo(name: &str) -> Wav {
+    wav::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo").join(name)).unwrap()
+}
+
+/// The folder of shared test data; `None`, with a note, where it is absent.
+fn data() -> Option<PathBuf> {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let dir = std::env::var_os("VOXCHECK_DATA").map_or(default, PathBuf::from);
+    if dir.is_dir() {
+        return Some(dir);
+    }
+    assert!(std::env::var_os("VOXCHECK_REQUIRE_DATA").is_none(), "no test data at {}", dir.display());
+    eprintln!("skipped: no test data at {}; set VOXCHECK_DATA", dir.display());
+    None
+}
+
+fn keys() -> &'static (ProvingKey, VerifyingKey) {
+    static KEYS: OnceLock<(ProvingKey, VerifyingKey)> = OnceLock::new();
+    KEYS.get_or_init(|| setup(&Model::bundled().unwrap()).unwrap())
+}
+
+fn enrolled() -> &'static (Template, TemplateSecret) {
+    static TEMPLATE: OnceLock<(Template, TemplateSecret)> = OnceLock::new();
+    TEMPLATE.get_or_init(|| keys().0.enrol(&[demo("slt_1.wav"), demo("slt_2.wav")], 0.66).unwrap())
+}
+
+fn prove(wav: &Wav, reveal: Reveal) -> Proof {
+    let (template, secret) = enrolled();
+    let options = ProveOptions { reveal, audio: None };
+    keys().0.prove_with(wav, template, secret, &Context::new(*b"nonce"), &options).unwrap().0
+}
+
+/// The first second and a half: everything that matters, in half the time.
+fn short(name: &str) -> Wav {
+    let mut wav = demo(name);
+    wav.samples.truncate(24_000);
+    wav
+}
+
+#[test]
+fn the_same_voice_is_accepted_and_another_rejected() {
+    let (pk, vk) = keys();
+    for (name, verdict) in [("slt_3.wav", Verdict::Accept), ("rms_1.wav", Verdict::Reject)] {
+        let (statement, proof) = pk.prove(&demo(name), enrolled(), &Context::new(*b"nonce")).unwrap();
+        assert_eq!(statement.verdict(), verdict, "{name}");
+        assert_eq!(vk.verify(&statement, &proof), Ok(verdict), "{name}");
+        // What is read back from bytes is the same, and so is its verdict with a key without weights.
+        let proof = Proof::from_bytes(&proof.to_bytes()).unwrap();
+        let key = VerifyingKey::from_bytes(&vk.to_bytes()).unwrap();
+        assert_eq!(key.model_id(), vk.model_id());
+        assert_eq!(key.verify(proof.statement(), &proof), Ok(verdict));
+    }
+}
+
+#[test]
+fn the_revealed_embedding_is_the_executed_one_and_the_score_is_exact() {
+    let (pk, vk) = keys();
+    let wav = short("slt_3.wav");
+    let proof = prove(&wav, Reveal::Embedding);
+    assert!(vk.verify(proof.statement(), &proof).is_ok());
+    let executed = pk.model().embed(&wav.samples).unwrap();
+    assert_eq!(proof.statement().embedding(), Some(&executed[..]));
+
+    let (template, secret) = enrolled();
+    let options = ProveOptions { reveal: Reveal::Score, audio: None };
+    let (proof, report) = pk.prove_with(&wav, template, secret, &Context::default(), &options).unwrap();
+    assert!(vk.verify(proof.statement(), &proof).is_ok());
+    let score = proof.statement().score().unwrap();
+    assert!(score <= report.score + 1e-9 && report.score < score + 1.0 / 32768.0 + 1e-9);
+}
+
+#[test]
+fn proofs_do_not_depend_on_the_number_of_threads() {
+    let wav = short("slt_4.wav");
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| prove(&wav, Reveal::Decision).to_bytes())
+    };
+    assert_eq!(with(1), with(2));
+}
+
+#[test]
+fn changed_bytes_are_refused() {
+    let (_, vk) = keys();
+    let bytes = prove(&short("slt_3.wav"), Reveal::Decision).to_bytes();
+    let refused = |bytes: &[u8]| match Proof::from_bytes(bytes) {
+        Err(_) => true,
+        Ok(proof) => vk.verify(proof.statement(), &proof).is_err(),
+    };
+    assert!(!refused(&bytes));
+    for i in (0..bytes.len()).step_by(bytes.len() / 60) {
+        let mut changed = bytes.clone();
+        changed[i] ^= 1 << (i % 8);
+        assert!(refused(&changed), "byte {i} of {}", bytes.len());
+    }
+    for len in [0, 1, 73, 74, 200, bytes.len() / 2, bytes.len() - 1] {
+        assert!(refused(&bytes[..len]), "{len} bytes");
+    }
+    assert!(refused(&[&bytes[..], &[0]].concat()));
+}
+
+#[test]
+fn statements_are_compared_with_what_is_demanded() {
+    let (pk, vk) = keys();
+    let wav = short("slt_3.wav");
+    let proof = prove(&wav, Reveal::Decision);
+    let (template, _) = enrolled();
+    let context = Context::new(*b"nonce");
+    let expected = Expected { template, context: &context, audio: None, min_threshold: None };
+    let check = |expected: &Expected<'_>| vk.check_statement(proof.statement(), expected).map_err(|e| e.field);
+    assert_eq!(check(&expected), Ok(()));
+    let other = Context::new(*b"other");
+    assert_eq!(check(&Expected { context: &other, ..expected.clone() }), Err("context"));
+    let (stricter, _) = pk.enrol(&[demo("slt_1.wav"), demo("slt_2.wav")], 0.67).unwrap();
+    assert_eq!(check(&Expected { template: &stricter, ..expected.clone() }), Err("template"));
+    assert_eq!(check(&Expected { min_threshold: Some(0.7), ..expected.clone() }), Err("threshold"));
+    let (audio, _) = pk.commit_audio(&wav).unwrap();
+    assert_eq!(check(&Expected { audio: Some(&audio), ..expected.clone() }), Ok(()));
+    let (audio, _) = pk.commit_audio(&demo("slt_3.wav")).unwrap();
+    assert_eq!(check(&Expected { audio: Some(&audio), ..expected }), Err("audio"));
+}
+
+#[test]
+fn recordings_of_many_lengths_verify_and_too_short_ones_are_named() {
+    let (pk, vk) = keys();
+    let wav = demo("slt_3.wav");
+    let shortest = pk.model().min_samples();
+    for samples in [shortest, shortest + 1, 8_191, 16_000, 16_383] {
+        let wav = Wav { samples: wav.samples[..samples].to_vec(), ..wav.clone() };
+        let proof = prove(&wav, Reveal::Decision);
+        assert!(vk.verify(proof.statement(), &proof).is_ok(), "{samples} samples");
+    }
+    let wav = Wav { samples: wav.samples[..shortest - 1].to_vec(), ..wav };
+    let error = pk.prove(&wav, enrolled(), &Context::default()).unwrap_err();
+    assert!(error.to_string().contains("too short"), "{error}");
+}
+
+#[test]
+fn silence_and_full_scale_have_a_verdict_or_a_reason() {
+    let (pk, vk) = keys();
+    let square = |i: usize| if i / 8 % 2 == 0 { i16::MAX } else { i16::MIN };
+    for (name, samples) in [
+        ("silence", vec![0; 16_000]),
+        ("lowest", vec![i16::MIN; 16_000]),
+        ("square", (0..16_000).map(square).collect::<Vec<_>>()),
+    ] {
+        let wav = Wav { sample_rate: 16_000, samples };
+        match pk.prove(&wav, enrolled(), &Context::default()) {
+            Ok((statement, proof)) => assert_eq!(vk.verify(&statement, &proof), Ok(Verdict::Reject), "{name}"),
+            Err(error) => assert!(error.to_string().contains("calibrat"), "{name}: {error}"),
+        }
+    }
+}
+
+fn cosine(a: &[f64], b: &[f64]) -> f64 {
+    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+fn reference(path: &Path) -> Vec<(String, Vec<f64>)> {
+    let bytes = std::fs::read(path).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let floats = |data: &[u8]| {
+        data.chunks_exact(4).map(|c| f64::from(f32::from_le_bytes([c[0], c[1], c[2], c[3]]))).collect::<Vec<f64>>()
+    };
+    tensors.tensors().into_iter().map(|(name, view)| (name, floats(view.data()))).collect()
+}
+
+/// The eight references of three seconds: smallest cosine of the integer embedding to the float one.
+fn worst_cosine(model: &Model, data: &Path, folder: &str, quantity: &str) -> f64 {
+    let references = reference(&data.join(format!("reference/{folder}/ref8_3s.safetensors")));
+    let suffix = format!(".{quantity}");
+    let mut worst = 1f64;
+    let mut found = 0;
+    for (name, float) in references.iter().filter_map(|(n, v)| Some((n.strip_suffix(&suffix)?, v))) {
+        let wav = wav::read(data.join(format!("wav/speakers/{name}.wav"))).unwrap();
+        let integer = model.embed(&wav.samples[..48_000]).unwrap();
+        worst = worst.min(cosine(&integer.iter().map(|&v| v as f64).collect::<Vec<_>>(), float));
+        found += 1;
+    }
+    assert_eq!(found, 8);
+    worst
+}
+
+#[test]
+fn the_bundled_model_is_close_to_its_float_references() {
+    let Some(data) = data() else { return };
+    let worst = worst_cosine(keys().0.model(), &data, "xvector_small", "emb");
+    assert!(worst >= 0.9995, "{worst}");
+}
+
+#[test]
+fn the_lstm_encoder_is_close_to_its_float_references_and_is_proved() {
+    let Some(data) = data() else { return };
+    let clip = |name: &str| wav::read(data.join(format!("wav/speakers/{name}.wav"))).unwrap();
+    let calibration = ["367-130732-0001", "1688-142285-0000", "1998-15444-0000", "2414-128291-0001"];
+    let clips: Vec<Vec<i16>> = calibration.iter().map(|name| clip(name).samples).collect();
+    let model = Model::from_onnx(data.join("models/resemblyzer_ge2e.onnx"))
+        .unwrap()
+        .front_end(voxcheck::audio::FrontEnd::ge2e40())
+        .calibrate(&clips)
+        .unwrap();
+    let worst = worst_cosine(&model, &data, "resemblyzer", "utt_emb");
+    assert!(worst >= 0.9995, "{worst}");
+    let (pk, vk) = setup(&model).unwrap();
+    let template = pk.enrol(&[clip("1688-142285-0000")], 0.7).unwrap();
+    let mut probe = clip("1688-142285-0001");
+    probe.samples.truncate(25_440);
+    let (statement, proof) = pk.prove(&probe, &template, &Context::default()).unwrap();
+    assert_eq!(vk.verify(&statement, &proof), Ok(statement.verdict()));
+    let mut other = proof.to_bytes();
+    let last = other.len() - 100;
+    other[last] ^= 1;
+    let other = Proof::from_bytes(&other).unwrap();
+    assert!(vk.verify(other.statement(), &other).is_err());
+}
+
+#[test]
+fn depth_does_not_add_waves_and_a_layer_adds_little_to_the_proof() {
+    let cost = keys().0.model().cost(48_000).unwrap();
+    assert!(cost.waves <= 6, "{} waves", cost.waves);
+    let bytes = prove(&demo("slt_3.wav"), Reveal::Decision).to_bytes().len();
+    assert!(bytes < 100_000, "{bytes} bytes");
+}
