@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use num_bigint::BigInt;
 
+use super::admission::{check_ranged, check_used};
 use super::program::{
     Column, Contraction, Kind, Linear, Lookup, Product, Program, ProgramError, Relation, SHARED_WIDTH_VARS, TableId,
     Tensor, TensorId,
 };
 use super::tables::Table;
-use super::view::{ColMap, NONE, RowMap, View};
+use super::view::{ColMap, RowMap, View};
 use crate::sumcheck::int::IntTable;
 
 /// Bits below which values cannot wrap in a 254-bit field, whatever small factor scales them.
@@ -284,7 +285,7 @@ impl ProgramBuilder {
 
     /// The program, and how its witness is computed.
     pub fn finish(mut self) -> Result<(Program, Recipes), ProgramError> {
-        self.check_ranged()?;
+        check_ranged(&self.tensors, &self.relations, &self.tables)?;
         let multiplicities = (0..self.tables.len())
             .map(|i| {
                 let (name, cols) = (format!("multiplicities of {}", self.tables[i].name), self.tables[i].len());
@@ -294,7 +295,7 @@ impl ProgramBuilder {
             .collect::<Result<_, _>>()?;
         let Self { tensors, relations, tables, outputs, recipes, width_vars, .. } = self;
         let program = Program { tensors, relations, tables, multiplicities, outputs, width_vars };
-        program.check_used()?;
+        check_used(&program)?;
         Ok((program, recipes))
     }
 
@@ -361,60 +362,6 @@ impl ProgramBuilder {
             sum = (sum.0 + low, sum.1 + high);
         }
         sum
-    }
-
-    /// Every row of every committed tensor is looked up as it is, in a table within its declared width.
-    fn check_ranged(&self) -> Result<(), ProgramError> {
-        let mut covered: Vec<Vec<bool>> = self.tensors.iter().map(|t| vec![false; t.rows]).collect();
-        for relation in &self.relations {
-            let Relation::Lookup(Lookup { columns, table }) = relation else { continue };
-            for (k, column) in columns.iter().enumerate() {
-                let tensor = &self.tensors[column.view.tensor.0 as usize];
-                let (low, high) = self.tables[table.0 as usize].column_range(k);
-                // low ≤ x + offset ≤ high. A scaled column shows nothing about a committed tensor:
-                // 2^k·x is also in the range for some fractions x.
-                let within = column.scale == 1
-                    && tensor.low <= BigInt::from(low) - column.offset
-                    && tensor.high >= BigInt::from(high) - column.offset;
-                let direct = column.view.cols == ColMap::Identity && column.view.tap_weights == [1];
-                if within && direct {
-                    for row in column.view.rows.sources(0) {
-                        if row != NONE {
-                            covered[column.view.tensor.0 as usize][row as usize] = true;
-                        }
-                    }
-                }
-            }
-        }
-        for (tensor, covered) in self.tensors.iter().zip(covered) {
-            if matches!(tensor.kind, Kind::Input | Kind::Witness) && covered.contains(&false) {
-                return Err(ProgramError::Unranged { tensor: tensor.name.clone() });
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Program {
-    /// Every virtual tensor is used: a claim on it is how its relation comes to be proved.
-    fn check_used(&self) -> Result<(), ProgramError> {
-        let mut used = vec![false; self.tensors.len()];
-        let mut mark = |view: &View| used[view.tensor.0 as usize] = true;
-        for relation in &self.relations {
-            match relation {
-                Relation::Linear(linear) => linear.terms.iter().for_each(|(_, view)| mark(view)),
-                Relation::Contraction(c) => [&c.lhs, &c.rhs].into_iter().for_each(&mut mark),
-                Relation::Product(p) => [&p.left, &p.right].into_iter().for_each(&mut mark),
-                Relation::Lookup(lookup) => lookup.columns.iter().for_each(|c| mark(&c.view)),
-            }
-        }
-        for output in &self.outputs {
-            used[output.0 as usize] = true;
-        }
-        match self.tensors.iter().zip(&used).find(|(t, used)| matches!(t.kind, Kind::Virtual(_)) && !**used) {
-            Some((tensor, _)) => Err(ProgramError::Unused { tensor: tensor.name.clone() }),
-            None => Ok(()),
-        }
     }
 }
 

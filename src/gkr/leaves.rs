@@ -4,10 +4,11 @@
 //! computed once an entry and gathered.
 
 use super::Fr;
+use super::find::{FIND_BLOCK, LookupColumn, MISSING, TableIndex};
 use super::fraction::{Layer, Numerators};
 use super::lookup::{Block, Compression, Content, Layout};
 use super::program::{Program, Relation, TableId};
-use super::trace::{FIND_BLOCK, LookupColumn, MISSING, TableIndex, Trace};
+use super::trace::Trace;
 use crate::sumcheck::par;
 
 /// Numerators and denominators of all leaves.

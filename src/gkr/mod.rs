@@ -1,6 +1,6 @@
 //! GKR: programs over integer tensors, their relations and how they are proved.
 //!
-//! A [program](program) is a list of integer tensors and of relations between them: `Linear`, `Contraction`,
+//! A [`program`] is a list of integer tensors and of relations between them: `Linear`, `Contraction`,
 //! `Product` and `Lookup`. Committed tensors are committed before the first challenge; *virtual* ones are
 //! defined by their relation, never committed, and a claim on one becomes claims on what it is made of.
 //!
@@ -67,9 +67,11 @@
 //! VerifierChannel::<voxcheck::gkr::Fr>::finish(channel)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+mod admission;
 pub mod builder;
 pub mod claims;
 mod contraction;
+mod find;
 pub mod fraction;
 mod leaves;
 mod lookup;

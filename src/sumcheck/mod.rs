@@ -49,6 +49,7 @@ pub mod batch;
 pub mod channel;
 pub mod dense;
 pub mod eq;
+mod eq_product;
 pub mod error;
 pub mod int;
 pub mod kernels;
