@@ -11,8 +11,10 @@ pub mod sumcheck;
 mod test_data;
 
 mod calibration;
+mod compare;
 pub mod cost;
 pub mod files;
+pub mod key;
 pub mod model;
 pub mod proof;
 pub mod statement;

@@ -17,61 +17,26 @@ use crate::error::{AudioError, ModelError};
 use crate::files;
 pub use crate::files::FileError;
 use crate::gkr::Fr;
-use crate::gkr::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey as PcsProver, VerifierKey as PcsVerifier};
-use crate::gkr::program::{Program, SHARED_WIDTH_VARS};
+use crate::gkr::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey as PcsProver};
+use crate::gkr::program::SHARED_WIDTH_VARS;
 use crate::gkr::prover::{self, PublicCommitments};
 use crate::gkr::trace::Trace;
-use crate::gkr::verifier;
-use crate::layers::score::{THRESHOLD_ONE, exact_score};
-use crate::model::{Lowered, Model, Spec, TEMPLATE_BITS, Tail, integers, samples_table};
+pub use crate::key::{Expected, StatementMismatch, VerifyingKey};
+use crate::layers::score::exact_score;
+use crate::model::{Lowered, Model, TEMPLATE_BITS, Tail, integers, samples_table};
 pub use crate::statement::{
     AudioCommitment, AudioSecret, Context, Id, MAX_CONTEXT, Proof, Reveal, Statement, Template, TemplateSecret, Verdict,
 };
-use crate::statement::{Mode, Revealed, digest, threshold_to_integer};
-use crate::sumcheck::channel::{PlainProver, PlainVerifier, ProverChannel, VerifierChannel};
-use crate::sumcheck::error::VerifyError;
+use crate::statement::{Mode, Revealed, threshold_to_integer};
+use crate::sumcheck::channel::{PlainProver, ProverChannel};
 use crate::sumcheck::int::{IntTable, IntVec};
-use crate::sumcheck::transcript::{Label, Merlin};
+use crate::sumcheck::transcript::Merlin;
 
 /// What the prover needs: the model and commitments to its weights.
 pub struct ProvingKey {
     model: Model,
     key: VerifyingKey,
     pcs: PcsProver,
-}
-
-/// What the verifier needs (`.vxk`): the model without its weights.
-#[derive(Clone, Debug)]
-pub struct VerifyingKey {
-    spec: Arc<Spec>,
-    constants: Arc<Vec<Commitment>>,
-    model: [u8; 32],
-    pcs: PcsVerifier,
-}
-
-/// What a verifier demands of a statement.
-#[derive(Clone, Debug)]
-pub struct Expected<'a> {
-    /// The template that the proof must be against.
-    pub template: &'a Template,
-    /// The context that the proof must be for.
-    pub context: &'a Context,
-    /// The recording that the proof must be about, if it is known.
-    pub audio: Option<&'a AudioCommitment>,
-    /// A threshold that the template's must reach.
-    pub min_threshold: Option<f64>,
-}
-
-/// A statement other than the one demanded.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("the proof is about another {field}: {found} instead of {expected}")]
-pub struct StatementMismatch {
-    /// `model`, `template`, `context`, `threshold` or `audio`.
-    pub field: &'static str,
-    /// What was demanded.
-    pub expected: String,
-    /// What the proof names.
-    pub found: String,
 }
 
 /// Why a proof could not be made.
@@ -233,10 +198,10 @@ impl ProvingKey {
         let execute = clock.elapsed();
         let clock = Instant::now();
         let (audio, audio_secret) = self.commit_audio(wav)?;
-        if let Some((wanted, wanted_secret)) = options.audio {
-            if *wanted != audio || *wanted_secret != audio_secret {
-                return Err(ProveError::Mismatch("the recording is not the one that was committed to".into()));
-            }
+        if let Some((wanted, wanted_secret)) = options.audio
+            && (*wanted != audio || *wanted_secret != audio_secret)
+        {
+            return Err(ProveError::Mismatch("the recording is not the one that was committed to".into()));
         }
         let commit = clock.elapsed();
         let revealed = match (options.reveal, score) {
@@ -342,145 +307,4 @@ struct Run {
 
 fn template_table(values: &[i16]) -> IntTable {
     IntTable::new(1, values.len(), IntVec::I16(values.to_vec()))
-}
-
-impl VerifyingKey {
-    fn new(spec: Arc<Spec>, constants: Vec<Commitment>, pcs: PcsVerifier) -> Self {
-        let rows: Vec<Vec<[u8; 32]>> = constants.iter().map(files::encode_rows).collect();
-        let model = digest("voxcheck model", &(files::SUITE, &*spec, rows));
-        Self { spec, constants: Arc::new(constants), model, pcs }
-    }
-
-    /// The key of a model.
-    pub(crate) fn of(model: &Model) -> Self {
-        Self::with_prover(model).0
-    }
-
-    fn with_prover(model: &Model) -> (Self, PcsProver) {
-        let pcs = PcsProver::new(PcsVerifier::new(SHARED_WIDTH_VARS));
-        let commit = |table: &Arc<IntTable>| Hyrax::commit(&pcs, table, SHARED_WIDTH_VARS);
-        let constants = model.constants().iter().map(commit).collect();
-        (Self::new(Arc::new(model.spec().clone()), constants, pcs.verifier_key().clone()), pcs)
-    }
-
-    /// The id of the model.
-    #[must_use]
-    pub fn model_id(&self) -> Id {
-        Id { prefix: *b"vxm1", digest: self.model }
-    }
-
-    /// What is public about the model.
-    #[must_use]
-    pub fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    /// Compares what a proof claims with what is demanded; cheap, and says nothing about the proof.
-    pub fn check_statement(&self, statement: &Statement, expected: &Expected<'_>) -> Result<(), StatementMismatch> {
-        let demand = |field: &'static str, equal: bool, expected: String, found: String| {
-            if equal { Ok(()) } else { Err(StatementMismatch { field, expected, found }) }
-        };
-        let ids = |a: Id, b: Id| (a == b, a.to_string(), b.to_string());
-        let (equal, wanted, found) = ids(self.model_id(), statement.model_id());
-        demand("model", equal, wanted, found)?;
-        let (equal, wanted, found) = ids(expected.template.id(), statement.template_id());
-        demand("template", equal, wanted, found)?;
-        let context = (hex::encode(expected.context.bytes()), hex::encode(statement.context.bytes()));
-        demand("context", context.0 == context.1, context.0, context.1)?;
-        if let Some(audio) = expected.audio {
-            let (equal, wanted, found) = ids(audio.id(), statement.audio_id());
-            demand("audio", equal, wanted, found)?;
-        }
-        if let Some(least) = expected.min_threshold {
-            let found = statement.threshold();
-            demand("threshold", found >= least, format!("at least {least}"), found.to_string())?;
-        }
-        Ok(())
-    }
-
-    /// Absorbs a statement. Both sides call this.
-    fn absorb(&self, statement: &Statement, mut absorb: impl FnMut(Label, &[u8])) {
-        absorb(Label::Protocol, files::SUITE.as_bytes());
-        absorb(Label::Protocol, &files::FORMAT_VERSION.to_le_bytes());
-        absorb(Label::Program, &self.model);
-        absorb(Label::Statement, &files::encode(statement));
-    }
-
-    /// The commitments to the constants of a program, in its order.
-    fn program_constants(&self, program: &Program) -> Result<Vec<&Commitment>, VerifyError> {
-        let missing = || VerifyError::Statement("the key lacks a constant of the model".into());
-        program.constants().into_iter().map(|(_, n)| self.constants.get(n as usize).ok_or_else(missing)).collect()
-    }
-
-    /// Verifies a proof of a statement. Compare the statement with what is demanded first
-    /// ([`VerifyingKey::check_statement`]).
-    ///
-    /// # Soundness
-    /// See [`gkr::verifier::verify`](crate::gkr::verifier::verify). Everything in the statement is
-    /// absorbed before the first challenge.
-    #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    pub fn verify(&self, statement: &Statement, proof: &Proof) -> Result<Verdict, VerifyError> {
-        let refuse = |reason: &str| Err(VerifyError::Statement(reason.to_owned()));
-        if *statement != proof.statement {
-            return refuse("the proof is of another statement");
-        }
-        if statement.model != self.model || statement.template.model != self.model {
-            return refuse("the proof is about another model");
-        }
-        if statement.audio.sample_rate != self.spec.features.front_end.sample_rate {
-            return refuse("the recording has another sample rate than the model takes");
-        }
-        if statement.template.threshold == 0 || statement.template.threshold > THRESHOLD_ONE {
-            return refuse("the threshold is not in (0, 1]");
-        }
-        if statement.context.bytes().len() > MAX_CONTEXT {
-            return refuse("the context is longer than 256 bytes");
-        }
-        let Some(tail) = statement.tail() else { return refuse("the revealed score is not a cosine") };
-        let program = match self.spec.lower(statement.num_samples(), tail) {
-            Ok(lowered) => lowered.program,
-            Err(error) => return Err(VerifyError::Statement(error.to_string())),
-        };
-        let Some(outputs) = statement.outputs(&self.spec) else {
-            return refuse("the revealed embedding has another length than the model's");
-        };
-        let outputs: Vec<&IntTable> = outputs.iter().collect();
-        let Some(inputs) = statement.input_commitments() else {
-            return refuse("a commitment is not the encoding of points");
-        };
-        let inputs: Vec<&Commitment> = inputs.iter().collect();
-        let constants = self.program_constants(&program)?;
-        let public = PublicCommitments { inputs: &inputs, constants: &constants };
-        let mut channel = PlainVerifier::new(Merlin::new(b"voxcheck"), &proof.argument);
-        self.absorb(statement, |label, bytes| {
-            VerifierChannel::<Fr>::absorb_statement(&mut channel, label, bytes);
-        });
-        verifier::verify::<Hyrax, _>(&self.pcs, &program, &outputs, &public, &mut channel)?;
-        VerifierChannel::<Fr>::finish(channel)?;
-        Ok(statement.verdict)
-    }
-
-    /// The bytes of a `.vxk` file.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let rows: Vec<Vec<[u8; 32]>> = self.constants.iter().map(files::encode_rows).collect();
-        files::KEY.wrap(&self.model, &files::encode(&(&*self.spec, rows)))
-    }
-
-    /// Reads a `.vxk` file.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
-        let kind = files::KEY;
-        let (digest, body) = kind.unwrap(bytes)?;
-        let (spec, rows): (Spec, Vec<Vec<[u8; 32]>>) = kind.decode(body)?;
-        let decode = |rows: &Vec<[u8; 32]>| files::decode_rows(SHARED_WIDTH_VARS, rows);
-        let constants = rows.iter().map(decode).collect::<Option<Vec<_>>>();
-        let constants = constants.ok_or_else(|| kind.error("a commitment is not the encoding of points"))?;
-        let key = Self::new(Arc::new(spec), constants, PcsVerifier::new(SHARED_WIDTH_VARS));
-        if key.model != digest {
-            return Err(kind.error("its content does not have the id in its header"));
-        }
-        let shortest = key.spec.min_samples as usize;
-        key.spec.lower(shortest, Tail::default()).map_err(|error| kind.error(error.to_string()))?;
-        Ok(key)
-    }
 }

@@ -147,7 +147,7 @@ fn recordings_of_many_lengths_verify_and_too_short_ones_are_named() {
 #[test]
 fn silence_and_full_scale_have_a_verdict_or_a_reason() {
     let (pk, vk) = keys();
-    let square = |i: usize| if i / 8 % 2 == 0 { i16::MAX } else { i16::MIN };
+    let square = |i: usize| if (i / 8).is_multiple_of(2) { i16::MAX } else { i16::MIN };
     for (name, samples) in [
         ("silence", vec![0; 16_000]),
         ("lowest", vec![i16::MIN; 16_000]),

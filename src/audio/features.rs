@@ -4,7 +4,7 @@
 //! dft[t, k]   = Σ_n s[hop·t + n − padding]·D[n, k]         one strided contraction; D = 2^d·window·(cos ‖ −sin)
 //! power[t, k] = dft_re² + dft_im²                          exact
 //! mel[t, b]   = Σ_k power[t, k]·M[k, b]                    exact
-//! log[t, b]   = ln(mel + floor)                            a mantissa table, see `fixed::logarithm`
+//! log[t, b]   = ln(mel + floor)                            a mantissa table, see [`logarithm`]
 //! feature     = DCT(log) − mean over time                  requantised once
 //! ```
 //!
@@ -21,7 +21,8 @@ use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::TensorId;
 use crate::gkr::view::{RowMap, View};
-use crate::layers::fixed::{self, LogTables};
+use crate::layers::fixed;
+use crate::layers::logarithm::{LogTables, logarithm};
 use crate::layers::lowering::{Constant, Value};
 use crate::layers::matrix::FloatMatrix;
 use crate::layers::quantize::Constants;
@@ -131,7 +132,7 @@ impl Features {
             }
             Compressed::Log { floor, tables, dct } => {
                 let floored = p.linear("features/floored", vec![(1, p.whole(mel))], i128::from(*floor))?;
-                let mut log = fixed::logarithm(p, "features/log", floored, tables)?;
+                let mut log = logarithm(p, "features/log", floored, tables)?;
                 let mut scale = LOG_BITS;
                 if let Some(matrix) = dct {
                     let matrix = matrix.declare(p, "features/dct matrix")?;

@@ -3,6 +3,7 @@
 pub mod affine;
 mod cell;
 pub mod fixed;
+pub mod logarithm;
 pub mod lowering;
 pub mod matrix;
 pub mod network;

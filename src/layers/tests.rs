@@ -5,7 +5,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::affine::{Affine, Finish, Function, Taps};
-use super::fixed::{self, LogTables};
+use super::fixed;
+use super::logarithm::{LogTables, logarithm};
 use super::lowering::{Layer, Value};
 use super::matrix::FloatMatrix;
 use super::network::{self, Network, Node, NodeRef, Op};
@@ -110,7 +111,7 @@ proptest! {
         for exponent in exponents {
             let out = run(16, &[mantissa], |p, x| {
                 let x = p.linear("x", vec![(1 << exponent, p.whole(x))], 1 << 12)?;
-                fixed::logarithm(p, "ln", x, &tables)
+                logarithm(p, "ln", x, &tables)
             });
             let x = (mantissa << exponent) + (1 << 12);
             let exact = ((x as f64).ln() - 20.0 * std::f64::consts::LN_2) * 4096.0;
@@ -346,7 +347,7 @@ fn settings_from_a_file_that_no_importer_writes_are_refused() {
     ] {
         let mut p = ProgramBuilder::new(16);
         let x = p.input("x", (1, 1), 0, 65535).unwrap();
-        assert!(fixed::logarithm(&mut p, "ln", x, &broken).is_err());
+        assert!(logarithm(&mut p, "ln", x, &broken).is_err());
     }
     let mut p = ProgramBuilder::new(16);
     let x = p.input("x", (1, 1), 0, 65535).unwrap();

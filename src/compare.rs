@@ -1,0 +1,96 @@
+//! Integer against float: how far every layer of a model is from the network it was made of.
+
+use crate::audio::float;
+use crate::calibration;
+use crate::error::ModelError;
+use crate::gkr::program::TensorId;
+use crate::layers::matrix::FloatMatrix;
+use crate::layers::network::Network;
+use crate::model::Model;
+use crate::sumcheck::int::IntTable;
+
+impl Model {
+    /// Integer against float, layer by layer, on one recording.
+    pub fn compare(&self, network: &Network, samples: &[i16]) -> Result<Vec<LayerDifference>, ModelError> {
+        let (lowered, trace) = self.run(samples)?;
+        let input = float::network_input(self.front_end(), samples)?;
+        let outputs = network.execute(&input.features, input.sequence_length)?;
+        let mut differences = Vec::new();
+        let mut compare = |layer: &str, tensor: &str, fraction_bits: i32, float: &FloatMatrix| {
+            let found = lowered.program.tensors().iter().position(|t| t.name == tensor);
+            if let Some(i) = found {
+                let table = trace.get(TensorId(i as u32));
+                differences.extend(LayerDifference::new(layer, table, fraction_bits, float));
+            }
+        };
+        let features = &self.spec().features;
+        for tensor in ["features/windows", "features/output", "features/energies"] {
+            compare("features", tensor, features.fraction_bits, &input.features);
+        }
+        for layer in &self.spec().layers {
+            let layer = layer.as_layer();
+            let name = layer.name();
+            let node = network.nodes.iter().rposition(|node| node.name.trim_matches('/').replace('/', ".") == name);
+            let Some(node) = node else { continue };
+            for (suffix, after) in [("output", 0), ("output", 1), ("hidden state", 0)] {
+                if let Some(float) = outputs.get(node + after) {
+                    compare(name, &format!("{name}/{suffix}"), layer.fraction_bits(), float);
+                }
+            }
+        }
+        best_per_layer(&mut differences);
+        Ok(differences)
+    }
+}
+
+/// Keeps, of several candidates for one layer, the closest: an activation that was fused with its
+/// layer is compared with the activation's output.
+fn best_per_layer(differences: &mut Vec<LayerDifference>) {
+    let all = std::mem::take(differences);
+    for difference in all {
+        match differences.last_mut() {
+            Some(last) if last.layer == difference.layer => {
+                if difference.cosine > last.cosine {
+                    *last = difference;
+                }
+            }
+            _ => differences.push(difference),
+        }
+    }
+}
+
+/// One line of [`Model::compare`].
+#[derive(Clone, Debug)]
+pub struct LayerDifference {
+    /// Name of the layer.
+    pub layer: String,
+    /// Rows of its output.
+    pub rows: usize,
+    /// Columns of its output.
+    pub columns: usize,
+    /// Largest absolute difference between integer (rescaled) and float output.
+    pub max_difference: f64,
+    /// Largest absolute float value.
+    pub max_value: f64,
+    /// Cosine of the two outputs, read as one vector each.
+    pub cosine: f64,
+}
+
+impl LayerDifference {
+    fn new(layer: &str, table: &IntTable, fraction_bits: i32, float: &FloatMatrix) -> Option<Self> {
+        if (table.rows(), table.cols()) != (float.rows, float.cols) {
+            return None;
+        }
+        let unit = f64::from(-fraction_bits).exp2();
+        let integer: Vec<f64> = table.values().iter().map(|v| v as f64 * unit).collect();
+        let pairs = || integer.iter().zip(&float.data);
+        Some(Self {
+            layer: layer.to_owned(),
+            rows: float.rows,
+            columns: float.cols,
+            max_difference: pairs().map(|(a, b)| (a - b).abs()).fold(0.0, f64::max),
+            max_value: float.max_abs(),
+            cosine: calibration::cosine(&integer, &float.data),
+        })
+    }
+}
