@@ -59,8 +59,11 @@ fn bytes_per_entry(program: &Program, id: crate::gkr::program::TensorId) -> u64 
     tensor.low.bits().max(tensor.high.bits()).div_ceil(8).max(1)
 }
 
-/// The layer that a tensor belongs to: what stands before the slash in its name.
+/// The layer that a tensor belongs to: what stands before the slash in its name. All tables are one.
 fn layer_of(name: &str) -> &str {
+    if name.starts_with("multiplicities of ") {
+        return "tables";
+    }
     name.split(['/', ':']).next().unwrap_or(name)
 }
 
@@ -140,7 +143,8 @@ fn layer_costs(program: &Program) -> Vec<LayerCost> {
     }
     let total: f64 = time.iter().map(|(_, ns)| ns).sum();
     for layer in &mut layers {
-        let own: f64 = time.iter().filter(|(name, _)| *name == layer.name).map(|(_, ns)| ns).sum();
+        let own: f64 =
+            time.iter().filter(|(name, _)| *name == layer.name).map(|(_, ns)| ns).fold(0.0, |sum, ns| sum + ns);
         layer.share = own / total.max(1.0);
     }
     layers

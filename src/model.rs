@@ -396,6 +396,11 @@ impl Model {
                 }
             }
         }
+        if let (Some(AnyLayer::Average(layer)), Some(last)) = (self.spec.layers.last(), outputs.last()) {
+            let mean = calibration::mean_of_rows(last);
+            let (name, mean) = (&layer.name, FloatMatrix::new(1, last.cols, mean));
+            compare(name, &format!("{name}/output"), layer.fraction_bits, &mean);
+        }
         best_per_layer(&mut differences);
         Ok(differences)
     }
