@@ -43,7 +43,7 @@ pub struct LayerCost {
     pub relations: [usize; 4],
     /// Rows of the last tensor.
     pub rows: usize,
-    /// Columns of the last tensor.
+    /// Columns of the last tensor; entries of all tables.
     pub columns: usize,
     /// Looked-up tuples.
     pub lookups: u64,
@@ -114,7 +114,8 @@ fn layer_costs(program: &Program) -> Vec<LayerCost> {
     for (i, tensor) in program.tensors().iter().enumerate() {
         let id = crate::gkr::program::TensorId(i as u32);
         layer(&tensor.name, &mut |l| {
-            (l.rows, l.columns) = (tensor.rows, tensor.cols);
+            let before = if matches!(tensor.kind, Kind::Multiplicity(_)) { l.columns } else { 0 };
+            (l.rows, l.columns) = (tensor.rows, before + tensor.cols);
             if matches!(tensor.kind, Kind::Input | Kind::Witness | Kind::Multiplicity(_)) {
                 l.committed_values += tensor.entries as u64;
             }
