@@ -200,7 +200,7 @@ pub enum ModelError {
         "the model cannot be run on this recording: {0}; if the recording is sound, calibrate the model \
          with recordings like it"
     )]
-    Trace(#[from] TraceError),
+    Trace(#[source] Box<TraceError>),
     /// The model file cannot be read.
     #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
     Io {
@@ -209,6 +209,12 @@ pub enum ModelError {
         /// What the operating system answered.
         source: io::Error,
     },
+}
+
+impl From<TraceError> for ModelError {
+    fn from(error: TraceError) -> Self {
+        Self::Trace(Box::new(error))
+    }
 }
 
 #[cfg(test)]

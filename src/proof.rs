@@ -413,10 +413,10 @@ impl ProvingKey {
         let execute = clock.elapsed();
         let clock = Instant::now();
         let (audio, audio_secret) = self.commit_audio(wav)?;
-        if let Some((wanted, wanted_secret)) = options.audio {
-            if *wanted != audio || *wanted_secret != audio_secret {
-                return Err(ProveError::Mismatch("the recording is not the one that was committed to".into()));
-            }
+        if let Some((wanted, wanted_secret)) = options.audio
+            && (*wanted != audio || *wanted_secret != audio_secret)
+        {
+            return Err(ProveError::Mismatch("the recording is not the one that was committed to".into()));
         }
         let commit = clock.elapsed();
         let revealed = match (options.reveal, score) {
