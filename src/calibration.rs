@@ -4,6 +4,7 @@ use crate::audio::features::Features;
 use crate::audio::{FrontEnd, float};
 use crate::error::ModelError;
 use crate::layers::lowering::AnyLayer;
+use crate::layers::matrix::FloatMatrix;
 use crate::layers::network::Network;
 use crate::layers::quantize::{Constants, Options, Ranges, quantize};
 use crate::model::Model;
@@ -42,8 +43,12 @@ pub(crate) fn float_embedding(
 ) -> Result<Vec<f64>, ModelError> {
     let input = float::network_input(front_end, samples)?;
     let outputs = network.execute(&input.features, input.sequence_length)?;
-    let Some(last) = outputs.last() else { return Ok(Vec::new()) };
-    Ok((0..last.cols).map(|c| (0..last.rows).map(|r| last.row(r)[c]).sum::<f64>() / last.rows as f64).collect())
+    Ok(outputs.last().map(mean_of_rows).unwrap_or_default())
+}
+
+/// The mean of the embeddings of all sequences.
+pub(crate) fn mean_of_rows(m: &FloatMatrix) -> Vec<f64> {
+    (0..m.cols).map(|c| (0..m.rows).map(|r| m.row(r)[c]).sum::<f64>() / m.rows as f64).collect()
 }
 
 /// Fewest samples of which the network makes an embedding.

@@ -4,6 +4,7 @@ use crate::audio::float;
 use crate::calibration;
 use crate::error::ModelError;
 use crate::gkr::program::TensorId;
+use crate::layers::lowering::AnyLayer;
 use crate::layers::matrix::FloatMatrix;
 use crate::layers::network::Network;
 use crate::model::Model;
@@ -37,6 +38,11 @@ impl Model {
                     compare(name, &format!("{name}/{suffix}"), layer.fraction_bits(), float);
                 }
             }
+        }
+        if let (Some(AnyLayer::Average(layer)), Some(last)) = (self.spec().layers.last(), outputs.last()) {
+            let mean = calibration::mean_of_rows(last);
+            let (name, mean) = (&layer.name, FloatMatrix::new(1, last.cols, mean));
+            compare(name, &format!("{name}/output"), layer.fraction_bits, &mean);
         }
         best_per_layer(&mut differences);
         Ok(differences)

@@ -78,7 +78,7 @@ pub struct LayerCost {
     pub relations: [usize; 4],
     /// Rows of the last tensor.
     pub rows: usize,
-    /// Columns of the last tensor.
+    /// Columns of the last tensor; entries of all tables.
     pub columns: usize,
     /// Looked-up tuples.
     pub lookups: u64,
@@ -94,8 +94,11 @@ fn bytes_per_entry(program: &Program, id: crate::gkr::program::TensorId) -> u64 
     tensor.low.bits().max(tensor.high.bits()).div_ceil(8).max(1)
 }
 
-/// The layer that a tensor belongs to: what stands before the slash in its name.
+/// The layer that a tensor belongs to: what stands before the slash in its name. All tables are one.
 fn layer_of(name: &str) -> &str {
+    if name.starts_with("multiplicities of ") {
+        return "tables";
+    }
     name.split(['/', ':']).next().unwrap_or(name)
 }
 
@@ -146,7 +149,8 @@ fn layer_costs(program: &Program) -> Vec<LayerCost> {
     for (i, tensor) in program.tensors().iter().enumerate() {
         let id = crate::gkr::program::TensorId(i as u32);
         layer(&tensor.name, &mut |l| {
-            (l.rows, l.columns) = (tensor.rows, tensor.cols);
+            let before = if matches!(tensor.kind, Kind::Multiplicity(_)) { l.columns } else { 0 };
+            (l.rows, l.columns) = (tensor.rows, before + tensor.cols);
             if matches!(tensor.kind, Kind::Input | Kind::Witness | Kind::Multiplicity(_)) {
                 l.committed_values += tensor.entries as u64;
             }
@@ -175,7 +179,8 @@ fn layer_costs(program: &Program) -> Vec<LayerCost> {
     }
     let total: f64 = time.iter().map(|(_, ns)| ns).sum();
     for layer in &mut layers {
-        let own: f64 = time.iter().filter(|(name, _)| *name == layer.name).map(|(_, ns)| ns).sum();
+        let own: f64 =
+            time.iter().filter(|(name, _)| *name == layer.name).map(|(_, ns)| ns).fold(0.0, |sum, ns| sum + ns);
         layer.share = own / total.max(1.0);
     }
     layers

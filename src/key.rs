@@ -188,7 +188,9 @@ impl VerifyingKey {
             return Err(kind.error("its content does not have the id in its header"));
         }
         let shortest = key.spec.min_samples as usize;
-        key.spec.lower(shortest, Tail::default()).map_err(|error| kind.error(error.to_string()))?;
+        key.spec
+            .lower(shortest, Tail { embedding: true, ..Tail::default() })
+            .map_err(|error| kind.error(error.to_string()))?;
         Ok(key)
     }
 }

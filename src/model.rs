@@ -248,10 +248,25 @@ impl Model {
         if model.content_digest() != digest {
             return Err(kind.error("its content does not have the digest in its header"));
         }
-        // Whatever the file says must make a program; the shortest recording shows it.
-        let shortest = model.spec.min_samples as usize;
-        model.spec.lower(shortest, Tail::default()).map_err(|error| kind.error(error.to_string()))?;
+        model.check().map_err(|error| kind.error(error.to_string()))?;
         Ok(model)
+    }
+
+    /// Whatever a file says must make a program, and every weight must lie within its declared width:
+    /// bounds are derived from widths alone.
+    fn check(&self) -> Result<(), ModelError> {
+        let program = self.spec.lower(self.min_samples(), Tail { embedding: true, ..Tail::default() })?.program;
+        for (id, number) in program.constants() {
+            let tensor = program.tensor(id);
+            let fits = self.constants.get(number as usize).is_some_and(|table| {
+                let within = |v: i128| tensor.low <= v.into() && tensor.high >= v.into();
+                (table.rows(), table.cols()) == (tensor.rows, tensor.cols) && table.values().iter().all(within)
+            });
+            if !fits {
+                return Err(ModelError::Malformed { reason: format!("the weights of `{}` do not fit", tensor.name) });
+            }
+        }
+        Ok(())
     }
 
     /// The bytes of a `.vxm` file.

@@ -83,6 +83,9 @@ impl CliError {
             io::ErrorKind::NotFound => {
                 Self::new("E-NO-INPUT", exit::NO_INPUT, format!("{path} does not exist"), "check the path")
             }
+            io::ErrorKind::IsADirectory => {
+                Self::new("E-READ", exit::CANNOT_READ, format!("cannot read {path}: it is a folder"), "give a file")
+            }
             _ => {
                 Self::new("E-READ", exit::CANNOT_READ, format!("cannot read {path}: {error}"), "check its permissions")
             }
@@ -98,6 +101,12 @@ impl CliError {
                 exit::CANNOT_WRITE,
                 format!("{path} exists already"),
                 "name another file, or overwrite it with --force",
+            ),
+            io::ErrorKind::IsADirectory => Self::new(
+                "E-WRITE",
+                exit::CANNOT_WRITE,
+                format!("cannot write {path}: it is a folder"),
+                "name a file in it",
             ),
             _ => Self::new(
                 "E-WRITE",
@@ -133,6 +142,7 @@ impl CliError {
     pub fn model(path: &Path, error: &ModelError) -> Self {
         let code = match error {
             ModelError::Io { source, .. } => return Self::read(path, source),
+            ModelError::Audio(error) => return Self::audio(path, error),
             ModelError::UnsupportedOperator { .. } => "E-MODEL-OPERATOR",
             ModelError::UnsupportedAttribute { .. } => "E-MODEL-ATTRIBUTE",
             ModelError::UnsupportedOpset { .. } => "E-MODEL-OPSET",
@@ -142,7 +152,13 @@ impl CliError {
             _ => "E-MODEL",
         };
         let text = error.to_string();
-        let (message, help) = text.split_once("; ").unwrap_or((&text, "check the model with: voxcheck inspect"));
+        let usual = match error {
+            ModelError::Shape { layer, .. } if layer == "input" => {
+                "network and front end, or network and model, do not belong together"
+            }
+            _ => "check the model with: voxcheck inspect",
+        };
+        let (message, help) = text.split_once("; ").unwrap_or((&text, usual));
         Self::new(code, exit::DATA, format!("{}: {message}", path.display()), help)
     }
 

@@ -85,11 +85,11 @@ pub fn check_output(console: &Console, path: &Path) -> Result<()> {
     if is_stream(path) || is_special(path) {
         return Ok(());
     }
-    if fs::symlink_metadata(path).is_ok() && !console.force {
-        return Err(CliError::write(path, &io::ErrorKind::AlreadyExists.into()));
-    }
     if path.is_dir() {
         return Err(CliError::write(path, &io::ErrorKind::IsADirectory.into()));
+    }
+    if fs::symlink_metadata(path).is_ok() && !console.force {
+        return Err(CliError::write(path, &io::ErrorKind::AlreadyExists.into()));
     }
     temporary(path, Access::Public).map(drop).map_err(|error| CliError::write(path, &error))
 }

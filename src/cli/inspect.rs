@@ -260,8 +260,8 @@ fn tree(cost: &Cost) -> String {
             .filter(|(count, _)| **count > 0)
             .map(|(count, name)| format!("{count} {name}"))
             .collect();
-        let details =
-            format!("{}; {} lookups, {} committed", relations.join(", "), layer.lookups, layer.committed_values);
+        let relations = if relations.is_empty() { String::new() } else { format!("{}; ", relations.join(", ")) };
+        let details = format!("{relations}{} lookups, {} committed", layer.lookups, layer.committed_values);
         lines.push(format!("{stem}   {details}"));
     }
     lines.join("\n")
