@@ -49,7 +49,7 @@ pub(super) fn check_used(program: &Program) -> Result<(), ProgramError> {
             Relation::Lookup(lookup) => lookup.columns.iter().for_each(|c| mark(&c.view)),
         }
     }
-    for output in &program.outputs {
+    for output in program.outputs.iter().chain(&program.zeros) {
         used[output.0 as usize] = true;
     }
     match program.tensors.iter().zip(&used).find(|(t, used)| matches!(t.kind, Kind::Virtual(_)) && !**used) {

@@ -45,6 +45,7 @@ pub struct ProgramBuilder {
     relations: Vec<Relation>,
     tables: Vec<Table>,
     outputs: Vec<TensorId>,
+    zeros: Vec<TensorId>,
     recipes: Recipes,
     range: Option<TableId>,
     range_bits: usize,
@@ -283,6 +284,11 @@ impl ProgramBuilder {
         self.outputs.push(id);
     }
 
+    /// Shows that every entry of a tensor is zero.
+    pub fn zero(&mut self, id: TensorId) {
+        self.zeros.push(id);
+    }
+
     /// The program, and how its witness is computed.
     pub fn finish(mut self) -> Result<(Program, Recipes), ProgramError> {
         check_ranged(&self.tensors, &self.relations, &self.tables)?;
@@ -293,8 +299,8 @@ impl ProgramBuilder {
                 self.add(&name, (1, cols), kind, BigInt::ZERO, BigInt::from(MAX_ENTRIES))
             })
             .collect::<Result<_, _>>()?;
-        let Self { tensors, relations, tables, outputs, recipes, width_vars, .. } = self;
-        let program = Program { tensors, relations, tables, multiplicities, outputs, width_vars };
+        let Self { tensors, relations, tables, outputs, zeros, recipes, width_vars, .. } = self;
+        let program = Program { tensors, relations, tables, multiplicities, outputs, zeros, width_vars };
         check_used(&program)?;
         Ok((program, recipes))
     }

@@ -205,6 +205,8 @@ pub struct Program {
     pub(super) multiplicities: Vec<TensorId>,
     /// Tensors whose values are public.
     pub(super) outputs: Vec<TensorId>,
+    /// Tensors whose entries are all zero.
+    pub(super) zeros: Vec<TensorId>,
     /// Variables of a row of the witness commitments.
     pub(super) width_vars: usize,
 }
@@ -238,6 +240,12 @@ impl Program {
     #[must_use]
     pub fn outputs(&self) -> &[TensorId] {
         &self.outputs
+    }
+
+    /// Tensors whose entries are all zero.
+    #[must_use]
+    pub fn zeros(&self) -> &[TensorId] {
+        &self.zeros
     }
 
     /// Variables of a row of the commitment to `id`: inputs and constants, which outlive programs,

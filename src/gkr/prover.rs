@@ -212,7 +212,7 @@ fn prove_lookups<C: ProverChannel<Fr>>(folds: &Folds<'_>, channel: &mut C, claim
 
 fn prove_outputs<C: ProverChannel<Fr>>(folds: &Folds<'_>, channel: &mut C, claims: &mut Claims<Fr>) {
     let program = folds.program();
-    for &output in program.outputs() {
+    for &output in program.outputs().iter().chain(program.zeros()) {
         let tensor = program.tensor(output);
         let mut point = |n: usize| -> Vec<Fr> { (0..n).map(|_| channel.challenge(Label::OutputChallenge)).collect() };
         let (cols, rows) = (point(tensor.col_vars()), RowWeights::Point(point(tensor.row_vars())));

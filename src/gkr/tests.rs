@@ -277,3 +277,27 @@ fn a_run_names_the_first_entry_that_is_in_no_table() {
     let (tensor, table) = ("x".to_owned(), "range3".to_owned());
     assert_eq!(error, TraceError::NotInTable { tensor, table, row: 4, col: 1, value: 9 });
 }
+
+#[test]
+fn a_tensor_that_must_be_zero_is() {
+    let mut p = ProgramBuilder::new(8);
+    let [a, b] = ["a", "b"].map(|name| {
+        let id = p.input(name, (3, 5), -128, 127).unwrap();
+        p.range(p.whole(id), -128, 8).unwrap();
+        id
+    });
+    let difference = p.linear("difference", vec![(1, p.whole(a)), (-1, p.whole(b))], 0).unwrap();
+    p.zero(difference);
+    let (program, recipes) = p.finish().unwrap();
+    let values: Vec<i128> = (0..15).map(|i| i * 7 - 50).collect();
+    let mut case = Case { program, recipes, inputs: vec![table(3, 5, &values); 2], constants: vec![] };
+    let trace = case.trace();
+    assert_eq!(case.verify(&trace, &case.prove(&trace)), Ok(()));
+    let mut other = values;
+    other[7] += 1;
+    case.inputs[1] = table(3, 5, &other);
+    let trace = Trace::run(&case.program, &case.recipes, &case.inputs, &case.constants).unwrap();
+    let violated = TraceError::Violated { tensor: "difference".into(), row: 1, col: 2 };
+    assert_eq!(trace.check(&case.program), Err(violated));
+    assert_eq!(case.verify(&trace, &case.prove(&trace)), Err(VerifyError::Check(Check::PublicOutput)));
+}

@@ -258,6 +258,13 @@ impl Trace {
                 return Err(TraceError::Violated { tensor, row: i / found.cols(), col: i % found.cols() });
             }
         }
+        for &id in program.zeros() {
+            let found = self.get(id);
+            if let Some(i) = found.values().iter().position(|v| v != 0) {
+                let tensor = program.tensor(id).name.clone();
+                return Err(TraceError::Violated { tensor, row: i / found.cols(), col: i % found.cols() });
+            }
+        }
         let mut counted = self.clone();
         counted.count_lookups(program)?;
         for &id in program.multiplicities() {

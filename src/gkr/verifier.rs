@@ -157,11 +157,15 @@ fn verify_outputs<C: VerifierChannel<Fr>>(
     channel: &mut C,
     claims: &mut Claims<C::Scalar>,
 ) -> Result<(), VerifyError> {
-    for (&output, table) in program.outputs().iter().zip(outputs) {
+    // A tensor of zeros is an output whose values need no stating.
+    let outputs = program.outputs().iter().zip(outputs.iter().map(|&table| Some(table)));
+    for (&output, table) in outputs.chain(program.zeros().iter().map(|id| (id, None))) {
         let tensor = program.tensor(output);
         let mut point = |n: usize| -> Vec<Fr> { (0..n).map(|_| channel.challenge(Label::OutputChallenge)).collect() };
         let (cols, rows) = (point(tensor.col_vars()), RowWeights::Point(point(tensor.row_vars())));
-        let public = weighted_sum(table, &rows.explicit(tensor.rows), &eq_prefix(&cols, tensor.cols));
+        let public = table.map_or(Fr::from(0u64), |table| {
+            weighted_sum(table, &rows.explicit(tensor.rows), &eq_prefix(&cols, tensor.cols))
+        });
         let view = View::whole(output, tensor.rows);
         let mut values = RecvValues { channel, label: Label::OutputValues };
         let value = claims.expand(program, &view, &rows, &cols, &mut values)?;

@@ -106,6 +106,18 @@ pub fn integer(
     p.linear(name, terms, -half)
 }
 
+/// A committed copy of a virtual tensor: their difference is shown to be zero. Several claims on the
+/// copy then cost the original one.
+pub fn commit(p: &mut ProgramBuilder, name: &str, x: TensorId) -> Result<TensorId, ProgramError> {
+    let (low, high) = p.bounds(x);
+    let bits = low.bits().max(high.bits()) as usize + 1;
+    let copy = integer(p, name, p.shape(x), bits, &[x], |t| Ok(values(t[0]).collect()))?;
+    let terms = vec![(1, p.whole(x)), (-1, p.whole(copy))];
+    let difference = p.linear(&format!("{name}: difference"), terms, 0)?;
+    p.zero(difference);
+    Ok(copy)
+}
+
 /// `x + 2^(shift−1)`, whose quotient by `2^shift` is `x` rounded to nearest, ties up.
 fn rounded(p: &mut ProgramBuilder, name: &str, x: TensorId, shift: usize) -> Result<TensorId, ProgramError> {
     check_bits(name, shift)?;

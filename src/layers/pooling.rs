@@ -190,7 +190,8 @@ impl StatsDense {
         let scale = fixed::power(name, self.guard_bits.saturating_mul(2))?;
         let terms =
             vec![(scale * rows as i128, View::rows(squares, RowMap::sum(rows))), (-scale, p.whole(sum_squared))];
-        let variance = p.linear(&format!("{name}/variance"), terms, 0)?;
+        let exact = p.linear(&format!("{name}/exact variance"), terms, 0)?;
+        let variance = fixed::commit(p, &format!("{name}/variance"), exact)?;
         let floor = self.min_variance.declare(p, &format!("{name}/smallest variance"))?;
         let terms = vec![(rows as i128 * rows as i128, p.whole(floor))];
         let floor = p.linear(&format!("{name}/floor"), terms, 0)?;

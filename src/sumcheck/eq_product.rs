@@ -153,33 +153,38 @@ fn int_row<F: SmallField, A: SmallInt, B: SmallInt>(a: &[A], b: &[B], low: &[F],
 /// A running sum of `element · (x · y)` for signed integers, kept as a positive and a negative part.
 #[derive(Clone, Copy)]
 struct Signed<F: SmallField> {
-    digits: [[F::Sum; 2]; 2],
+    digits: [[F::Sum; 4]; 2],
     wide: F,
 }
 
 impl<F: SmallField> Default for Signed<F> {
     fn default() -> Self {
-        Self { digits: [[F::Sum::default(); 2]; 2], wide: F::ZERO }
+        Self { digits: [[F::Sum::default(); 4]; 2], wide: F::ZERO }
     }
 }
 
 impl<F: SmallField> Signed<F> {
     #[inline(always)]
     fn add_product(&mut self, element: &F, x: i128, y: i128) {
-        match x.checked_mul(y) {
-            Some(p) if p.unsigned_abs() >> 64 == 0 => {
-                let magnitude = p.unsigned_abs() as u64;
-                let sums = &mut self.digits[usize::from(p < 0)];
-                F::add_scaled(&mut sums[0], element, magnitude as u32);
-                F::add_scaled(&mut sums[1], element, (magnitude >> 32) as u32);
+        let Some(product) = x.checked_mul(y) else {
+            self.wide += *element * F::from(x) * F::from(y);
+            return;
+        };
+        let sums = &mut self.digits[usize::from(product < 0)];
+        let mut magnitude = product.unsigned_abs();
+        for sum in sums {
+            F::add_scaled(sum, element, magnitude as u32);
+            magnitude >>= 32;
+            if magnitude == 0 {
+                break;
             }
-            _ => self.wide += *element * F::from(x) * F::from(y),
         }
     }
 
     fn value(&self) -> F {
         let base = F::from(1u64 << 32);
-        let [positive, negative] = self.digits.map(|sums| F::reduce(&sums[0]) + F::reduce(&sums[1]) * base);
+        let [positive, negative] =
+            self.digits.map(|sums| sums.iter().rev().fold(F::ZERO, |high, sum| high * base + F::reduce(sum)));
         positive - negative + self.wide
     }
 }
