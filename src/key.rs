@@ -194,3 +194,73 @@ impl VerifyingKey {
         Ok(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::wav::Wav;
+    use crate::proof::{ProveOptions, Reveal, setup};
+    use crate::statement::{Mode, Revealed};
+
+    /// Every field of a statement, changed alone under the argument for the true one.
+    #[test]
+    fn no_other_statement_has_the_same_argument() {
+        let (pk, vk) = setup(&Model::bundled().unwrap()).unwrap();
+        let samples = |seed: i32| (0..12_000).map(|i| ((i * i % 97 + seed) * 150 - 7_000) as i16).collect();
+        let wav = |seed| Wav { sample_rate: 16_000, samples: samples(seed) };
+        let (template, secret) = pk.enrol(&[wav(0)], 0.5).unwrap();
+        let context = Context::new(*b"context");
+        let prove = |reveal| {
+            let options = ProveOptions { reveal, audio: None };
+            pk.prove_with(&wav(3), &template, &secret, &context, &options).unwrap().0
+        };
+        let proof = prove(Reveal::Decision);
+        assert!(vk.verify(proof.statement(), &proof).is_ok());
+        let (other_template, _) = pk.enrol(&[wav(40)], 0.5).unwrap();
+        let (other_audio, _) = pk.commit_audio(&wav(4)).unwrap();
+        type Change<'a> = (&'static str, Box<dyn Fn(&mut Statement) + 'a>);
+        let flip = |v: Verdict| if v == Verdict::Accept { Verdict::Reject } else { Verdict::Accept };
+        let changes: Vec<Change<'_>> = vec![
+            ("decision", Box::new(move |s| s.verdict = flip(s.verdict))),
+            ("threshold up", Box::new(|s| s.template.threshold += 1)),
+            ("threshold down", Box::new(|s| s.template.threshold -= 1)),
+            ("threshold zero", Box::new(|s| s.template.threshold = 0)),
+            ("context", Box::new(|s| s.context = Context::new(*b"Context"))),
+            ("longer context", Box::new(|s| s.context = Context::new(vec![0; MAX_CONTEXT + 1]))),
+            ("model", Box::new(|s| s.model[0] ^= 1)),
+            ("template's model", Box::new(|s| s.template.model[31] ^= 1)),
+            ("template", Box::new(|s| s.template.rows.clone_from(&other_template.rows))),
+            ("one sample more", Box::new(|s| s.audio.num_samples += 1)),
+            ("one sample less", Box::new(|s| s.audio.num_samples -= 1)),
+            ("no samples", Box::new(|s| s.audio.num_samples = 0)),
+            ("most samples", Box::new(|s| s.audio.num_samples = u32::MAX)),
+            ("sample rate", Box::new(|s| s.audio.sample_rate = 8_000)),
+            ("recording", Box::new(|s| s.audio = other_audio.clone())),
+            ("rows swapped", Box::new(|s| s.audio.rows.swap(0, 1))),
+            ("a row less", Box::new(|s| s.audio.rows.truncate(1))),
+            ("a row that is no point", Box::new(|s| s.audio.rows[0] = [0xff; 32])),
+            ("score", Box::new(|s| s.revealed = Revealed::Score(0))),
+            ("impossible score", Box::new(|s| s.revealed = Revealed::Score(1 << 16))),
+            ("embedding", Box::new(|s| s.revealed = Revealed::Embedding(vec![0; 128]))),
+            ("short embedding", Box::new(|s| s.revealed = Revealed::Embedding(vec![0; 3]))),
+        ];
+        for (name, change) in changes {
+            let mut forged = proof.clone();
+            change(&mut forged.statement);
+            assert_ne!(forged, proof, "{name}");
+            assert!(vk.verify(&forged.statement, &forged).is_err(), "{name}");
+            assert!(vk.verify(&forged.statement, &proof).is_err(), "{name}, with the true proof");
+        }
+        for reveal in [Reveal::Score, Reveal::Embedding] {
+            let mut forged = prove(reveal);
+            assert!(vk.verify(forged.statement(), &forged).is_ok());
+            match &mut forged.statement.revealed {
+                Revealed::Score(score) => *score -= 1,
+                Revealed::Embedding(embedding) => embedding[7] += 1,
+                Revealed::Decision => unreachable!("something is revealed"),
+            }
+            assert!(vk.verify(&forged.statement, &forged).is_err());
+        }
+        assert_eq!(proof.statement.mode, Mode::Clear);
+    }
+}

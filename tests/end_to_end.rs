@@ -231,3 +231,26 @@ fn depth_does_not_add_waves_and_a_layer_adds_little_to_the_proof() {
     let bytes = prove(&demo("slt_3.wav"), Reveal::Decision).to_bytes().len();
     assert!(bytes < 100_000, "{bytes} bytes");
 }
+
+/// The full tier: every shared recording is proved and verified, whole and cut to three seconds.
+#[test]
+#[ignore = "takes minutes"]
+fn every_shared_recording_is_proved() {
+    let Some(data) = data() else { return };
+    let (pk, vk) = keys();
+    let template = pk.enrol(&[demo("slt_1.wav")], 0.5).unwrap();
+    let mut count = 0;
+    for folder in ["speakers", "impostors"] {
+        for entry in std::fs::read_dir(data.join("wav").join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let wav = wav::read(&path).unwrap();
+            let cut = Wav { samples: wav.samples[..48_000.min(wav.samples.len())].to_vec(), ..wav.clone() };
+            for wav in [wav, cut] {
+                let (statement, proof) = pk.prove(&wav, &template, &Context::default()).unwrap();
+                assert_eq!(vk.verify(&statement, &proof), Ok(statement.verdict()), "{}", path.display());
+                count += 1;
+            }
+        }
+    }
+    assert_eq!(count, 96);
+}

@@ -243,3 +243,63 @@ fn check(front_end: &FrontEnd) -> Result<(), ModelError> {
         found: format!("window {}, hop {}", front_end.window_length, front_end.hop),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::audio::float;
+    use crate::gkr::trace::Trace;
+    use crate::sumcheck::int::{IntTable, IntVec};
+
+    /// Largest difference between integer and float features of a bundled recording.
+    fn difference(front_end: &FrontEnd, samples: &[i16]) -> f64 {
+        let input = float::network_input(front_end, samples).unwrap();
+        let mut constants = Constants::default();
+        let features = Features::new(front_end, 2.0 * input.features.max_abs(), &mut constants).unwrap();
+        let mut p = ProgramBuilder::new(16);
+        let (_, value) = features.lower(&mut p, samples.len()).unwrap();
+        p.output(value.tensor);
+        let (program, recipes) = p.finish().unwrap();
+        let shape = program.tensor(program.inputs()[0]);
+        let mut padded = samples.to_vec();
+        padded.resize(shape.rows * shape.cols, 0);
+        let inputs = [Arc::new(IntTable::new(shape.rows, shape.cols, IntVec::I16(padded)))];
+        let constants: Vec<_> = constants.into_tables().into_iter().map(Arc::new).collect();
+        let trace = Trace::run(&program, &recipes, &inputs, &constants).unwrap();
+        let table = trace.get(value.tensor);
+        assert_eq!((table.rows(), table.cols()), (input.features.rows, input.features.cols));
+        let unit = f64::from(-features.fraction_bits).exp2();
+        let pairs = table.values().iter().zip(&input.features.data);
+        pairs.map(|(v, x)| (v as f64 * unit - x).abs()).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn integer_features_are_close_to_float_for_every_preset() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo/rms_2.wav");
+        let wav = crate::audio::wav::read(path).unwrap();
+        for (front_end, tolerance) in [
+            (FrontEnd::logmel24(), 5e-3),
+            (FrontEnd::logmel40(), 5e-3),
+            (FrontEnd::mfcc(13), 1e-2),
+            (FrontEnd::mfcc(40), 1e-2),
+            (FrontEnd::ge2e40(), 1e-3),
+        ] {
+            for samples in [400, 401, 8_000, 47_999] {
+                if front_end.num_frames(samples).is_some() {
+                    let found = difference(&front_end, &wav.samples[..samples]);
+                    assert!(found < tolerance, "{}, {samples} samples: off by {found}", front_end.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn silence_and_the_loudest_signals_have_features() {
+        let square: Vec<i16> = (0..4_000).map(|i| if i % 16 < 8 { i16::MAX } else { i16::MIN }).collect();
+        for samples in [vec![0; 4_000], vec![i16::MIN; 4_000], square] {
+            assert!(difference(&FrontEnd::logmel24(), &samples) < 2e-2);
+        }
+    }
+}

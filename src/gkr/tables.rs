@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::gkr::Fr;
 use crate::sumcheck::eq::eq_table;
+use crate::sumcheck::small::dot;
 
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -99,7 +100,8 @@ impl Table {
                 }
                 TableColumn::Values(values) => {
                     let eq = eq.get_or_insert_with(|| eq_table(point));
-                    eq.iter().zip(values).map(|(&e, &v)| e * Fr::from(v)).sum()
+                    // The weights of all entries sum to one.
+                    dot(values, eq, Fr::from(1u64))
                 }
             })
             .collect()

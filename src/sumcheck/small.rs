@@ -175,7 +175,7 @@ pub fn fold_cols<F: SmallField>(table: &IntTable, weights: &[F]) -> Vec<F> {
 }
 
 /// `Σ weights[i] · values[i]`, with `total = Σ weights[i]`.
-fn dot<F: SmallField, I: SmallInt>(values: &[I], weights: &[F], total: F) -> F {
+pub(crate) fn dot<F: SmallField, I: SmallInt>(values: &[I], weights: &[F], total: F) -> F {
     let mut sums = [F::Sum::default(); 4];
     for (&value, weight) in values.iter().zip(weights) {
         for (digit, sum) in sums.iter_mut().enumerate().take(I::DIGITS) {
