@@ -94,8 +94,8 @@ pub fn quantize(
     while quantizer.at < network.nodes.len() {
         quantizer.step()?;
     }
-    if let Some((scale, _)) = quantizer.affine {
-        return Err(unsupported("batch normalisation", scale.len(), "as the last operation"));
+    if quantizer.affine.is_some() {
+        return Err(unsupported("batch normalisation", "as the last operation"));
     }
     if options.average {
         let fraction_bits = quantizer.fraction_bits;
@@ -162,7 +162,7 @@ impl Quantizer<'_> {
                     padding: pool.padding.map(|x| x as u32),
                 };
                 if pool.padding != [0; 4] {
-                    return Err(unsupported("MaxPool", 0, "with padding"));
+                    return Err(unsupported("MaxPool", "with padding"));
                 }
                 self.push(AnyLayer::MaxPool(MaxPool { name, taps, bits: self.bits_of_last(), fraction_bits }));
             }
@@ -182,7 +182,7 @@ impl Quantizer<'_> {
             Op::StatsPool { min_variance } => self.stats_dense(name, min_variance)?,
             Op::L2Normalize => self.normalize(name)?,
             Op::Relu | Op::Sigmoid | Op::Tanh => {
-                return Err(unsupported("an activation", 0, "that follows no dense layer or convolution"));
+                return Err(unsupported("an activation", "that follows no dense layer or convolution"));
             }
         }
         Ok(())
@@ -195,7 +195,7 @@ impl Quantizer<'_> {
 
     fn no_padding_before_affine(&self, name: &str, padded: bool) -> Result<(), ModelError> {
         if padded && self.affine.is_some() {
-            return Err(unsupported(name, 0, "with zero padding right after a batch normalisation"));
+            return Err(unsupported(name, "with zero padding right after a batch normalisation"));
         }
         Ok(())
     }
@@ -216,7 +216,7 @@ impl Quantizer<'_> {
     fn flatten(&mut self, name: String) -> Result<(), ModelError> {
         self.at += 1;
         let Some(Op::Dense { weight, bias }) = self.op(self.at).cloned() else {
-            return Err(unsupported(&name, 0, "without a dense layer after it"));
+            return Err(unsupported(&name, "without a dense layer after it"));
         };
         let columns = self.columns_of_last().unwrap_or(weight.rows).max(1);
         let rows = weight.rows / columns;
@@ -298,7 +298,7 @@ impl Quantizer<'_> {
         self.at += 1;
         match self.op(self.at).cloned() {
             Some(Op::Dense { weight, bias }) => Ok((weight, bias)),
-            _ => Err(unsupported(name, 0, "without a dense layer after it")),
+            _ => Err(unsupported(name, "without a dense layer after it")),
         }
     }
 
@@ -348,7 +348,7 @@ impl Quantizer<'_> {
 
     fn normalize(&mut self, name: String) -> Result<(), ModelError> {
         if !matches!(self.at.checked_sub(1).and_then(|i| self.op(i)), Some(Op::Relu)) {
-            return Err(unsupported(&name, 0, "of values that may be negative (it must follow a ReLU)"));
+            return Err(unsupported(&name, "of values that may be negative (it must follow a ReLU)"));
         }
         if !self.options.average && self.at + 1 == self.network.nodes.len() {
             // A cosine does not see the length: the last normalisation of a single sequence is left out.
@@ -367,7 +367,7 @@ fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-fn unsupported(operator: &str, _: usize, how: &str) -> ModelError {
+fn unsupported(operator: &str, how: &str) -> ModelError {
     ModelError::UnsupportedOperator {
         node: operator.to_owned(),
         operator: operator.to_owned(),
