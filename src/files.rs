@@ -14,8 +14,8 @@
 
 use ark_bn254::G1Affine;
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::gkr::pcs::Commitment;
@@ -127,25 +127,37 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_stdvec(value).expect("our types have a serial form")
 }
 
-/// The encodings of a commitment's rows.
-#[must_use]
-pub fn encode_rows(commitment: &Commitment) -> Vec<[u8; 32]> {
-    let encode = |point: &G1Affine| {
-        let mut bytes = [0u8; 32];
-        point.serialize_compressed(&mut bytes[..]).expect("a point takes 32 bytes");
-        bytes
-    };
-    commitment.rows.iter().map(encode).collect()
+/// A committed row as it stands in a file: a point of the curve in its only encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "[u8; 32]", into = "[u8; 32]")]
+pub struct Row(G1Affine);
+
+impl TryFrom<[u8; 32]> for Row {
+    type Error = &'static str;
+
+    fn try_from(bytes: [u8; 32]) -> Result<Self, Self::Error> {
+        let point = G1Affine::deserialize_compressed(&bytes[..]).map_err(|_| "a commitment is not a point")?;
+        let row = Self(point);
+        if <[u8; 32]>::from(row) == bytes { Ok(row) } else { Err("a commitment is not in canonical form") }
+    }
 }
 
-/// The commitment with these rows; `None` if one is not the canonical encoding of a point.
+impl From<Row> for [u8; 32] {
+    fn from(row: Row) -> Self {
+        let mut bytes = [0u8; 32];
+        row.0.serialize_compressed(&mut bytes[..]).expect("a point takes 32 bytes");
+        bytes
+    }
+}
+
+/// The rows of a commitment.
 #[must_use]
-pub fn decode_rows(width_vars: usize, rows: &[[u8; 32]]) -> Option<Commitment> {
-    let decode = |bytes: &[u8; 32]| {
-        let point = G1Affine::deserialize_compressed(&bytes[..]).ok()?;
-        let mut again = [0u8; 32];
-        point.serialize_compressed(&mut again[..]).ok()?;
-        (again == *bytes).then_some(point)
-    };
-    Some(Commitment { width_vars, rows: rows.iter().map(decode).collect::<Option<_>>()? })
+pub fn rows(commitment: &Commitment) -> Vec<Row> {
+    commitment.rows.iter().map(|&point| Row(point)).collect()
+}
+
+/// The commitment with these rows.
+#[must_use]
+pub fn commitment(width_vars: usize, rows: &[Row]) -> Commitment {
+    Commitment { width_vars, rows: rows.iter().map(|row| row.0).collect() }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, Row};
 use crate::gkr::Fr;
 use crate::gkr::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey as PcsProver, VerifierKey as PcsVerifier};
 use crate::gkr::program::{Program, SHARED_WIDTH_VARS};
@@ -14,9 +14,12 @@ use crate::layers::score::THRESHOLD_ONE;
 use crate::model::{Model, Spec, Tail};
 use crate::statement::{AudioCommitment, Context, Id, MAX_CONTEXT, Proof, Statement, Template, Verdict, digest};
 use crate::sumcheck::channel::{PlainVerifier, VerifierChannel};
-use crate::sumcheck::error::VerifyError;
+use crate::sumcheck::error::{StatementError, VerifyError};
 use crate::sumcheck::int::IntTable;
 use crate::sumcheck::transcript::{Label, Merlin};
+
+/// What the transcript of a proof starts with.
+pub(crate) const PROTOCOL: &[u8] = b"voxcheck";
 
 /// What the verifier needs (`.vxk`): the model without its weights.
 #[derive(Clone, Debug)]
@@ -54,7 +57,7 @@ pub struct StatementMismatch {
 
 impl VerifyingKey {
     pub(crate) fn new(spec: Arc<Spec>, constants: Vec<Commitment>, pcs: PcsVerifier) -> Self {
-        let rows: Vec<Vec<[u8; 32]>> = constants.iter().map(files::encode_rows).collect();
+        let rows: Vec<Vec<Row>> = constants.iter().map(files::rows).collect();
         let model = digest("voxcheck model", &(files::SUITE, &*spec, rows));
         Self { spec, constants: Arc::new(constants), model, pcs }
     }
@@ -116,8 +119,9 @@ impl VerifyingKey {
 
     /// The commitments to the constants of a program, in its order.
     pub(crate) fn program_constants(&self, program: &Program) -> Result<Vec<&Commitment>, VerifyError> {
-        let missing = || VerifyError::Statement("the key lacks a constant of the model".into());
-        program.constants().into_iter().map(|(_, n)| self.constants.get(n as usize).ok_or_else(missing)).collect()
+        let missing = StatementError::Misfit("the key lacks a constant of the model");
+        let constant = |n: u32| self.constants.get(n as usize).ok_or_else(|| missing.clone().into());
+        program.constants().into_iter().map(|(_, n)| constant(n)).collect()
     }
 
     /// Verifies a proof of a statement. Compare the statement with what is demanded first
@@ -126,52 +130,49 @@ impl VerifyingKey {
     /// # Soundness
     /// See [`gkr::verifier::verify`](crate::gkr::verifier::verify). Everything in the statement is
     /// absorbed before the first challenge.
-    #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     pub fn verify(&self, statement: &Statement, proof: &Proof) -> Result<Verdict, VerifyError> {
-        let refuse = |reason: &str| Err(VerifyError::Statement(reason.to_owned()));
-        if *statement != proof.statement {
-            return refuse("the proof is of another statement");
+        self.verify_over(statement, proof, PlainVerifier::new(Merlin::new(PROTOCOL), &proof.argument))
+    }
+
+    /// [`VerifyingKey::verify`] over any channel that reads the proof's argument.
+    #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    pub(crate) fn verify_over<C: VerifierChannel<Fr, Scalar = Fr>>(
+        &self,
+        statement: &Statement,
+        proof: &Proof,
+        mut channel: C,
+    ) -> Result<Verdict, VerifyError> {
+        let threshold = statement.template.threshold;
+        let rate = self.spec.features.front_end.sample_rate;
+        for (holds, error) in [
+            (*statement == proof.statement, StatementError::Other),
+            (statement.model == self.model, StatementError::Model),
+            (statement.template.model == self.model, StatementError::TemplateModel),
+            (statement.audio.sample_rate == rate, StatementError::SampleRate),
+            ((1..=THRESHOLD_ONE).contains(&threshold), StatementError::Threshold),
+            (statement.context.bytes().len() <= MAX_CONTEXT, StatementError::Context),
+            (statement.score_is_cosine(), StatementError::Score),
+        ] {
+            channel.require(holds, error.into())?;
         }
-        if statement.model != self.model || statement.template.model != self.model {
-            return refuse("the proof is about another model");
-        }
-        if statement.audio.sample_rate != self.spec.features.front_end.sample_rate {
-            return refuse("the recording has another sample rate than the model takes");
-        }
-        if statement.template.threshold == 0 || statement.template.threshold > THRESHOLD_ONE {
-            return refuse("the threshold is not in (0, 1]");
-        }
-        if statement.context.bytes().len() > MAX_CONTEXT {
-            return refuse("the context is longer than 256 bytes");
-        }
-        let Some(tail) = statement.tail() else { return refuse("the revealed score is not a cosine") };
-        let program = match self.spec.lower(statement.num_samples(), tail) {
-            Ok(lowered) => lowered.program,
-            Err(error) => return Err(VerifyError::Statement(error.to_string())),
-        };
-        let Some(outputs) = statement.outputs(&self.spec) else {
-            return refuse("the revealed embedding has another length than the model's");
-        };
+        let lowered = self.spec.lower(statement.num_samples(), statement.tail());
+        let program = lowered.map_err(|error| StatementError::Program(error.to_string()))?.program;
+        let outputs = statement.outputs();
         let outputs: Vec<&IntTable> = outputs.iter().collect();
-        let Some(inputs) = statement.input_commitments() else {
-            return refuse("a commitment is not the encoding of points");
-        };
+        let inputs = statement.input_commitments();
         let inputs: Vec<&Commitment> = inputs.iter().collect();
         let constants = self.program_constants(&program)?;
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
-        let mut channel = PlainVerifier::new(Merlin::new(b"voxcheck"), &proof.argument);
-        self.absorb(statement, |label, bytes| {
-            VerifierChannel::<Fr>::absorb_statement(&mut channel, label, bytes);
-        });
+        self.absorb(statement, |label, bytes| channel.absorb_statement(label, bytes));
         verifier::verify::<Hyrax, _>(&self.pcs, &program, &outputs, &public, &mut channel)?;
-        VerifierChannel::<Fr>::finish(channel)?;
+        channel.finish()?;
         Ok(statement.verdict)
     }
 
     /// The bytes of a `.vxk` file.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let rows: Vec<Vec<[u8; 32]>> = self.constants.iter().map(files::encode_rows).collect();
+        let rows: Vec<Vec<Row>> = self.constants.iter().map(files::rows).collect();
         files::KEY.wrap(&self.model, &files::encode(&(&*self.spec, rows)))
     }
 
@@ -179,10 +180,8 @@ impl VerifyingKey {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
         let kind = files::KEY;
         let (digest, body) = kind.unwrap(bytes)?;
-        let (spec, rows): (Spec, Vec<Vec<[u8; 32]>>) = kind.decode(body)?;
-        let decode = |rows: &Vec<[u8; 32]>| files::decode_rows(SHARED_WIDTH_VARS, rows);
-        let constants = rows.iter().map(decode).collect::<Option<Vec<_>>>();
-        let constants = constants.ok_or_else(|| kind.error("a commitment is not the encoding of points"))?;
+        let (spec, rows): (Spec, Vec<Vec<Row>>) = kind.decode(body)?;
+        let constants = rows.iter().map(|rows| files::commitment(SHARED_WIDTH_VARS, rows)).collect();
         let key = Self::new(Arc::new(spec), constants, PcsVerifier::new(SHARED_WIDTH_VARS));
         if key.model != digest {
             return Err(kind.error("its content does not have the id in its header"));
@@ -238,7 +237,6 @@ mod tests {
             ("recording", Box::new(|s| s.audio = other_audio.clone())),
             ("rows swapped", Box::new(|s| s.audio.rows.swap(0, 1))),
             ("a row less", Box::new(|s| s.audio.rows.truncate(1))),
-            ("a row that is no point", Box::new(|s| s.audio.rows[0] = [0xff; 32])),
             ("score", Box::new(|s| s.revealed = Revealed::Score(0))),
             ("impossible score", Box::new(|s| s.revealed = Revealed::Score(1 << 16))),
             ("embedding", Box::new(|s| s.revealed = Revealed::Embedding(vec![0; 128]))),

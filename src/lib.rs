@@ -31,6 +31,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "adversary")]
+pub mod adversary;
 pub mod audio;
 pub mod error;
 pub mod gkr;

@@ -21,6 +21,7 @@ use crate::gkr::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey as PcsProver}
 use crate::gkr::program::SHARED_WIDTH_VARS;
 use crate::gkr::prover::{self, PublicCommitments};
 use crate::gkr::trace::Trace;
+use crate::key::PROTOCOL;
 pub use crate::key::{Expected, StatementMismatch, VerifyingKey};
 use crate::layers::score::exact_score;
 use crate::model::{Lowered, Model, TEMPLATE_BITS, Tail, integers, samples_table};
@@ -119,6 +120,28 @@ impl ProvingKey {
         &self.key
     }
 
+    #[cfg(feature = "adversary")]
+    pub(crate) fn pcs(&self) -> &PcsProver {
+        &self.pcs
+    }
+
+    /// The program for a recording, and the score that it reveals, if it does.
+    #[cfg(feature = "adversary")]
+    pub(crate) fn lower_for(
+        &self,
+        wav: &Wav,
+        template: &Template,
+        secret: &TemplateSecret,
+        reveal: Reveal,
+    ) -> Result<(Lowered, Option<i32>), ProveError> {
+        let score = match reveal {
+            Reveal::Score => exact_score(&self.model.embed(&wav.samples)?, &secret.values),
+            Reveal::Decision | Reveal::Embedding => None,
+        };
+        let tail = Tail { threshold: Some(template.threshold), score, embedding: reveal == Reveal::Embedding };
+        Ok((self.model.spec().lower(wav.samples.len(), tail)?, score))
+    }
+
     fn check_recording(&self, wav: &Wav) -> Result<(), ProveError> {
         require_rate(wav, self.model.front_end().sample_rate)?;
         self.model.check_length(wav.samples.len())?;
@@ -147,7 +170,7 @@ impl ProvingKey {
         let one = f64::from(1u32 << (TEMPLATE_BITS - 2)) / recordings.len() as f64;
         let values: Vec<i16> = mean.iter().map(|m| (m * one).round() as i16).collect();
         let commitment = Hyrax::commit(&self.pcs, &template_table(&values), SHARED_WIDTH_VARS);
-        let template = Template { model: self.key.model, threshold, rows: files::encode_rows(&commitment) };
+        let template = Template { model: self.key.model, threshold, rows: files::rows(&commitment) };
         let secret = TemplateSecret { template: template.id().digest, values };
         Ok((template, secret))
     }
@@ -160,7 +183,7 @@ impl ProvingKey {
         let audio = AudioCommitment {
             sample_rate: wav.sample_rate,
             num_samples: wav.samples.len() as u32,
-            rows: files::encode_rows(&commitment),
+            rows: files::rows(&commitment),
         };
         let secret = AudioSecret { audio: audio.id().digest };
         Ok((audio, secret))
@@ -255,7 +278,7 @@ impl ProvingKey {
             return refuse("the context is longer than 256 bytes");
         }
         let commitment = Hyrax::commit(&self.pcs, &template_table(&secret.values), SHARED_WIDTH_VARS);
-        if files::encode_rows(&commitment) != template.rows {
+        if files::rows(&commitment) != template.rows {
             return refuse("the secret does not open the template");
         }
         Ok(())
@@ -282,13 +305,12 @@ impl ProvingKey {
     }
 
     fn argue(&self, statement: &Statement, run: &Run) -> Result<(Vec<u8>, prover::Timings), ProveError> {
-        let damaged = || ProveError::Mismatch("a commitment made a moment ago cannot be read".into());
-        let inputs = statement.input_commitments().ok_or_else(damaged)?;
+        let inputs = statement.input_commitments();
         let inputs: Vec<&Commitment> = inputs.iter().collect();
         let constants =
             self.key.program_constants(&run.lowered.program).map_err(|e| ProveError::Mismatch(e.to_string()))?;
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
-        let mut channel = PlainProver::new(Merlin::new(b"voxcheck"));
+        let mut channel = PlainProver::new(Merlin::new(PROTOCOL));
         self.key.absorb(statement, |label, bytes| {
             ProverChannel::<Fr>::absorb_statement(&mut channel, label, bytes);
         });
@@ -305,6 +327,6 @@ struct Run {
     verdict: Verdict,
 }
 
-fn template_table(values: &[i16]) -> IntTable {
+pub(crate) fn template_table(values: &[i16]) -> IntTable {
     IntTable::new(1, values.len(), IntVec::I16(values.to_vec()))
 }

@@ -5,11 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, Row};
 use crate::gkr::pcs::Commitment;
 use crate::gkr::program::SHARED_WIDTH_VARS;
 use crate::layers::score::THRESHOLD_ONE;
-use crate::model::{Spec, Tail};
+use crate::model::Tail;
 use crate::sumcheck::int::{IntTable, IntVec};
 
 /// Bytes of the longest context.
@@ -74,7 +74,7 @@ pub enum Verdict {
 pub struct Template {
     pub(crate) model: [u8; 32],
     pub(crate) threshold: u32,
-    pub(crate) rows: Vec<[u8; 32]>,
+    pub(crate) rows: Vec<Row>,
 }
 
 /// The private part of an enrolment (`.vxe.secret`).
@@ -101,7 +101,7 @@ impl Drop for TemplateSecret {
 pub struct AudioCommitment {
     pub(crate) sample_rate: u32,
     pub(crate) num_samples: u32,
-    pub(crate) rows: Vec<[u8; 32]>,
+    pub(crate) rows: Vec<Row>,
 }
 
 /// The private part of an [`AudioCommitment`] (`.vxa.secret`). In clear mode there is no blinding, so it
@@ -220,34 +220,34 @@ impl Statement {
         }
     }
 
-    /// What the program ends in; `None` if the score is none.
-    pub(crate) fn tail(&self) -> Option<Tail> {
+    /// Whether the revealed score, if there is one, is a cosine.
+    pub(crate) fn score_is_cosine(&self) -> bool {
         let one = THRESHOLD_ONE as i32;
+        !matches!(self.revealed, Revealed::Score(score) if !(-one..=one).contains(&score))
+    }
+
+    /// What the program ends in.
+    pub(crate) fn tail(&self) -> Tail {
         let score = match self.revealed {
-            Revealed::Score(score) if (-one..=one).contains(&score) => Some(score),
-            Revealed::Score(_) => return None,
+            Revealed::Score(score) => Some(score),
             Revealed::Decision | Revealed::Embedding(_) => None,
         };
         let embedding = matches!(self.revealed, Revealed::Embedding(_));
-        Some(Tail { threshold: Some(self.template.threshold), score, embedding })
+        Tail { threshold: Some(self.template.threshold), score, embedding }
     }
 
-    /// The public outputs of the program; `None` if the embedding does not fit.
-    pub(crate) fn outputs(&self, spec: &Spec) -> Option<Vec<IntTable>> {
+    /// The public outputs, whose shapes are those of the statement.
+    pub(crate) fn outputs(&self) -> Vec<IntTable> {
         let mut outputs = vec![IntTable::new(1, 1, IntVec::I8(vec![i8::from(self.verdict == Verdict::Accept)]))];
         if let Revealed::Embedding(embedding) = &self.revealed {
-            if embedding.len() != spec.embedding_len as usize {
-                return None;
-            }
             outputs.push(IntTable::new(1, embedding.len(), IntVec::I64(embedding.clone())));
         }
-        Some(outputs)
+        outputs
     }
 
     /// Commitments to samples and template.
-    pub(crate) fn input_commitments(&self) -> Option<[Commitment; 2]> {
-        let decode = |rows: &[[u8; 32]]| files::decode_rows(SHARED_WIDTH_VARS, rows);
-        Some([decode(&self.audio.rows)?, decode(&self.template.rows)?])
+    pub(crate) fn input_commitments(&self) -> [Commitment; 2] {
+        [&self.audio.rows, &self.template.rows].map(|rows| files::commitment(SHARED_WIDTH_VARS, rows))
     }
 }
 

@@ -41,12 +41,20 @@ pub fn num_vars(len: usize) -> usize {
 ///
 /// # Panics
 /// If there is no leaf.
-pub fn prove<F: SmallField>(channel: &mut impl ProverChannel<F>, leaves: Layer<F>) -> Vec<F> {
+pub fn prove<F: SmallField>(
+    channel: &mut impl ProverChannel<F>,
+    #[cfg_attr(not(feature = "adversary"), allow(unused_mut))] mut leaves: Layer<F>,
+) -> Vec<F> {
     assert!(leaves.len() > 0, "a sum has terms");
     let depth = num_vars(leaves.len());
+    #[cfg(feature = "adversary")]
+    channel.visit(crate::adversary::Site::Nodes { level: depth, layer: &mut leaves });
     let mut layers = vec![leaves];
-    for _ in 0..depth {
-        let parents = layers[layers.len() - 1].parents();
+    for _level in (0..depth).rev() {
+        #[cfg_attr(not(feature = "adversary"), allow(unused_mut))]
+        let mut parents = layers[layers.len() - 1].parents();
+        #[cfg(feature = "adversary")]
+        channel.visit(crate::adversary::Site::Nodes { level: _level, layer: &mut parents });
         layers.push(parents);
     }
     let root = layers.pop().expect("the leaves are a layer");

@@ -23,7 +23,7 @@ use super::pcs::{ColumnWeights, Layout, OpeningClaim, padding_claims};
 use super::program::{Kind, Program, TensorId};
 use crate::sumcheck::channel::Scalar;
 use crate::sumcheck::eq::eq_prefix;
-use crate::sumcheck::error::VerifyError;
+use crate::sumcheck::error::{StatementError, VerifyError};
 
 /// Whether a commitment can open the claim as it is.
 fn opens_directly<S>(program: &Program, claim: &TensorClaim<S>) -> bool {
@@ -82,7 +82,7 @@ pub(super) fn opening<S: Scalar<Fr>>(
     places: &HashMap<TensorId, usize>,
     claim: TensorClaim<S>,
 ) -> Result<OpeningClaim<S>, VerifyError> {
-    let misfit = || VerifyError::Statement("a claim is on a tensor without commitment".into());
+    let misfit = || StatementError::Misfit("a claim is on a tensor without commitment");
     let &commitment = places.get(&claim.tensor).ok_or_else(misfit)?;
     let tensor = program.tensor(claim.tensor);
     let width_vars = program.width_vars(claim.tensor);

@@ -125,12 +125,24 @@ pub fn prove<P: MultilinearPcs, C: ProverChannel<Fr>>(
     public: &PublicCommitments<'_, P::Commitment>,
     channel: &mut C,
 ) -> Timings {
+    let outputs: Vec<&IntTable> = program.outputs().iter().map(|&id| trace.get(id)).collect();
+    prove_claiming::<P, C>(key, program, trace, &outputs, public, channel)
+}
+
+/// [`prove`] for public outputs that need not be those of the trace.
+pub(crate) fn prove_claiming<P: MultilinearPcs, C: ProverChannel<Fr>>(
+    key: &P::ProverKey,
+    program: &Program,
+    trace: &Trace,
+    outputs: &[&IntTable],
+    public: &PublicCommitments<'_, P::Commitment>,
+    channel: &mut C,
+) -> Timings {
     let mut timings = Timings::default();
     let mut clock = Instant::now();
     let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed();
 
-    let outputs: Vec<&IntTable> = program.outputs().iter().map(|&id| trace.get(id)).collect();
-    absorb_public::<P>(program, &outputs, public, |label, bytes| channel.absorb_statement(label, bytes));
+    absorb_public::<P>(program, outputs, public, |label, bytes| channel.absorb_statement(label, bytes));
     let committed: Vec<P::Commitment> = program
         .committed()
         .into_iter()

@@ -78,6 +78,14 @@ pub enum TraceError {
     },
 }
 
+/// What becomes of a tuple that is in no entry of its table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Refuse,
+    #[cfg_attr(not(feature = "adversary"), allow(dead_code))]
+    Ignore,
+}
+
 /// Values of all tensors of a program.
 #[derive(Clone, Debug)]
 pub struct Trace {
@@ -116,41 +124,92 @@ impl Trace {
         inputs: &[Arc<IntTable>],
         constants: &[Arc<IntTable>],
     ) -> Result<Self, TraceError> {
-        let mut inputs = inputs.iter();
         let mut trace = Self { tables: Vec::with_capacity(program.tensors().len()) };
+        let mut given = inputs.iter();
         for (i, tensor) in program.tensors().iter().enumerate() {
-            let id = TensorId(i as u32);
-            let given = |table: Option<&Arc<IntTable>>| match table {
-                Some(table) if (table.rows(), table.cols()) == (tensor.rows, tensor.cols) => Ok(Arc::clone(table)),
-                _ => Err(TraceError::Input { tensor: tensor.name.clone(), rows: tensor.rows, cols: tensor.cols }),
-            };
-            let table = match tensor.kind {
-                Kind::Input => given(inputs.next())?,
-                Kind::Constant(number) => given(constants.get(number as usize))?,
-                Kind::Witness => {
-                    let recipe = recipes.get(&id).ok_or_else(|| TraceError::Hint {
-                        tensor: tensor.name.clone(),
-                        reason: "it has no hint".into(),
-                    })?;
-                    let arguments: Vec<&IntTable> = recipe.inputs.iter().map(|&id| trace.get(id)).collect();
-                    let values = (recipe.hint)(&arguments)
-                        .map_err(|reason| TraceError::Hint { tensor: tensor.name.clone(), reason })?;
-                    Arc::new(pack_values(tensor, &values)?)
-                }
-                Kind::Virtual(relation) => match &program.relations()[relation as usize] {
-                    Relation::Linear(linear) => Arc::new(trace.linear(tensor, linear)?),
-                    Relation::Contraction(c) => Arc::new(trace.contraction(tensor, c)?),
-                    Relation::Product(product) => Arc::new(trace.product(tensor, product)?),
-                    Relation::Lookup(_) => unreachable!("a lookup defines no tensor"),
-                },
-                Kind::Multiplicity(table) => {
-                    let table = &program.tables()[table.0 as usize];
-                    Arc::new(pack_values(tensor, &vec![0; table.len()])?)
-                }
-            };
+            let table = trace.compute(program, recipes, TensorId(i as u32), tensor, &mut given, constants)?;
             trace.tables.push(table);
         }
-        trace.count_lookups(program)?;
+        trace.count_lookups(program, Missing::Refuse)?;
+        Ok(trace)
+    }
+
+    /// The values of the next tensor, from those before it; `inputs` are the ones not yet used.
+    fn compute<'a>(
+        &self,
+        program: &Program,
+        recipes: &Recipes,
+        id: TensorId,
+        tensor: &Tensor,
+        inputs: &mut impl Iterator<Item = &'a Arc<IntTable>>,
+        constants: &[Arc<IntTable>],
+    ) -> Result<Arc<IntTable>, TraceError> {
+        let given = |table: Option<&Arc<IntTable>>| match table {
+            Some(table) if (table.rows(), table.cols()) == (tensor.rows, tensor.cols) => Ok(Arc::clone(table)),
+            _ => Err(TraceError::Input { tensor: tensor.name.clone(), rows: tensor.rows, cols: tensor.cols }),
+        };
+        Ok(match tensor.kind {
+            Kind::Input => given(inputs.next())?,
+            Kind::Constant(number) => given(constants.get(number as usize))?,
+            Kind::Witness => {
+                let recipe = recipes
+                    .get(&id)
+                    .ok_or_else(|| TraceError::Hint { tensor: tensor.name.clone(), reason: "it has no hint".into() })?;
+                let arguments: Vec<&IntTable> = recipe.inputs.iter().map(|&id| self.get(id)).collect();
+                let values = (recipe.hint)(&arguments)
+                    .map_err(|reason| TraceError::Hint { tensor: tensor.name.clone(), reason })?;
+                Arc::new(pack_values(tensor, &values)?)
+            }
+            Kind::Virtual(relation) => match &program.relations()[relation as usize] {
+                Relation::Linear(linear) => Arc::new(self.linear(tensor, linear)?),
+                Relation::Contraction(c) => Arc::new(self.contraction(tensor, c)?),
+                Relation::Product(product) => Arc::new(self.product(tensor, product)?),
+                Relation::Lookup(_) => unreachable!("a lookup defines no tensor"),
+            },
+            Kind::Multiplicity(table) => {
+                let table = &program.tables()[table.0 as usize];
+                Arc::new(pack_values(tensor, &vec![0; table.len()])?)
+            }
+        })
+    }
+
+    /// [`Trace::run`] by a prover who lies: `tamper` may change each tensor once it has been computed, and
+    /// what comes after it is computed from that. Values may leave their ranges, and tuples their tables;
+    /// witnesses whose hint refuses are zero.
+    ///
+    /// # Errors
+    /// If an input has another shape than the program says.
+    #[cfg(feature = "adversary")]
+    pub fn run_tampered(
+        program: &Program,
+        recipes: &Recipes,
+        inputs: &[Arc<IntTable>],
+        constants: &[Arc<IntTable>],
+        tamper: &mut dyn FnMut(&str, &mut Arc<IntTable>),
+    ) -> Result<Self, TraceError> {
+        let mut trace = Self { tables: Vec::with_capacity(program.tensors().len()) };
+        let mut given = inputs.iter();
+        let visited = |tensor: &Tensor| !matches!(tensor.kind, Kind::Multiplicity(_));
+        for (i, tensor) in program.tensors().iter().enumerate() {
+            let id = TensorId(i as u32);
+            let table = trace.compute(program, recipes, id, tensor, &mut given, constants);
+            let mut table = match table {
+                Err(TraceError::OutOfRange { .. }) => {
+                    let wide = Tensor { low: i128::MIN.into(), high: i128::MAX.into(), ..tensor.clone() };
+                    trace.compute(program, recipes, id, &wide, &mut given, constants)?
+                }
+                Err(TraceError::Hint { .. }) => Arc::new(pack_values(tensor, &vec![0; tensor.rows * tensor.cols])?),
+                table => table?,
+            };
+            if visited(tensor) {
+                tamper(&tensor.name, &mut table);
+            }
+            trace.tables.push(table);
+        }
+        trace.count_lookups(program, Missing::Ignore)?;
+        for &id in program.multiplicities() {
+            tamper(&program.tensor(id).name, &mut trace.tables[id.0 as usize]);
+        }
         Ok(trace)
     }
 
@@ -193,13 +252,13 @@ impl Trace {
     }
 
     /// Fills the multiplicities, and with that checks every lookup.
-    fn count_lookups(&mut self, program: &Program) -> Result<(), TraceError> {
+    fn count_lookups(&mut self, program: &Program, missing: Missing) -> Result<(), TraceError> {
         let mut counts: Vec<Vec<i128>> = program.tables().iter().map(|t| vec![0; t.len()]).collect();
         let indices: Vec<TableIndex<'_>> = program.tables().iter().map(TableIndex::new).collect();
         for relation in program.relations() {
             let Relation::Lookup(lookup) = relation else { continue };
             let table = lookup.table.0 as usize;
-            for part in self.count_lookup(program, lookup, &indices[table])? {
+            for part in self.count_lookup(program, lookup, &indices[table], missing)? {
                 counts[table].iter_mut().zip(part).for_each(|(sum, count)| *sum += i128::from(count));
             }
         }
@@ -216,6 +275,7 @@ impl Trace {
         program: &Program,
         lookup: &Lookup,
         index: &TableIndex<'_>,
+        missing: Missing,
     ) -> Result<Vec<Vec<u32>>, TraceError> {
         let columns: Vec<LookupColumn<'_>> = lookup.columns.iter().map(|c| LookupColumn::new(self, c)).collect();
         let (rows, cols) = program.view_shape(&lookup.columns[0].view);
@@ -229,7 +289,11 @@ impl Trace {
                 let len = FIND_BLOCK.min(((part + 1) * size).min(rows * cols) - start);
                 index.find(&columns, start, &mut found[..len]);
                 for (i, &entry) in found[..len].iter().enumerate() {
-                    *counts.get_mut(entry as usize).ok_or(start + i)? += 1;
+                    match counts.get_mut(entry as usize) {
+                        Some(count) => *count += 1,
+                        None if missing == Missing::Ignore => {}
+                        None => return Err(start + i),
+                    }
                 }
             }
             Ok(counts)
@@ -266,7 +330,7 @@ impl Trace {
             }
         }
         let mut counted = self.clone();
-        counted.count_lookups(program)?;
+        counted.count_lookups(program, Missing::Refuse)?;
         for &id in program.multiplicities() {
             let (found, expected) = (self.get(id), counted.get(id));
             if let Some(i) = (0..found.cols()).find(|&i| found.get(0, i) != expected.get(0, i)) {

@@ -177,6 +177,15 @@ impl<F: SmallField> Layer<F> {
         self.numerators.get(i)
     }
 
+    /// Replaces fraction `i`, before the layer's sum-check begins: what a cheating prover does.
+    #[cfg(feature = "adversary")]
+    pub fn set(&mut self, i: usize, numerator: F, denominator: F) {
+        let mut numerators: Vec<F> = (0..self.len).map(|k| self.numerator(k)).collect();
+        numerators[i] = numerator;
+        self.numerators = Numerators::new(numerators, self.len);
+        self.denominators[i] = denominator;
+    }
+
     /// The layer above.
     pub(super) fn parents(&self) -> Self {
         let len = self.len.div_ceil(2);

@@ -18,7 +18,7 @@ use super::waves::{self, Schedule};
 use crate::sumcheck::batch::{self, suffix};
 use crate::sumcheck::channel::VerifierChannel;
 use crate::sumcheck::eq::eq_prefix;
-use crate::sumcheck::error::{Check, VerifyError};
+use crate::sumcheck::error::{Check, StatementError, VerifyError};
 use crate::sumcheck::int::IntTable;
 use crate::sumcheck::small::weighted_sum;
 use crate::sumcheck::transcript::Label;
@@ -58,7 +58,7 @@ pub fn verify<P: MultilinearPcs, C: VerifierChannel<Fr, Scalar = Fr>>(
     public: &PublicCommitments<'_, P::Commitment>,
     channel: &mut C,
 ) -> Result<(), VerifyError> {
-    check_public::<P>(program, outputs, public)?;
+    check_public::<P, C>(program, outputs, public, channel)?;
     absorb_public::<P>(program, outputs, public, |label, bytes| channel.absorb_statement(label, bytes));
     let mut committed = Vec::new();
     for id in program.committed() {
@@ -100,29 +100,24 @@ pub fn reduce<C: VerifierChannel<Fr>>(
 
 /// Shapes of what the statement brings along.
 #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-fn check_public<P: MultilinearPcs>(
+fn check_public<P: MultilinearPcs, C: VerifierChannel<Fr>>(
     program: &Program,
     outputs: &[&IntTable],
     public: &PublicCommitments<'_, P::Commitment>,
+    channel: &mut C,
 ) -> Result<(), VerifyError> {
-    let misfit = |what: &str| VerifyError::Statement(format!("{what} do not fit the program"));
     let shapes = program.outputs().iter().map(|&id| (program.tensor(id).rows, program.tensor(id).cols));
-    if !shapes.eq(outputs.iter().map(|table| (table.rows(), table.cols()))) {
-        return Err(misfit("the public outputs"));
-    }
+    let fit = shapes.eq(outputs.iter().map(|table| (table.rows(), table.cols())));
+    channel.require(fit, StatementError::Outputs.into())?;
     let constants: Vec<TensorId> = program.constants().into_iter().map(|(id, _)| id).collect();
-    for (ids, commitments, what) in [
-        (program.inputs(), public.inputs, "the committed inputs"),
-        (constants, public.constants, "the committed constants"),
-    ] {
+    for (ids, commitments) in [(program.inputs(), public.inputs), (constants, public.constants)] {
         if ids.len() != commitments.len() {
-            return Err(misfit(what));
+            return Err(StatementError::Misfit("there are more or fewer commitments than tensors").into());
         }
         for (&id, commitment) in ids.iter().zip(commitments) {
             let layout = openings::layout(program, id)?;
-            if P::shape(commitment) != (layout.width_vars(), layout.num_rows()) {
-                return Err(misfit(what));
-            }
+            let fit = P::shape(commitment) == (layout.width_vars(), layout.num_rows());
+            channel.require(fit, StatementError::Commitment.into())?;
         }
     }
     Ok(())

@@ -12,7 +12,7 @@
 
 use std::ops::{Add, Mul, Sub};
 
-use ark_ff::PrimeField;
+use ark_ff::{PrimeField, Zero};
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize, Compress, Validate};
 
 use super::error::{Check, VerifyError};
@@ -35,6 +35,12 @@ pub trait ProverChannel<F: PrimeField> {
     fn challenge(&mut self, label: Label) -> F;
     /// The product of two sent scalars; the mirror of [`VerifierChannel::product`].
     fn product(&mut self, a: F, b: F) -> F;
+
+    /// Shows what the prover is about to use to a cheating one.
+    #[cfg(feature = "adversary")]
+    fn visit(&mut self, site: crate::adversary::Site<'_, F>) {
+        let _ = site;
+    }
 
     /// Sends the inverse of a sent scalar, showing that it is not zero.
     ///
@@ -66,10 +72,21 @@ pub trait VerifierChannel<F: PrimeField> {
     fn challenge(&mut self, label: Label) -> F;
     /// The product of two received scalars.
     fn product(&mut self, a: &Self::Scalar, b: &Self::Scalar) -> Result<Self::Scalar, VerifyError>;
+    /// Refuses the proof with `error` unless `holds`.
+    fn require(&mut self, holds: bool, error: VerifyError) -> Result<(), VerifyError>;
     /// Refuses the proof unless `value` is zero.
     fn require_zero(&mut self, value: Self::Scalar, check: Check) -> Result<(), VerifyError>;
     /// Ends the proof: no byte may be unread.
     fn finish(self) -> Result<(), VerifyError>;
+
+    /// Refuses the proof unless `value` is the identity of its group.
+    fn require_identity<G: Zero + CanonicalSerialize>(
+        &mut self,
+        value: impl FnOnce() -> G,
+        check: Check,
+    ) -> Result<(), VerifyError> {
+        self.require(value().is_zero(), VerifyError::Check(check))
+    }
 
     /// Receives exactly `N` scalars.
     fn recv_array<const N: usize>(&mut self, label: Label) -> Result<[Self::Scalar; N], VerifyError> {
@@ -151,18 +168,56 @@ impl<T: Transcript> PlainProver<T> {
     }
 }
 
-/// A verifier channel over a proof in the clear.
-pub struct PlainVerifier<'a, T> {
-    transcript: T,
-    unread: &'a [u8],
+/// What becomes of a check that fails. Every refusal of a [`PlainVerifier`] is its policy's.
+///
+/// [`Strict`] is the only policy of a default build. The trait is sealed.
+pub trait Policy: sealed::Sealed {
+    /// Passes if `holds`; otherwise refuses with `error`.
+    fn judge(&mut self, holds: bool, error: VerifyError) -> Result<(), VerifyError>;
+    /// Refuses with `error`, in place of an element that cannot be read.
+    fn instead<E: CanonicalDeserialize>(&mut self, error: VerifyError) -> Result<E, VerifyError>;
 }
 
-impl<'a, T: Transcript> PlainVerifier<'a, T> {
-    /// Starts reading `proof`.
-    pub fn new(transcript: T, proof: &'a [u8]) -> Self {
-        Self { transcript, unread: proof }
+pub(crate) mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Strict {}
+}
+
+/// A failed check refuses the proof.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Strict;
+
+impl Policy for Strict {
+    fn judge(&mut self, holds: bool, error: VerifyError) -> Result<(), VerifyError> {
+        if holds { Ok(()) } else { Err(error) }
     }
 
+    fn instead<E: CanonicalDeserialize>(&mut self, error: VerifyError) -> Result<E, VerifyError> {
+        Err(error)
+    }
+}
+
+/// A verifier channel over a proof in the clear.
+pub struct PlainVerifier<'a, T, P = Strict> {
+    transcript: T,
+    unread: &'a [u8],
+    policy: P,
+}
+
+impl<'a, T> PlainVerifier<'a, T> {
+    /// Starts reading `proof`.
+    pub fn new(transcript: T, proof: &'a [u8]) -> Self {
+        Self::with_policy(transcript, proof, Strict)
+    }
+}
+
+impl<'a, T, P> PlainVerifier<'a, T, P> {
+    pub(crate) fn with_policy(transcript: T, proof: &'a [u8], policy: P) -> Self {
+        Self { transcript, unread: proof, policy }
+    }
+}
+
+impl<T: Transcript, P: Policy> PlainVerifier<'_, T, P> {
     fn decode<E: CanonicalSerialize + CanonicalDeserialize>(
         &mut self,
         label: Label,
@@ -171,23 +226,33 @@ impl<'a, T: Transcript> PlainVerifier<'a, T> {
         let mut elements = Vec::with_capacity(count.min(self.unread.len()));
         let start = self.unread;
         for _ in 0..count {
-            if self.unread.is_empty() {
-                return Err(VerifyError::Truncated(label));
-            }
-            let element = E::deserialize_with_mode(&mut self.unread, Compress::Yes, Validate::Yes)
-                .map_err(|_| VerifyError::NotCanonical(label))?;
-            elements.push(element);
+            elements.push(self.decode_one(label)?);
         }
         let bytes = encode(&elements);
-        if !start.starts_with(&bytes) || start.len() - self.unread.len() != bytes.len() {
-            return Err(VerifyError::NotCanonical(label));
-        }
+        let read = start.len() - self.unread.len();
+        let canonical = start.get(..read) == Some(bytes.as_slice());
+        self.policy.judge(canonical, VerifyError::NotCanonical(label))?;
         self.transcript.absorb(label, &bytes);
         Ok(elements)
     }
+
+    fn decode_one<E: CanonicalSerialize + CanonicalDeserialize>(&mut self, label: Label) -> Result<E, VerifyError> {
+        if self.unread.is_empty() {
+            return self.policy.instead(VerifyError::Truncated(label));
+        }
+        let start = self.unread;
+        match E::deserialize_with_mode(&mut self.unread, Compress::Yes, Validate::Yes) {
+            Ok(element) => Ok(element),
+            Err(_) => {
+                let element = self.policy.instead::<E>(VerifyError::Malformed(label))?;
+                self.unread = start.get(element.compressed_size()..).unwrap_or_default();
+                Ok(element)
+            }
+        }
+    }
 }
 
-impl<F: PrimeField, T: Transcript> VerifierChannel<F> for PlainVerifier<'_, T> {
+impl<F: PrimeField, T: Transcript, P: Policy> VerifierChannel<F> for PlainVerifier<'_, T, P> {
     type Scalar = F;
 
     fn absorb_statement(&mut self, label: Label, bytes: &[u8]) {
@@ -214,14 +279,16 @@ impl<F: PrimeField, T: Transcript> VerifierChannel<F> for PlainVerifier<'_, T> {
         Ok(*a * b)
     }
 
-    fn require_zero(&mut self, value: F, check: Check) -> Result<(), VerifyError> {
-        if value.is_zero() { Ok(()) } else { Err(VerifyError::Check(check)) }
+    fn require(&mut self, holds: bool, error: VerifyError) -> Result<(), VerifyError> {
+        self.policy.judge(holds, error)
     }
 
-    fn finish(self) -> Result<(), VerifyError> {
-        match self.unread.len() {
-            0 => Ok(()),
-            left => Err(VerifyError::TrailingBytes(left)),
-        }
+    fn require_zero(&mut self, value: F, check: Check) -> Result<(), VerifyError> {
+        self.policy.judge(value.is_zero(), VerifyError::Check(check))
+    }
+
+    fn finish(mut self) -> Result<(), VerifyError> {
+        let left = self.unread.len();
+        self.policy.judge(left == 0, VerifyError::TrailingBytes(left))
     }
 }

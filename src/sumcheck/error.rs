@@ -61,6 +61,45 @@ impl fmt::Display for Check {
     }
 }
 
+/// Why a statement cannot be the one that a proof is about.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StatementError {
+    /// The statement at hand is not the one in the proof.
+    #[error("the proof is of another statement")]
+    Other,
+    /// The model is not the verifier's.
+    #[error("the proof is about another model")]
+    Model,
+    /// The template was made with another model.
+    #[error("the template was made with another model")]
+    TemplateModel,
+    /// The sample rate is not the model's.
+    #[error("the recording has another sample rate than the model takes")]
+    SampleRate,
+    /// The threshold is no cosine in (0, 1].
+    #[error("the threshold is not in (0, 1]")]
+    Threshold,
+    /// The context is too long.
+    #[error("the context is longer than 256 bytes")]
+    Context,
+    /// The revealed score is no cosine.
+    #[error("the revealed score is not a cosine")]
+    Score,
+    /// The model has no program for this number of samples, threshold or score.
+    #[error("{0}")]
+    Program(String),
+    /// The public outputs have other shapes than the program's.
+    #[error("the public outputs do not fit the program")]
+    Outputs,
+    /// A commitment has another number of rows, or other rows, than the tensor that it is for.
+    #[error("a commitment has another shape than the tensor that it is for")]
+    Commitment,
+    /// What the verifier put together itself does not fit; no statement or proof leads here.
+    #[error("{0}")]
+    Misfit(&'static str),
+}
+
 /// Why a proof is invalid. Nothing else can make the verifier refuse one.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -74,10 +113,71 @@ pub enum VerifyError {
     /// Bytes follow the last message.
     #[error("the proof is too long: {0} bytes follow its last message")]
     TrailingBytes(usize),
+    /// What should be a scalar or group element is none.
+    #[error("the proof has no scalar or point where one is due in `{0}`")]
+    Malformed(Label),
     /// A scalar or group element is not in its only accepted encoding.
     #[error("the proof has a non-canonical encoding in `{0}`")]
     NotCanonical(Label),
     /// The verifier's own input does not fit the program.
     #[error("the statement does not fit the program: {0}")]
-    Statement(String),
+    Statement(#[from] StatementError),
+}
+
+macro_rules! refusals {
+    ($($pattern:pat => $variant:ident = $name:literal,)*) => {
+        /// The kind of a [`VerifyError`], without its details: what one line of the verifier checks.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs)] // the names are those of the errors
+        pub enum Refusal { $($variant,)* }
+
+        impl Refusal {
+            /// Every reason to refuse a proof.
+            pub const ALL: &'static [Refusal] = &[$(Refusal::$variant,)*];
+
+            /// A stable name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Refusal::$variant => $name,)* }
+            }
+        }
+
+        impl VerifyError {
+            /// The kind of this error.
+            #[must_use]
+            pub fn refusal(&self) -> Refusal {
+                match self { $($pattern => Refusal::$variant,)* }
+            }
+        }
+    };
+}
+
+refusals! {
+    VerifyError::Check(Check::RootNumerator) => RootNumerator = "root-numerator",
+    VerifyError::Check(Check::RootDenominator) => RootDenominator = "root-denominator",
+    VerifyError::Check(Check::FractionLayer { .. }) => FractionLayer = "fraction-layer",
+    VerifyError::Check(Check::LeafNumerators) => LeafNumerators = "leaf-numerators",
+    VerifyError::Check(Check::LeafDenominators) => LeafDenominators = "leaf-denominators",
+    VerifyError::Check(Check::Wave { .. }) => Wave = "wave",
+    VerifyError::Check(Check::WeightedClaims) => WeightedClaims = "weighted-claims",
+    VerifyError::Check(Check::Columns) => Columns = "columns",
+    VerifyError::Check(Check::InnerProduct) => InnerProduct = "inner-product",
+    VerifyError::Check(Check::PublicOutput) => PublicOutput = "public-output",
+    VerifyError::Check(Check::Sumcheck) => Sumcheck = "sumcheck",
+    VerifyError::Check(Check::Other(_)) => OtherCheck = "other",
+    VerifyError::Truncated(_) => Truncated = "truncated",
+    VerifyError::TrailingBytes(_) => TrailingBytes = "trailing-bytes",
+    VerifyError::Malformed(_) => Malformed = "malformed",
+    VerifyError::NotCanonical(_) => NotCanonical = "not-canonical",
+    VerifyError::Statement(StatementError::Other) => OtherStatement = "statement",
+    VerifyError::Statement(StatementError::Model) => Model = "statement-model",
+    VerifyError::Statement(StatementError::TemplateModel) => TemplateModel = "statement-template-model",
+    VerifyError::Statement(StatementError::SampleRate) => SampleRate = "statement-sample-rate",
+    VerifyError::Statement(StatementError::Threshold) => Threshold = "statement-threshold",
+    VerifyError::Statement(StatementError::Context) => Context = "statement-context",
+    VerifyError::Statement(StatementError::Score) => Score = "statement-score",
+    VerifyError::Statement(StatementError::Program(_)) => Program = "statement-program",
+    VerifyError::Statement(StatementError::Outputs) => Outputs = "statement-outputs",
+    VerifyError::Statement(StatementError::Commitment) => Commitment = "statement-commitment",
+    VerifyError::Statement(StatementError::Misfit(_)) => Misfit = "misfit",
 }

@@ -56,6 +56,12 @@ macro_rules! labels {
             /// Every label, in the order of declaration.
             pub const ALL: &'static [Label] = &[$(Label::$variant,)*];
 
+            /// Whether a challenge is drawn under this label; under the others messages are absorbed.
+            #[must_use]
+            pub fn is_challenge(self) -> bool {
+                self.name().ends_with("-challenge") || self == Label::InnerProductBase
+            }
+
             /// The bytes that the hash sees.
             #[must_use]
             pub const fn name(self) -> &'static str {

@@ -75,20 +75,29 @@ impl Case {
         channel.into_proof()
     }
 
-    /// Verifies against these commitments and the outputs of `public`.
-    pub fn verify_with<T: Transcript>(
+    /// Verifies over a channel, against commitments and outputs of `public`.
+    pub fn verify_over<C: VerifierChannel<Fr, Scalar = Fr>>(
         &self,
         public: &Trace,
         [inputs, constants]: &[Vec<Commitment>; 2],
-        transcript: T,
-        proof: &[u8],
+        mut channel: C,
     ) -> Result<(), VerifyError> {
         let (inputs, constants): (Vec<_>, Vec<_>) = (inputs.iter().collect(), constants.iter().collect());
         let outputs: Vec<&IntTable> = self.program.outputs().iter().map(|&id| public.get(id)).collect();
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
-        let mut channel = PlainVerifier::new(transcript, proof);
         verifier::verify::<Hyrax, _>(key().verifier_key(), &self.program, &outputs, &public, &mut channel)?;
-        VerifierChannel::<Fr>::finish(channel)
+        channel.finish()
+    }
+
+    /// Verifies against these commitments and the outputs of `public`.
+    pub fn verify_with<T: Transcript>(
+        &self,
+        public: &Trace,
+        commitments: &[Vec<Commitment>; 2],
+        transcript: T,
+        proof: &[u8],
+    ) -> Result<(), VerifyError> {
+        self.verify_over(public, commitments, PlainVerifier::new(transcript, proof))
     }
 
     pub fn verify(&self, public: &Trace, proof: &[u8]) -> Result<(), VerifyError> {

@@ -43,7 +43,7 @@ use super::msm::{Multiples, commit_rows};
 use super::{ColumnWeights, MultilinearPcs, OpeningClaim};
 use crate::sumcheck::batch::{self, Instance};
 use crate::sumcheck::channel::{ProverChannel, Scalar, VerifierChannel};
-use crate::sumcheck::error::{Check, VerifyError};
+use crate::sumcheck::error::{Check, StatementError, VerifyError};
 use crate::sumcheck::int::IntTable;
 use crate::sumcheck::kernels::Product;
 use crate::sumcheck::par;
@@ -155,11 +155,17 @@ impl MultilinearPcs for Hyrax {
     ) {
         let key = &key.key;
         let (tables, commitments): (Vec<&IntTable>, Vec<&Commitment>) = committed.iter().copied().unzip();
-        let width_vars = check_shapes(key, &commitments, claims).expect("claims fit their commitments");
+        let width_vars = check_width(key, &commitments).expect("tables were committed with this key");
+        assert!(fit(&commitments, claims), "claims fit their commitments");
         channel.absorb_statement(Label::Statement, &statement_digest(key, &commitments, claims));
         let delta = channel.challenge(Label::FoldChallenge);
         let groups = group_claims(claims, delta);
-        let folded = fold_groups(&groups, &tables, &commitments);
+        #[cfg_attr(not(feature = "adversary"), allow(unused_mut))]
+        let mut folded = fold_groups(&groups, &tables, &commitments);
+        #[cfg(feature = "adversary")]
+        for (group, vector) in folded.iter_mut().enumerate() {
+            channel.visit(crate::adversary::Site::Folded { group, vector });
+        }
         let (point, values) = prove_columns(&groups, &folded, width_vars, channel);
         channel.send(Label::FoldedValues, &values);
         let epsilon: Fr = channel.challenge(Label::FoldChallenge);
@@ -212,7 +218,8 @@ pub fn reduce<C: VerifierChannel<Fr>>(
     channel: &mut C,
 ) -> Result<Reduced<C::Scalar>, VerifyError> {
     let zero = || C::Scalar::from(Fr::ZERO);
-    let width_vars = check_shapes(key, commitments, claims)?;
+    let width_vars = check_width(key, commitments)?;
+    channel.require(fit(commitments, claims), StatementError::Commitment.into())?;
     channel.absorb_statement(Label::Statement, &statement_digest(key, commitments, claims));
     let delta = channel.challenge(Label::FoldChallenge);
     let groups = group_claims(claims, delta);
@@ -338,28 +345,28 @@ fn prove_columns(
     (point, values)
 }
 
-/// Number of variables of the widest commitment, if all fit the key and every claim its commitment.
+/// Number of variables of the widest commitment, if all fit the key.
 #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-fn check_shapes<S>(
-    key: &VerifierKey,
-    commitments: &[&Commitment],
-    claims: &[OpeningClaim<S>],
-) -> Result<usize, VerifyError> {
+fn check_width(key: &VerifierKey, commitments: &[&Commitment]) -> Result<usize, VerifyError> {
     let width_vars = commitments.iter().map(|c| c.width_vars).max().unwrap_or(0);
     if width_vars >= usize::BITS as usize || key.generators.row().len() < 1 << width_vars {
         return Err(misfit("a commitment is wider than the key"));
     }
-    for claim in claims {
-        let commitment = commitments.get(claim.commitment).ok_or_else(|| misfit("a claim on no commitment"))?;
-        if claim.row_weights.len() != commitment.rows.len() || !claim.col_weights.fits(commitment.width_vars) {
-            return Err(misfit("a claim has another shape than its commitment"));
-        }
-    }
     Ok(width_vars)
 }
 
-fn misfit(message: &str) -> VerifyError {
-    VerifyError::Statement(message.into())
+/// Whether every claim has the shape of its commitment.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+fn fit<S>(commitments: &[&Commitment], claims: &[OpeningClaim<S>]) -> bool {
+    claims.iter().all(|claim| {
+        commitments.get(claim.commitment).is_some_and(|commitment| {
+            claim.row_weights.len() == commitment.rows.len() && claim.col_weights.fits(commitment.width_vars)
+        })
+    })
+}
+
+fn misfit(message: &'static str) -> VerifyError {
+    StatementError::Misfit(message).into()
 }
 
 /// Digest of everything that is opened but the values, which came over the channel.

@@ -23,13 +23,13 @@
 
 use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::CurveGroup;
-use ark_ff::{Field, Zero};
+use ark_ff::Field;
 
 use super::combination::Combination;
 use super::generators::Generators;
 use crate::sumcheck::channel::{ProverChannel, VerifierChannel};
 use crate::sumcheck::eq::{eq_prefix, eq_table};
-use crate::sumcheck::error::{Check, VerifyError};
+use crate::sumcheck::error::{Check, StatementError, VerifyError};
 use crate::sumcheck::par;
 use crate::sumcheck::transcript::Label;
 
@@ -135,10 +135,10 @@ pub fn verify<C: VerifierChannel<Fr, Scalar = Fr>>(
     commitment.push(generators.inner(), -(base * inner));
     let blocks = products.iter().flat_map(|&c| end.iter().map(move |&h| -(c * h)));
     if generators.row().len() < products.len() * end.len() {
-        return Err(VerifyError::Statement("a commitment is wider than the key".into()));
+        return Err(StatementError::Misfit("a commitment is wider than the key").into());
     }
     for (&g, scalar) in generators.row().iter().zip(blocks) {
         commitment.push(g, scalar);
     }
-    if commitment.sum().is_zero() { Ok(()) } else { Err(VerifyError::Check(Check::InnerProduct)) }
+    channel.require_identity(|| commitment.sum(), Check::InnerProduct)
 }

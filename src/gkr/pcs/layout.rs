@@ -6,7 +6,7 @@
 //! table's integer where both exist, and zero elsewhere: that is the *padding*. When `2^c < W` a
 //! committed row holds `W / 2^c` table rows, otherwise a table row fills `2^c / W` committed rows.
 
-use crate::sumcheck::error::VerifyError;
+use crate::sumcheck::error::{StatementError, VerifyError};
 
 /// Most index variables of a table: the limit keeps every index far inside a machine word.
 const MAX_VARS: u32 = if usize::BITS < 64 { usize::BITS - 8 } else { 40 };
@@ -36,13 +36,13 @@ impl Layout {
     /// The layout of `rows × cols` integers in committed rows of `2^width_vars` entries.
     ///
     /// # Errors
-    /// [`VerifyError::Statement`] if there is no column or the table is too large to index.
+    /// [`StatementError::Misfit`] if there is no column or the table is too large to index.
     pub fn new(rows: usize, cols: usize, width_vars: usize) -> Result<Self, VerifyError> {
-        let too_large = || VerifyError::Statement(format!("a table of {rows} × {cols} cannot be committed"));
+        let too_large = || StatementError::Misfit("a table has no column or is too large to be committed");
         let padded_cols = cols.checked_next_power_of_two().filter(|_| cols > 0).ok_or_else(too_large)?;
         let entries = rows.checked_mul(padded_cols).ok_or_else(too_large)?;
         if entries > 1 << MAX_VARS || padded_cols > 1 << MAX_VARS || width_vars > MAX_VARS as usize {
-            return Err(too_large());
+            return Err(too_large().into());
         }
         Ok(Self { rows, cols, padded_cols, width_vars })
     }

@@ -95,7 +95,7 @@ pub trait MultilinearPcs {
     /// Checks an opening of all `claims` on `commitments`.
     ///
     /// # Errors
-    /// If a claim is false or the proof cannot be read; [`VerifyError::Statement`] if a claim does not fit
+    /// If a claim is false or the proof cannot be read; [`StatementError`](crate::sumcheck::error::StatementError) if a claim does not fit
     /// its commitment or the key.
     fn verify_opening<C: VerifierChannel<Fr, Scalar = Fr>>(
         key: &Self::VerifierKey,

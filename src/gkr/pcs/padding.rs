@@ -23,7 +23,7 @@ use ark_ff::{AdditiveGroup, Field};
 use super::layout::Layout;
 use super::{ColumnWeights, OpeningClaim};
 use crate::sumcheck::eq::eq_prefix;
-use crate::sumcheck::error::VerifyError;
+use crate::sumcheck::error::{StatementError, VerifyError};
 
 /// The claims, all of value zero, that the padding of `commitment`, laid out as `layout`, vanishes.
 ///
@@ -32,7 +32,7 @@ use crate::sumcheck::error::VerifyError;
 /// number of columns then share their column weights, which the opening merges.
 ///
 /// # Errors
-/// [`VerifyError::Statement`] if a point is shorter than [`Layout::row_vars`] or
+/// [`StatementError::Misfit`] if a point is shorter than [`Layout::row_vars`] or
 /// [`Layout::width_vars`].
 #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 pub fn padding_claims<S: From<Fr>>(
@@ -41,7 +41,7 @@ pub fn padding_claims<S: From<Fr>>(
     row_point: &[Fr],
     col_point: &[Fr],
 ) -> Result<Vec<OpeningClaim<S>>, VerifyError> {
-    let short = || VerifyError::Statement("the padding point is too short".into());
+    let short = || StatementError::Misfit("the padding point is too short");
     let row_point = row_point.get(..layout.row_vars()).ok_or_else(short)?;
     let col_point = col_point.get(..layout.width_vars()).ok_or_else(short)?;
     let (num_rows, cols) = (layout.num_rows(), layout.table_cols());

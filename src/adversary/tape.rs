@@ -1,0 +1,85 @@
+//! Challenges on record.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use ark_ff::PrimeField;
+
+use super::conditions::{Conditions, Skip};
+use crate::gkr::Fr;
+use crate::sumcheck::transcript::{Label, Merlin, Transcript};
+
+/// The challenges of a run, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tape {
+    draws: Vec<(Label, Vec<u8>)>,
+}
+
+impl Tape {
+    /// Number of challenges.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.draws.len()
+    }
+
+    /// Whether nothing was drawn.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.draws.is_empty()
+    }
+
+    /// The challenges as field elements.
+    pub fn challenges(&self) -> impl Iterator<Item = (Label, Fr)> + '_ {
+        self.draws.iter().map(|(label, bytes)| (*label, Fr::from_le_bytes_mod_order(bytes)))
+    }
+}
+
+/// A transcript that records its challenges, and may take them from a tape or leave out absorbs.
+///
+/// Where a tape ends, or has another label than the one asked for, challenges come from the hash.
+#[derive(Clone)]
+pub struct TapeTranscript {
+    merlin: Merlin,
+    skip: BTreeSet<Label>,
+    replay: Option<Rc<Tape>>,
+    record: Rc<RefCell<Tape>>,
+}
+
+impl TapeTranscript {
+    /// Starts a transcript under these conditions for the protocol `name`.
+    #[must_use]
+    pub fn new(name: &'static [u8], conditions: &Conditions) -> Self {
+        let skipped = |skip: &Skip| if let Skip::Absorb(label) = skip { Some(*label) } else { None };
+        Self {
+            merlin: Merlin::new(name),
+            skip: conditions.skip.iter().filter_map(skipped).collect(),
+            replay: conditions.tape.clone().map(Rc::new),
+            record: Rc::default(),
+        }
+    }
+
+    /// What was drawn so far.
+    #[must_use]
+    pub fn tape(&self) -> Tape {
+        self.record.borrow().clone()
+    }
+}
+
+impl Transcript for TapeTranscript {
+    fn absorb(&mut self, label: Label, message: &[u8]) {
+        if !self.skip.contains(&label) {
+            self.merlin.absorb(label, message);
+        }
+    }
+
+    fn squeeze(&mut self, label: Label, output: &mut [u8]) {
+        let mut record = self.record.borrow_mut();
+        self.merlin.squeeze(label, output);
+        match self.replay.as_ref().and_then(|tape| tape.draws.get(record.draws.len())) {
+            Some((taped, bytes)) if *taped == label && bytes.len() == output.len() => output.copy_from_slice(bytes),
+            _ => {}
+        }
+        record.draws.push((label, output.to_vec()));
+    }
+}

@@ -1,0 +1,252 @@
+//! Lying about a voice: the whole of [`ProvingKey::prove`] and [`VerifyingKey::verify`] with an adversary.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::conditions::Conditions;
+use super::probe::{Probe, ProbeLog, probe};
+use super::prover::{Adversary, Message, TamperingProver};
+use super::site::Site;
+use super::tape::Tape;
+use crate::audio::wav::Wav;
+use crate::files::{self, Row};
+use crate::gkr::pcs::{Commitment, Hyrax, MultilinearPcs};
+use crate::gkr::prover::{self, PublicCommitments};
+use crate::gkr::trace::Trace;
+use crate::key::{PROTOCOL, VerifyingKey};
+use crate::model::{integers, samples_table};
+use crate::proof::{ProveError, ProvingKey, template_table};
+use crate::statement::{
+    AudioCommitment, Context, Mode, Proof, Reveal, Revealed, Statement, Template, TemplateSecret, Verdict,
+};
+use crate::sumcheck::channel::ProverChannel;
+use crate::sumcheck::error::VerifyError;
+
+macro_rules! parts {
+    ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
+        /// The fields of a statement, to be changed one by one.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Parts { $($(#[$doc])* pub $name: $type,)* }
+
+        impl Parts {
+            /// The names of all fields.
+            pub const FIELDS: &'static [&'static str] = &[$(stringify!($name),)*];
+        }
+    };
+}
+
+parts! {
+    /// Digest of the model.
+    model: [u8; 32],
+    /// Samples a second.
+    sample_rate: u32,
+    /// Number of samples.
+    num_samples: u32,
+    /// Rows of the audio commitment, compressed points.
+    audio_rows: Vec<[u8; 32]>,
+    /// Digest of the model that made the template.
+    template_model: [u8; 32],
+    /// Threshold, times 2^15.
+    threshold: u32,
+    /// Rows of the template commitment, compressed points.
+    template_rows: Vec<[u8; 32]>,
+    /// The context.
+    context: Vec<u8>,
+    /// The decision.
+    accept: bool,
+    /// The score, if it is revealed, times 2^15.
+    score: Option<i32>,
+    /// The embedding, if it is revealed.
+    embedding: Option<Vec<i64>>,
+}
+
+impl Statement {
+    /// The fields of this statement.
+    #[must_use]
+    pub fn parts(&self) -> Parts {
+        // Every field is named here, so that a new one cannot be forgotten.
+        let Self { mode, model, audio, template, context, verdict, revealed } = self.clone();
+        let Mode::Clear = mode;
+        let AudioCommitment { sample_rate, num_samples, rows: audio_rows } = audio;
+        let Template { model: template_model, threshold, rows: template_rows } = template;
+        let bytes = |rows: Vec<Row>| rows.into_iter().map(<[u8; 32]>::from).collect();
+        Parts {
+            model,
+            sample_rate,
+            num_samples,
+            audio_rows: bytes(audio_rows),
+            template_model,
+            threshold,
+            template_rows: bytes(template_rows),
+            context: context.bytes().to_vec(),
+            accept: verdict == Verdict::Accept,
+            score: if let Revealed::Score(score) = revealed { Some(score) } else { None },
+            embedding: if let Revealed::Embedding(embedding) = revealed { Some(embedding) } else { None },
+        }
+    }
+
+    /// The statement with these fields; `None` if a row is not a point. A score takes precedence over an embedding.
+    #[must_use]
+    pub fn from_parts(parts: Parts) -> Option<Self> {
+        let rows =
+            |rows: Vec<[u8; 32]>| rows.into_iter().map(|row| Row::try_from(row).ok()).collect::<Option<Vec<_>>>();
+        let revealed = match (parts.score, parts.embedding) {
+            (Some(score), _) => Revealed::Score(score),
+            (None, Some(embedding)) => Revealed::Embedding(embedding),
+            (None, None) => Revealed::Decision,
+        };
+        Some(Self {
+            mode: Mode::Clear,
+            model: parts.model,
+            audio: AudioCommitment {
+                sample_rate: parts.sample_rate,
+                num_samples: parts.num_samples,
+                rows: rows(parts.audio_rows)?,
+            },
+            template: Template {
+                model: parts.template_model,
+                threshold: parts.threshold,
+                rows: rows(parts.template_rows)?,
+            },
+            context: Context::new(parts.context),
+            verdict: if parts.accept { Verdict::Accept } else { Verdict::Reject },
+            revealed,
+        })
+    }
+}
+
+impl Proof {
+    /// A proof of this statement with this argument, whatever they are.
+    #[must_use]
+    pub fn from_parts(statement: Statement, argument: Vec<u8>) -> Self {
+        Self { statement, argument }
+    }
+
+    /// The argument: all messages of the prover.
+    #[must_use]
+    pub fn argument(&self) -> &[u8] {
+        &self.argument
+    }
+}
+
+/// What a cheating prover made.
+#[derive(Clone, Debug)]
+pub struct Forged {
+    /// The proof.
+    pub proof: Proof,
+    /// Where the messages are in its argument.
+    pub messages: Vec<Message>,
+    /// The challenges that were drawn.
+    pub tape: Tape,
+}
+
+impl ProvingKey {
+    /// [`ProvingKey::prove_with`] by a prover who lies.
+    ///
+    /// The adversary sees every tensor as [`Site::Table`] when it has been computed; everything after it is
+    /// computed, committed and counted from what is left there. `edit` changes the statement before it is
+    /// absorbed. Nothing is checked: whether the result is a proof is for the verifier to find out.
+    ///
+    /// # Errors
+    /// If the recording cannot be used, or something cannot be computed from a changed table.
+    #[allow(clippy::too_many_arguments)] // those of `prove_with`, and the lie
+    pub fn prove_adversarially(
+        &self,
+        wav: &Wav,
+        (template, secret): (&Template, &TemplateSecret),
+        context: &Context,
+        reveal: Reveal,
+        conditions: &Conditions,
+        edit: impl FnOnce(&mut Parts),
+        mut adversary: impl Adversary,
+    ) -> Result<Forged, ProveError> {
+        let (lowered, score) = self.lower_for(wav, template, secret, reveal)?;
+        let samples = Arc::new(samples_table(&lowered.program, &wav.samples));
+        let inputs = [samples, Arc::new(template_table(&secret.values))];
+        let constants = self.model().constants();
+        let trace = Trace::run_tampered(&lowered.program, &lowered.recipes, &inputs, constants, &mut |name, table| {
+            adversary.visit(Site::Table { name, table });
+        })
+        .map_err(crate::error::ModelError::from)?;
+
+        let commit = |id| files::rows(&Hyrax::commit(self.pcs(), trace.get(id), lowered.program.width_vars(id)));
+        let rows: Vec<Vec<Row>> = lowered.program.inputs().into_iter().map(commit).collect();
+        let [audio_rows, template_rows]: [Vec<Row>; 2] =
+            rows.try_into().map_err(|_| ProveError::Mismatch("a model has two committed inputs".into()))?;
+        let embedding = integers(trace.get(lowered.embedding));
+        let accept = lowered.program.outputs().first().is_some_and(|&id| trace.get(id).get(0, 0) == 1);
+        let mut parts = Statement {
+            mode: Mode::Clear,
+            model: template.model,
+            audio: AudioCommitment {
+                sample_rate: wav.sample_rate,
+                num_samples: wav.samples.len() as u32,
+                rows: audio_rows,
+            },
+            template: Template { rows: template_rows, ..template.clone() },
+            context: context.clone(),
+            verdict: if accept { Verdict::Accept } else { Verdict::Reject },
+            revealed: match (reveal, score) {
+                (Reveal::Score, Some(score)) => Revealed::Score(score),
+                (Reveal::Embedding, _) => Revealed::Embedding(embedding),
+                _ => Revealed::Decision,
+            },
+        }
+        .parts();
+        edit(&mut parts);
+        let statement = Statement::from_parts(parts)
+            .ok_or_else(|| ProveError::Mismatch("a row of the changed statement is not a point".into()))?;
+
+        let inputs = statement.input_commitments();
+        let inputs: Vec<&Commitment> = inputs.iter().collect();
+        let constants = self
+            .verifying_key()
+            .program_constants(&lowered.program)
+            .map_err(|error| ProveError::Mismatch(error.to_string()))?;
+        let public = PublicCommitments { inputs: &inputs, constants: &constants };
+        let outputs = statement.outputs();
+        let mut channel = TamperingProver::new(PROTOCOL, conditions, adversary);
+        self.verifying_key().absorb(&statement, |label, bytes| channel.absorb_statement(label, bytes));
+        let outputs = outputs.iter().collect::<Vec<_>>();
+        prover::prove_claiming::<Hyrax, _>(self.pcs(), &lowered.program, &trace, &outputs, &public, &mut channel);
+        let (argument, messages, tape) = channel.into_parts();
+        Ok(Forged { proof: Proof { statement, argument }, messages, tape })
+    }
+}
+
+impl VerifyingKey {
+    /// [`VerifyingKey::verify`] under other conditions.
+    ///
+    /// # Errors
+    /// If a check that is made fails.
+    pub fn verify_under(
+        &self,
+        statement: &Statement,
+        proof: &Proof,
+        conditions: &Conditions,
+    ) -> Result<Verdict, VerifyError> {
+        let (verifier, _) = conditions.verifier(PROTOCOL, &proof.argument);
+        self.verify_over(statement, proof, verifier)
+    }
+
+    /// What a verifier would find in this proof.
+    pub fn probe(
+        &self,
+        statement: &Statement,
+        proof: &Proof,
+        conditions: &Conditions,
+    ) -> (Result<Verdict, VerifyError>, ProbeLog) {
+        probe(PROTOCOL, &proof.argument, conditions, true, |verifier| self.verify_over(statement, proof, verifier))
+    }
+
+    /// [`forge`](super::forge) for proofs of voices: repairs the argument of a proof until its own statement
+    /// is accepted under `conditions`.
+    ///
+    /// # Errors
+    /// If it cannot be repaired.
+    pub fn forge(&self, proof: &Proof, conditions: &Conditions) -> Result<Proof, super::ForgeError> {
+        let run = |verifier: Probe<'_>| self.verify_over(&proof.statement, proof, verifier).map(|_| ());
+        let argument = super::forge(PROTOCOL, proof.argument.clone(), conditions, &BTreeSet::new(), run)?;
+        Ok(Proof { statement: proof.statement.clone(), argument })
+    }
+}
