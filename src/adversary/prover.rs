@@ -35,6 +35,8 @@ pub struct Message {
     pub start: usize,
     /// Its length in bytes: 32 a scalar or point.
     pub len: usize,
+    /// Challenges that had been drawn when it was sent.
+    pub drawn: usize,
 }
 
 /// The prover's channel, with an adversary at its side.
@@ -71,7 +73,8 @@ impl<A: Adversary> TamperingProver<A> {
     }
 
     fn send_bytes(&mut self, label: Label, index: usize, bytes: &[u8]) {
-        self.messages.push(Message { label, index, start: self.proof.len(), len: bytes.len() });
+        let (start, drawn) = (self.proof.len(), self.transcript.drawn());
+        self.messages.push(Message { label, index, start, len: bytes.len(), drawn });
         self.transcript.absorb(label, bytes);
         self.proof.extend_from_slice(bytes);
     }

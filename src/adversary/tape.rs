@@ -59,6 +59,12 @@ impl TapeTranscript {
         }
     }
 
+    /// Number of challenges that were drawn so far.
+    #[must_use]
+    pub fn drawn(&self) -> usize {
+        self.record.borrow().len()
+    }
+
     /// What was drawn so far.
     #[must_use]
     pub fn tape(&self) -> Tape {

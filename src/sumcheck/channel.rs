@@ -224,15 +224,10 @@ impl<T: Transcript, P: Policy> PlainVerifier<'_, T, P> {
         count: usize,
     ) -> Result<Vec<E>, VerifyError> {
         let mut elements = Vec::with_capacity(count.min(self.unread.len()));
-        let start = self.unread;
         for _ in 0..count {
             elements.push(self.decode_one(label)?);
         }
-        let bytes = encode(&elements);
-        let read = start.len() - self.unread.len();
-        let canonical = start.get(..read) == Some(bytes.as_slice());
-        self.policy.judge(canonical, VerifyError::NotCanonical(label))?;
-        self.transcript.absorb(label, &bytes);
+        self.transcript.absorb(label, &encode(&elements));
         Ok(elements)
     }
 
@@ -242,7 +237,13 @@ impl<T: Transcript, P: Policy> PlainVerifier<'_, T, P> {
         }
         let start = self.unread;
         match E::deserialize_with_mode(&mut self.unread, Compress::Yes, Validate::Yes) {
-            Ok(element) => Ok(element),
+            Ok(element) => {
+                // Some encodings of a point are read as it, but are not what it is written as.
+                let canonical = encode(std::slice::from_ref(&element));
+                let read = start.get(..start.len() - self.unread.len());
+                self.policy.judge(read == Some(&canonical), VerifyError::NotCanonical(label))?;
+                Ok(element)
+            }
             Err(_) => {
                 let element = self.policy.instead::<E>(VerifyError::Malformed(label))?;
                 self.unread = start.get(element.compressed_size()..).unwrap_or_default();

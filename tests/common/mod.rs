@@ -67,6 +67,7 @@ impl Case {
         let (inputs, constants): (Vec<_>, Vec<_>) = (inputs.iter().collect(), constants.iter().collect());
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
         prover::prove::<P, _>(key, &self.program, trace, &public, channel);
+        channel.challenge(Label::UserChallenge);
     }
 
     pub fn prove(&self, trace: &Trace) -> Vec<u8> {
@@ -86,6 +87,8 @@ impl Case {
         let outputs: Vec<&IntTable> = self.program.outputs().iter().map(|&id| public.get(id)).collect();
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
         verifier::verify::<Hyrax, _>(key().verifier_key(), &self.program, &outputs, &public, &mut channel)?;
+        // Whoever goes on with the transcript finds the whole proof in it.
+        channel.challenge(Label::UserChallenge);
         channel.finish()
     }
 
