@@ -115,6 +115,14 @@ impl Statement {
     }
 }
 
+impl TemplateSecret {
+    /// The embedding that the template commits to.
+    #[must_use]
+    pub fn values(&self) -> &[i16] {
+        &self.values
+    }
+}
+
 impl Proof {
     /// A proof of this statement with this argument, whatever they are.
     #[must_use]

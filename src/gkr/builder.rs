@@ -42,6 +42,7 @@ pub type Recipes = HashMap<TensorId, Recipe>;
 #[derive(Default)]
 pub struct ProgramBuilder {
     tensors: Vec<Tensor>,
+    names: HashMap<String, usize>,
     relations: Vec<Relation>,
     tables: Vec<Table>,
     outputs: Vec<TensorId>,
@@ -319,8 +320,21 @@ impl ProgramBuilder {
             return Err(ProgramError::TooLarge(format!("tensor `{name}` of {rows} × {cols}")));
         }
         check_bits(name, &(low.clone(), high.clone()))?;
-        self.tensors.push(Tensor { name: name.to_owned(), rows, cols, entries: rows * cols, kind, low, high });
+        let name = self.unused(name);
+        self.tensors.push(Tensor { name, rows, cols, entries: rows * cols, kind, low, high });
         Ok(TensorId(self.tensors.len() as u32 - 1))
+    }
+
+    /// `name`, numbered if another tensor has it: errors and tests find a tensor by its name.
+    fn unused(&mut self, name: &str) -> String {
+        let mut unused = name.to_owned();
+        while self.names.contains_key(&unused) {
+            let count = self.names.entry(name.to_owned()).or_insert(1);
+            *count += 1;
+            unused = format!("{name} ({count})");
+        }
+        self.names.insert(unused.clone(), 1);
+        unused
     }
 
     fn view_shape(&self, name: &str, view: &View) -> Result<(usize, usize), ProgramError> {

@@ -150,7 +150,7 @@ pub(super) fn remainder(
     shift: usize,
 ) -> Result<(), ProgramError> {
     let rem = p.linear(&format!("{name}: remainder"), vec![(1, p.whole(x)), (-(1i128 << shift), p.whole(y))], 0)?;
-    range(p, name, rem, shift)
+    range(p, &format!("{name}: remainder"), rem, shift)
 }
 
 /// Shows that a tensor of integers is `⌊x / 2^shift + 1/2⌋`, which determines it.
