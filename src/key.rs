@@ -113,6 +113,7 @@ impl VerifyingKey {
     pub(crate) fn absorb(&self, statement: &Statement, mut absorb: impl FnMut(Label, &[u8])) {
         absorb(Label::Protocol, files::SUITE.as_bytes());
         absorb(Label::Protocol, &files::FORMAT_VERSION.to_le_bytes());
+        absorb(Label::Protocol, b"decision");
         absorb(Label::Program, &self.model);
         absorb(Label::Statement, &files::encode(statement));
     }

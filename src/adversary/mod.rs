@@ -30,3 +30,8 @@ pub use self::prover::{Adversary, Message, TamperingProver};
 pub use self::site::Site;
 pub use self::tape::{Tape, TapeTranscript};
 pub use self::voice::{Forged, Parts};
+
+/// The example of `docs/adversary.md` compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/adversary.md")]
+struct Guide;

@@ -7,8 +7,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod encoding;
 mod harness;
+mod inside;
 mod manifest;
 mod messages;
 mod mutants;

@@ -13,11 +13,12 @@ use voxcheck::sumcheck::transcript::Label;
 
 use crate::harness::{Session, refusal};
 use crate::toy;
+use crate::voice::Voice;
 
 /// What is done to one element of a message, given the one that a replay would put there.
-type Change<E> = fn(E, E) -> E;
+pub type Change<E> = fn(E, E) -> E;
 
-const SCALARS: &[(&str, Change<Fr>)] = &[
+pub const SCALARS: &[(&str, Change<Fr>)] = &[
     ("plus one", |v, _| v + Fr::ONE),
     ("minus one", |v, _| v - Fr::ONE),
     ("zero", |_, _| Fr::ZERO),
@@ -28,7 +29,7 @@ const SCALARS: &[(&str, Change<Fr>)] = &[
     ("replayed", |_, other| other),
 ];
 
-const POINTS: &[(&str, Change<G1Affine>)] = &[
+pub const POINTS: &[(&str, Change<G1Affine>)] = &[
     ("plus generator", |v, _| (v + G1Affine::generator()).into_affine()),
     ("identity", |_, _| G1Affine::identity()),
     ("generator", |_, _| G1Affine::generator()),
@@ -174,7 +175,7 @@ fn every_message_changed_in_every_way_is_refused_and_was_worth_changing() {
     assert!(targets.len() >= 100);
     let mut kinds: BTreeMap<Label, usize> = BTreeMap::new();
     targets.keys().for_each(|&(label, _)| *kinds.entry(label).or_default() += 1);
-    for &label in crate::manifest::SENT {
+    for label in crate::manifest::sent(&Voice::new()) {
         assert!(kinds.get(&label).is_some_and(|&n| n >= 2), "{label} has fewer than two targets");
     }
 }

@@ -60,7 +60,7 @@ pub const EDITS: &[Edit] = &[
 ];
 
 /// Changes that leave a true statement for a prover who makes them, but not the one that was proved.
-const OTHERS: &[Edit] = &[
+pub const OTHERS: &[Edit] = &[
     ("context", "another", Reveal::Decision, |p| p.context[0] ^= 1),
     ("context", "longer", Reveal::Decision, |p| p.context.push(0)),
     ("context", "empty", Reveal::Decision, |p| p.context.clear()),
