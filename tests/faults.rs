@@ -376,7 +376,7 @@ mod paths {
             "/proc/self/mem".to_owned()
         } else {
             let path = folder.write("closed", b"x");
-            fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
             path
         };
         for (path, exit, code) in [(&absent, 66, "E-NO-INPUT"), (&directory, 74, "E-READ"), (&unreadable, 74, "E-READ")]
@@ -390,6 +390,18 @@ mod paths {
             assert_error(&["model", "import", path, "--frontend", "logmel24", "-o", &output], exit, code);
         }
         assert!(!Path::new(&output).exists());
+    }
+
+    #[test]
+    fn one_output_does_not_replace_another() {
+        let folder = Folder::new();
+        let (wav, template) = (demo_wav("slt_1.wav"), folder.path("t.vxe"));
+        let same = folder.path("./t.vxe");
+        assert_error(&["enrol", &wav, "-o", &template, "--secret", &same], 73, "E-EXISTS");
+        assert_eq!(folder.names(), [""; 0]);
+        let key = folder.path("k.vxk");
+        assert_eq!(status(&["setup", "xvector-small", "-o", &key, "--profile", &key, "--force"]), 73);
+        assert!(VerifyingKey::from_bytes(&fs::read(&key).unwrap()).is_ok(), "a trace replaced the key");
     }
 
     #[test]

@@ -253,11 +253,8 @@ mod tests {
     use crate::gkr::trace::Trace;
     use crate::sumcheck::int::{IntTable, IntVec};
 
-    /// Cells whose energies count as equal: they differ by this share of the loudest band of their frame. A
-    /// rounded coefficient of the DFT moves a band by what the loud ones leak into it.
-    const LEAK: f64 = 1.5e-7;
-    /// Otherwise logarithms may differ by half a step of the mantissa, `2^-13`, the rounding of two table
-    /// entries, `2^-12`, and as much again of the energy itself.
+    /// By how much a logarithm may be off besides: half a step of the mantissa and the rounding of two table entries,
+    /// `2^-13` each, and what is left for the rounded mel matrix (`0.8e-4`).
     const LOG_ERROR: f64 = 2.0 / 4096.0;
 
     /// Integer features, and the logarithms they were made of.
@@ -294,16 +291,46 @@ mod tests {
         }
     }
 
-    /// Cells of `ours` that are neither within `near` nor, as `energy` of it, within [`LEAK`] of the loudest cell
-    /// of the same frame.
-    fn outside(ours: &FloatMatrix, float: &FloatMatrix, near: f64, energy: fn(f64) -> f64) -> Vec<[f64; 2]> {
-        assert_eq!((ours.rows, ours.cols), (float.rows, float.cols));
-        let row = |t: usize| {
-            let peak = float.row(t).iter().fold(0.0_f64, |max, &x| max.max(energy(x)));
-            let pairs = ours.row(t).iter().zip(float.row(t)).map(|(&a, &b)| [a, b]);
-            pairs.filter(move |&[a, b]| (a - b).abs() > near && (energy(a) - energy(b)).abs() > LEAK * peak)
+    /// Norm of the samples under every row's window.
+    fn norms(front_end: &FrontEnd, samples: &[i16], rows: usize) -> Vec<f64> {
+        let frame = |row: usize| match front_end.partials {
+            Some(p) => front_end.partial_starts(samples.len())[row / p.frames] + row % p.frames,
+            None => row,
         };
-        (0..ours.rows).flat_map(row).collect()
+        let sample = |i: usize| samples.get(i.wrapping_sub(front_end.zeros_each_side())).map_or(0.0, |&x| f64::from(x));
+        let norm =
+            |first: usize| (first..first + front_end.window_length).map(|i| sample(i).powi(2)).sum::<f64>().sqrt();
+        (0..rows).map(|row| norm(frame(row) * front_end.hop) / 32768.0).collect()
+    }
+
+    /// Cells whose amplitudes (roots of energies) are not those in floating point, nor within one unit of the last
+    /// place.
+    ///
+    /// Amplitudes are norms of spectra, so an error of the spectrum adds to them no more than its own norm, whatever
+    /// the band holds. A coefficient of the DFT is off by at most `2^-13` and a bin, by chance, by about
+    /// `2^-12/√6·|samples|`; a band of weights `M` allowed is `2^-12·|samples|·√(Σ M)`. Measured: 0.9 of that.
+    fn outside(
+        front_end: &FrontEnd,
+        samples: &[i16],
+        [ours, float]: [&FloatMatrix; 2],
+        unit: f64,
+        amplitude: fn(f64) -> f64,
+    ) -> Vec<[f64; 2]> {
+        assert_eq!((ours.rows, ours.cols), (float.rows, float.cols));
+        let mel = front_end.mel_matrix();
+        let weight = |b: usize| (0..mel.rows).map(|k| mel.row(k)[b]).sum::<f64>().sqrt();
+        let weights: Vec<f64> = (0..mel.cols).map(weight).collect();
+        let mut found = Vec::new();
+        for (t, norm) in norms(front_end, samples, ours.rows).into_iter().enumerate() {
+            for (band, (&a, &b)) in ours.row(t).iter().zip(float.row(t)).enumerate() {
+                let leak = f64::from(-DFT_BITS).exp2() * norm * weights[band];
+                let error = (amplitude(a) - amplitude(b)).abs();
+                if (a - b).abs() > unit && error > leak + LOG_ERROR / 2.0 * amplitude(b) {
+                    found.push([a, b]);
+                }
+            }
+        }
+        found
     }
 
     /// Largest difference of the features from what the integer logarithms give in floating point: what DCT, mean
@@ -325,17 +352,16 @@ mod tests {
         let input = float::network_input(front_end, samples).unwrap();
         let found = integers(front_end, samples, (2.0 * input.features.max_abs()).max(1.0));
         let Some(log) = &found.log else {
-            let cells = outside(&found.features, &input.features, found.unit, |x| x);
+            let cells = outside(front_end, samples, [&found.features, &input.features], found.unit, f64::sqrt);
             assert!(cells.is_empty(), "{what}: {cells:?}");
             return;
         };
         let Stages { log: float, .. } = float::stages(front_end, samples).unwrap();
-        let cells = outside(log, &float, LOG_ERROR, f64::exp);
+        let cells = outside(front_end, samples, [log, &float], 0.0, |x| (x / 2.0).exp());
         assert!(cells.is_empty(), "{what}: {} cells, such as {:?}", cells.len(), &cells[..cells.len().min(5)]);
         // Half a unit of rounding, and the rounded DCT: 40 logarithms of up to 14 times up to 2^-13.
         let dct = if front_end.dct_matrix().is_some() { 40.0 * 14.0 / 8192.0 } else { 0.0 };
         let error = finishing_error(front_end, &found);
-        println!("{what}: finishing error {error:.2e}");
         assert!(error <= 0.51 * found.unit + dct, "{what}: off by {error}");
     }
 

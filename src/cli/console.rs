@@ -47,6 +47,8 @@ pub struct Console {
     pub force: bool,
     /// Whether an output went to stdout, so that the result must not.
     pub stdout_taken: bool,
+    /// Files written so far, so that one output does not replace another.
+    pub written: Vec<PathBuf>,
     /// Collected for the JSON object.
     pub warnings: Vec<String>,
     /// Stages so far.

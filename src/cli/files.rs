@@ -112,17 +112,20 @@ pub fn write_all(console: &mut Console, outputs: &[Output<'_>]) -> Result<()> {
     for output in direct {
         write_directly(console, output)?;
     }
-    let mut written = Vec::with_capacity(staged.len());
+    let before = console.written.len();
     for (path, target, file) in staged {
-        let result = if console.force { file.persist(&target) } else { file.persist_noclobber(&target) };
+        // Even --force does not mean that one output of a run may replace another.
+        let place = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        let replace = console.force && !console.written.contains(&place(&target));
+        let result = if replace { file.persist(&target) } else { file.persist_noclobber(&target) };
         if let Err(error) = result {
             if !console.force {
                 // They were not there before: take them back.
-                written.iter().for_each(|path| drop(fs::remove_file(path)));
+                console.written.drain(before..).for_each(|path| drop(fs::remove_file(path)));
             }
             return Err(CliError::write(path, &error.error));
         }
-        written.push(target);
+        console.written.push(place(&target));
     }
     Ok(())
 }

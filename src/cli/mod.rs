@@ -167,6 +167,7 @@ fn parse_and_run(json: bool) -> u8 {
         color: use_color(global.color),
         force: global.force,
         stdout_taken: false,
+        written: Vec::new(),
         warnings: Vec::new(),
         trace: Trace::new(),
         profile: global.profile,
