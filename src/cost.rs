@@ -15,8 +15,8 @@ const NS_PER_BYTE: f64 = 150.0;
 /// tensors of the trace.
 ///
 /// Fitted to 13 peaks of the resident set between 50 MiB and 1.5 GiB (`xvector-small`, 1 to 60 s; `xvector` with 40
-/// bands, 1 to 12 s; the GE2E LSTM, 2 to 6 s; 1 and 2 threads, which differ by 1 %): 0.4 to 10 % above the peak from
-/// 100 MiB on, at most 17 % below that. It is never below, so that what is let in also fits.
+/// bands, 1 to 12 s; the GE2E LSTM, 2 to 6 s; 1 and 2 threads, which differ by 4 % at most): 1 to 9 % above the peak
+/// from 100 MiB on, at most 20 % below that. It is never below, so that what is let in also fits.
 const BYTES_PER_LEAF: u64 = 98;
 /// See [`BYTES_PER_LEAF`].
 const BYTES_PER_ENTRY: u64 = 8;
