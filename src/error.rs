@@ -141,6 +141,18 @@ pub enum ModelError {
         /// Newest version accepted.
         newest: i64,
     },
+    /// A layer that can be computed in floating point, but has no integer form where it stands.
+    #[error("node {node:?}: {operation} {how} has no integer form yet; {help}")]
+    NoIntegerForm {
+        /// Name of the node in the model file.
+        node: String,
+        /// What the node computes.
+        operation: &'static str,
+        /// What about it is the obstacle.
+        how: &'static str,
+        /// What to do instead.
+        help: &'static str,
+    },
     /// Bytes or a graph that contradict themselves.
     #[error("malformed model: {reason}; export or download it again")]
     Malformed {

@@ -1,9 +1,11 @@
 //! WAV bytes → 16-bit mono PCM. The only audio parsing.
 //!
 //! Exactly one thing passes: RIFF/WAVE, one channel, 16-bit integer PCM (`WAVE_FORMAT_PCM`, or
-//! `WAVE_FORMAT_EXTENSIBLE` with the PCM subtype), with a data chunk that is as long as it says.
+//! `WAVE_FORMAT_EXTENSIBLE` with the PCM subtype), with one data chunk that is as long as it says.
 //! Everything else is refused with the command that converts it: a proof is about the samples in
-//! the file, so none may be changed here. Format: Multimedia Programming Interface and Data
+//! the file, so none may be changed here. Two numbers are not looked at, as no reader uses them: the
+//! length of the RIFF chunk, which a recorder that was cut off leaves wrong, and the bytes per second.
+//! Format: Multimedia Programming Interface and Data
 //! Specifications 1.0 (IBM, Microsoft 1991), and the `WAVEFORMATEX` and `WAVEFORMATEXTENSIBLE`
 //! structures of `mmreg.h`.
 
@@ -15,6 +17,9 @@ use crate::error::AudioError;
 
 /// Largest number of samples accepted: ten minutes at 16 kHz.
 pub const MAX_SAMPLES: u64 = 9_600_000;
+
+/// Most chunks looked at: a file of nothing but chunks takes no longer than another.
+const MAX_CHUNKS: usize = 1000;
 
 /// `KSDATAFORMAT_SUBTYPE_PCM` as it lies in a file.
 const SUBTYPE_PCM: [u8; 16] = [1, 0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71];
@@ -109,24 +114,21 @@ fn malformed(reason: impl Into<String>) -> ParseError {
     ParseError::Audio(AudioError::Malformed { reason: reason.into() })
 }
 
-/// Walks the chunks up to the data chunk; chunks after it carry no samples and are not looked at.
+/// Walks the chunks.
 fn parse<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Wav, ParseError> {
     if length < 12 {
         let reason = format!("the file has {length} bytes, a RIFF/WAVE header has 12");
         return Err(AudioError::NotWav { reason }.into());
     }
     let magic: [u8; 12] = read_array(reader)?;
-    if &magic[..4] != b"RIFF" || &magic[8..] != b"WAVE" {
-        return Err(AudioError::NotWav { reason: "it does not start with RIFF....WAVE".into() }.into());
-    }
+    check_magic(&magic)?;
     let mut format = None;
-    loop {
+    for _ in 0..MAX_CHUNKS {
         let position = reader.stream_position()?;
         if position + 8 > length {
             return Err(malformed("the file ends before a data chunk"));
         }
-        let id: [u8; 4] = read_array(reader)?;
-        let size = u64::from(u32::from_le_bytes(read_array(reader)?));
+        let (id, size) = read_chunk_header(reader)?;
         match &id {
             b"fmt " => {
                 if format.is_some() {
@@ -136,13 +138,51 @@ fn parse<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Wav, ParseError>
             }
             b"data" => {
                 let format = format.ok_or_else(|| malformed("the data chunk comes before the fmt chunk"))?;
-                return read_samples(reader, format, size, length - position - 8);
+                let wav = read_samples(reader, format, size, length - position - 8)?;
+                check_rest(reader, length)?;
+                return Ok(wav);
             }
             _ => {}
         }
-        // A chunk of odd length is followed by one byte of padding.
-        reader.seek(SeekFrom::Start(position + 8 + size + (size & 1)))?;
+        reader.seek(SeekFrom::Start(after_chunk(position, size)))?;
     }
+    Err(malformed(format!("it has more than {MAX_CHUNKS} chunks before a data chunk")))
+}
+
+fn check_magic(magic: &[u8; 12]) -> Result<(), AudioError> {
+    let reason = match (&magic[..4], &magic[8..]) {
+        (b"RIFF", b"WAVE") => return Ok(()),
+        (b"RF64" | b"BW64", b"WAVE") => "it is of the 64-bit kind (RF64, BW64), not RIFF",
+        (b"RIFX", b"WAVE") => "its numbers are big-endian (RIFX), not little-endian (RIFF)",
+        _ => "it does not start with RIFF....WAVE",
+    };
+    Err(AudioError::NotWav { reason: reason.into() })
+}
+
+fn read_chunk_header(reader: &mut impl Read) -> io::Result<([u8; 4], u64)> {
+    Ok((read_array(reader)?, u32::from_le_bytes(read_array(reader)?).into()))
+}
+
+/// Where the next chunk begins: one of odd length is followed by a byte of padding.
+fn after_chunk(position: u64, size: u64) -> u64 {
+    position + 8 + size + (size & 1)
+}
+
+/// Looks for more samples after the data chunk: which of two data chunks is the recording, nobody can say.
+/// Whatever else follows, even if it is no chunk, carries no samples.
+fn check_rest<R: Read + Seek>(reader: &mut R, length: u64) -> Result<(), ParseError> {
+    for _ in 0..MAX_CHUNKS {
+        let position = reader.stream_position()?;
+        if position + 8 > length {
+            return Ok(());
+        }
+        let (id, size) = read_chunk_header(reader)?;
+        if &id == b"data" {
+            return Err(malformed("it has two data chunks"));
+        }
+        reader.seek(SeekFrom::Start(after_chunk(position, size)))?;
+    }
+    Ok(())
 }
 
 fn read_array<const N: usize>(reader: &mut impl Read) -> io::Result<[u8; N]> {
@@ -359,6 +399,146 @@ mod tests {
         let samples = vec![0; MAX_SAMPLES as usize + 1];
         let error = read_from(Cursor::new(with_hound(16000, &samples))).unwrap_err();
         assert!(matches!(error, AudioError::TooLong { samples, .. } if samples == MAX_SAMPLES + 1), "{error}");
+    }
+
+    /// A file of chunks; each says its length itself.
+    fn riff(chunks: &[(&[u8; 4], u32, &[u8])]) -> Vec<u8> {
+        let mut bytes = b"RIFF\0\0\0\0WAVE".to_vec();
+        for (id, size, content) in chunks {
+            bytes.extend_from_slice(*id);
+            bytes.extend_from_slice(&size.to_le_bytes());
+            bytes.extend_from_slice(content);
+        }
+        bytes
+    }
+
+    /// A `fmt ` chunk of 16 bytes.
+    fn fmt(tag: u16, channels: u16, rate: u32, bytes_per_second: u32, block_align: u16, bits: u16) -> Vec<u8> {
+        let mut bytes = [tag.to_le_bytes(), channels.to_le_bytes()].concat();
+        bytes.extend_from_slice(&[rate.to_le_bytes(), bytes_per_second.to_le_bytes()].concat());
+        bytes.extend_from_slice(&[block_align.to_le_bytes(), bits.to_le_bytes()].concat());
+        bytes
+    }
+
+    fn read_bytes(bytes: &[u8]) -> String {
+        outcome(read_from(Cursor::new(bytes)))
+    }
+
+    #[test]
+    fn chunks_that_lie_are_refused_or_have_one_meaning() {
+        let plain = fmt(1, 1, 16_000, 32_000, 2, 16);
+        let f: (&[u8; 4], u32, &[u8]) = (b"fmt ", 16, &plain);
+        let three: (&[u8; 4], u32, &[u8]) = (b"data", 6, b"aabbcc");
+        let cases: [(&str, Vec<u8>, &str); 17] = [
+            ("as it should be", riff(&[f, three]), "ok 16000 3"),
+            ("no data chunk", riff(&[f]), "malformed"),
+            ("data before fmt", riff(&[three, f]), "malformed"),
+            ("two fmt chunks", riff(&[f, f, three]), "malformed"),
+            ("two data chunks", riff(&[f, three, three]), "malformed"),
+            ("two data chunks apart", riff(&[f, three, (b"LIST", 3, b"abc\0"), three]), "malformed"),
+            ("a chunk after the data", riff(&[f, three, (b"LIST", 4, b"abcd")]), "ok 16000 3"),
+            ("no chunk after the data", riff(&[f, three, (b"\0\0\0\0", u32::MAX, b"x")]), "ok 16000 3"),
+            ("data of the largest length", riff(&[f, (b"data", u32::MAX, b"aabbcc")]), "truncated 4294967295 6"),
+            ("data of odd length", riff(&[f, (b"data", 5, b"aabbc\0")]), "malformed"),
+            ("data of no length", riff(&[f, (b"data", 0, b"")]), "empty"),
+            ("data shorter than the file", riff(&[f, (b"data", 4, b"aabbcc")]), "ok 16000 2"),
+            ("fmt longer than it is", riff(&[(b"fmt ", 18, &plain), three]), "malformed"),
+            ("fmt of the largest length", riff(&[(b"fmt ", u32::MAX, &plain), three]), "malformed"),
+            ("fmt too short", riff(&[(b"fmt ", 14, &plain[..14]), three]), "malformed"),
+            ("an unknown chunk beyond the end", riff(&[f, (b"LIST", u32::MAX, b"ab"), three]), "malformed"),
+            ("odd chunk without its padding", riff(&[f, (b"LIST", 3, b"abc"), three]), "malformed"),
+        ];
+        for (name, bytes, want) in cases {
+            assert_eq!(read_bytes(&bytes), want, "{name}");
+        }
+        let unused = riff(&[(b"fmt ", 16, &fmt(1, 1, 16_000, 1, 2, 16)), three]);
+        assert_eq!(read_bytes(&unused), "ok 16000 3", "bytes per second are not looked at");
+        for size in [0u32, 1, u32::MAX] {
+            let mut bytes = riff(&[f, three]);
+            bytes[4..8].copy_from_slice(&size.to_le_bytes());
+            assert_eq!(read_bytes(&bytes), "ok 16000 3", "nor is a RIFF length of {size}");
+        }
+    }
+
+    #[test]
+    fn formats_are_refused_by_name() {
+        let cases = [
+            (fmt(1, 1, 0, 0, 2, 16), "malformed"),
+            (fmt(1, 1, u32::MAX, 0, 2, 16), "ok 4294967295 3"),
+            (fmt(1, 0, 16_000, 0, 2, 16), "malformed"),
+            (fmt(1, u16::MAX, 16_000, 0, 2, 16), "16000 65535 16 PCM"),
+            (fmt(1, 1, 16_000, 0, 2, 0), "16000 1 0 PCM"),
+            (fmt(1, 1, 16_000, 0, 2, 64), "16000 1 64 PCM"),
+            (fmt(1, 1, 16_000, 0, 1, 16), "malformed"),
+            (fmt(1, 1, 16_000, 0, 4, 16), "malformed"),
+            (fmt(2, 1, 8_000, 0, 256, 4), "8000 1 4 ADPCM"),
+            (fmt(0x11, 1, 8_000, 0, 256, 4), "8000 1 4 ADPCM"),
+            (fmt(3, 1, 16_000, 0, 4, 32), "16000 1 32 IEEE float"),
+            (fmt(6, 1, 8_000, 0, 1, 8), "8000 1 8 A-law"),
+            (fmt(7, 1, 8_000, 0, 1, 8), "8000 1 8 mu-law"),
+            (fmt(0x55, 2, 44_100, 0, 1, 0), "44100 2 0 MP3"),
+            (fmt(0xabcd, 1, 16_000, 0, 2, 16), "16000 1 16 format tag 0xabcd"),
+            (fmt(TAG_EXTENSIBLE, 1, 16_000, 0, 2, 16), "malformed"),
+        ];
+        for (format, want) in cases {
+            let bytes = riff(&[(b"fmt ", 16, &format), (b"data", 6, b"aabbcc")]);
+            assert_eq!(read_bytes(&bytes), want);
+        }
+        let fast = Wav { sample_rate: u32::MAX, samples: vec![0] };
+        let message = require_rate(&fast, 16_000).unwrap_err().to_string();
+        assert!(message.contains("4294967295 Hz"), "{message}");
+    }
+
+    #[test]
+    fn extensible_formats_are_read_by_their_subtype() {
+        let read = |valid_bits: u16, subtype: &[u8; 16]| {
+            let mut format = fmt(TAG_EXTENSIBLE, 1, 16_000, 0, 2, 16);
+            format.extend_from_slice(&22u16.to_le_bytes());
+            format.extend_from_slice(&valid_bits.to_le_bytes());
+            format.extend_from_slice(&[0; 4]);
+            format.extend_from_slice(subtype);
+            read_bytes(&riff(&[(b"fmt ", 40, &format), (b"data", 6, b"aabbcc")]))
+        };
+        assert_eq!(read(16, &SUBTYPE_PCM), "ok 16000 3");
+        assert_eq!(read(0, &SUBTYPE_PCM), "ok 16000 3");
+        assert_eq!(read(12, &SUBTYPE_PCM), "16000 1 16 PCM");
+        let mut float = SUBTYPE_PCM;
+        float[0] = 3;
+        assert_eq!(read(16, &float), "16000 1 16 IEEE float");
+        let mut unknown = SUBTYPE_PCM;
+        unknown[15] ^= 1;
+        assert_eq!(read(16, &unknown), "16000 1 16 format tag 0xfffe");
+    }
+
+    #[test]
+    fn other_containers_are_named() {
+        for (magic, word) in [(b"RF64", "RF64"), (b"BW64", "BW64"), (b"RIFX", "RIFX"), (b"FORM", "RIFF....WAVE")] {
+            let mut bytes = with_hound(16_000, &[1, 2, 3]);
+            bytes[..4].copy_from_slice(magic);
+            let error = read_from(Cursor::new(bytes)).unwrap_err();
+            assert!(matches!(&error, AudioError::NotWav { reason } if reason.contains(word)), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_shorter_file_is_refused() {
+        let whole = with_hound(16_000, &[1, 2, 3]);
+        assert_eq!(whole.len(), 50);
+        for length in 0..whole.len() {
+            let wanted = match length {
+                0..12 => "not a wav".to_owned(),
+                12..44 => "malformed".to_owned(),
+                _ => format!("truncated 6 {}", length - 44),
+            };
+            assert_eq!(read_bytes(&whole[..length]), wanted, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_file_of_nothing_but_chunks_is_given_up() {
+        let chunks = vec![(b"junk", 0u32, &b""[..]); 100_000];
+        let error = read_from(Cursor::new(riff(&chunks))).unwrap_err();
+        assert!(error.to_string().contains("1000 chunks"), "{error}");
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::common::{ModelArg, load_keys};
+use super::common::{ModelArg, check_recording, load_keys_if};
 use super::console::{Console, Outcome};
 use super::enrol::secret_path;
 use super::error::{CliError, Result};
@@ -34,13 +34,12 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     files::check_output(console, &args.output)?;
     files::check_output(console, &secret_path)?;
     let wav = files::read_wav(&args.wav)?;
-    let (pk, _, _) = load_keys(console, &args.model.model)?;
-    let rate = pk.model().front_end().sample_rate;
-    voxcheck::audio::wav::require_rate(&wav, rate).map_err(|error| CliError::audio(&args.wav, &error))?;
+    let (pk, _, _) = load_keys_if(console, &args.model.model, |model| check_recording(model, &args.wav, &wav))?;
     let (result, _) = console.stage("commit", |_| pk.commit_audio(&wav));
     let (commitment, secret) = result.map_err(|error| CliError::prove(&args.wav, &error))?;
-    files::write(console, &secret_path, &secret.to_bytes(), Access::Secret)?;
-    files::write(console, &args.output, &commitment.to_bytes(), Access::Public)?;
+    let (public, private) = (commitment.to_bytes(), secret.to_bytes());
+    let outputs = [(&*secret_path, &*private, Access::Secret), (&*args.output, &*public, Access::Public)];
+    files::write_all(console, &outputs)?;
     let fields = json!({
         "audio_id": commitment.id().to_string(),
         "samples": commitment.num_samples(),

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
+use voxcheck::audio::wav::{self, Wav};
 use voxcheck::proof::{ProvingKey, Statement, Verdict, VerifyingKey, setup};
 use voxcheck::{Context, Model};
 
 use super::console::Console;
 use super::error::{CliError, Result};
+use super::files;
 
 /// Name of the bundled model.
 pub const BUNDLED: &str = "xvector-small";
@@ -39,9 +41,7 @@ pub fn load_model(name: &Path) -> Result<Model> {
         let help = format!("import it with: voxcheck model import {} --frontend PRESET -o M.vxm", name.display());
         return Err(CliError::data("E-MODEL", message, help));
     }
-    let path = if name.as_os_str() == "-" { Path::new("/dev/stdin") } else { name };
-    Model::read(path).map_err(|error| {
-        let mut error = CliError::model(name, &error);
+    files::decode(name, Model::from_bytes).map_err(|mut error| {
         if error.code == "E-NO-INPUT" {
             error.help = format!("give a .vxm file, or the name of a built-in model: {BUNDLED}");
         }
@@ -51,12 +51,29 @@ pub fn load_model(name: &Path) -> Result<Model> {
 
 /// The model and its keys; the time is that of loading.
 pub fn load_keys(console: &mut Console, name: &Path) -> Result<(ProvingKey, VerifyingKey, Duration)> {
+    load_keys_if(console, name, |_| Ok(()))
+}
+
+/// As [`load_keys`], unless `check` refuses the model before its keys are made.
+pub fn load_keys_if(
+    console: &mut Console,
+    name: &Path,
+    check: impl FnOnce(&Model) -> Result<()>,
+) -> Result<(ProvingKey, VerifyingKey, Duration)> {
     let (keys, elapsed) = console.stage("load", |_| {
         let model = load_model(name)?;
+        check(&model)?;
         setup(&model).map_err(|error| CliError::model(name, &error))
     });
     let (pk, vk) = keys?;
     Ok((pk, vk, elapsed))
+}
+
+/// Refuses a recording of a rate or length that the model does not take.
+pub fn check_recording(model: &Model, path: &Path, wav: &Wav) -> Result<()> {
+    let rate = model.front_end().sample_rate;
+    wav::require_rate(wav, rate).map_err(|error| CliError::audio(path, &error))?;
+    model.check_length(wav.samples.len()).map_err(|error| CliError::model(path, &error))
 }
 
 /// For clap: a context in hex.

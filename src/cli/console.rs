@@ -47,6 +47,8 @@ pub struct Console {
     pub force: bool,
     /// Whether an output went to stdout, so that the result must not.
     pub stdout_taken: bool,
+    /// Files written so far, so that one output does not replace another.
+    pub written: Vec<PathBuf>,
     /// Collected for the JSON object.
     pub warnings: Vec<String>,
     /// Stages so far.
@@ -153,10 +155,18 @@ pub fn print_error(error: &CliError, json: bool, warnings: &[String]) -> u8 {
     error.exit
 }
 
-/// Prints to stdout. A reader that went away is no error: the exit status still tells the result.
+/// Prints to stdout; returns the exit status.
 fn print_stdout(text: &str, status: u8) -> u8 {
     let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+    let result = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    drop(stdout);
+    written(result, status)
+}
+
+/// The exit status after printing to stdout. A reader that went away is no error: the exit status still tells
+/// the result.
+pub fn written(result: io::Result<()>, status: u8) -> u8 {
+    match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             let _ = writeln!(io::stderr(), "error[E-WRITE]: cannot write to stdout: {error}");
             exit::CANNOT_WRITE

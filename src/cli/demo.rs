@@ -185,16 +185,18 @@ fn prepare_folder(console: &Console, folder: &Path) -> Result<()> {
 }
 
 fn write_files(console: &mut Console, folder: &Path, stage: &Stage<'_>, steps: &[Step]) -> Result<()> {
-    for (name, bytes) in &RECORDINGS[..4] {
-        files::write(console, &folder.join(name), bytes, Access::Public)?;
-    }
-    files::write(console, &folder.join("voice.vxe.secret"), &stage.secret.to_bytes(), Access::Secret)?;
-    files::write(console, &folder.join("voice.vxe"), &stage.template.to_bytes(), Access::Public)?;
-    files::write(console, &folder.join("model.vxk"), &stage.vk.to_bytes(), Access::Public)?;
-    for (name, step) in PROOFS.iter().zip(steps) {
-        files::write(console, &folder.join(name), &step.proof, Access::Public)?;
-    }
-    Ok(())
+    let (secret, template, key) = (stage.secret.to_bytes(), stage.template.to_bytes(), stage.vk.to_bytes());
+    let mut named: Vec<(&str, &[u8], Access)> = vec![
+        ("voice.vxe.secret", &secret, Access::Secret),
+        ("voice.vxe", &template, Access::Public),
+        ("model.vxk", &key, Access::Public),
+    ];
+    named.extend(RECORDINGS[..4].iter().map(|&(name, bytes)| (name, bytes, Access::Public)));
+    named.extend(PROOFS.into_iter().zip(steps).map(|(name, step)| (name, &*step.proof, Access::Public)));
+    let paths: Vec<_> = named.iter().map(|(name, ..)| folder.join(name)).collect();
+    let outputs: Vec<files::Output<'_>> =
+        paths.iter().zip(&named).map(|(path, &(_, bytes, access))| (path.as_path(), bytes, access)).collect();
+    files::write_all(console, &outputs)
 }
 
 fn story(console: &Console, args: &Args, steps: &[Step], load: Duration, enrol: Duration) -> String {

@@ -1,10 +1,11 @@
 //! `enrol`: recordings of one voice → a template.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use voxcheck::audio::wav::Wav;
 
-use super::common::{ModelArg, load_keys, parse_threshold};
+use super::common::{ModelArg, check_recording, load_keys_if, parse_threshold};
 use super::console::{Console, Outcome};
 use super::error::{CliError, Result};
 use super::files::{self, Access};
@@ -36,16 +37,18 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     files::check_output(console, &args.output)?;
     files::check_output(console, &secret_path)?;
     let wavs = args.wavs.iter().map(|path| files::read_wav(path)).collect::<Result<Vec<_>>>()?;
-    let (pk, _, _) = load_keys(console, &args.model.model)?;
-    let rate = pk.model().front_end().sample_rate;
-    for (wav, path) in wavs.iter().zip(&args.wavs) {
-        voxcheck::audio::wav::require_rate(wav, rate).map_err(|error| CliError::audio(path, &error))?;
-    }
+    let (pk, _, _) = load_keys_if(console, &args.model.model, |model| {
+        wavs.iter().zip(&args.wavs).try_for_each(|(wav, path)| {
+            check_recording(model, path, wav)?;
+            check_sound(path, wav)
+        })
+    })?;
     let threshold = args.threshold.unwrap_or_else(|| pk.model().default_threshold());
     let (result, _) = console.stage("enrol", |_| pk.enrol(&wavs, threshold));
     let (template, secret) = result.map_err(|error| CliError::prove(&args.wavs[0], &error))?;
-    files::write(console, &secret_path, &secret.to_bytes(), Access::Secret)?;
-    files::write(console, &args.output, &template.to_bytes(), Access::Public)?;
+    let (public, private) = (template.to_bytes(), secret.to_bytes());
+    let outputs = [(&*secret_path, &*private, Access::Secret), (&*args.output, &*public, Access::Public)];
+    files::write_all(console, &outputs)?;
     let fields = json!({
         "template_id": template.id().to_string(),
         "model_id": template.model_id().to_string(),
@@ -65,8 +68,17 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     Ok(Outcome::new("enrol", fields, text))
 }
 
+/// Refuses silence: all silent recordings have one embedding, so a template of it would accept anybody's silence.
+fn check_sound(path: &Path, wav: &Wav) -> Result<()> {
+    if wav.samples.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Ok(());
+    }
+    let message = format!("{}: every sample is the same, so there is no voice to enrol", path.display());
+    Err(CliError::data("E-WAV-SILENT", message, "check the microphone and record again"))
+}
+
 /// Where a secret goes that belongs to `output`.
-pub fn secret_path(output: &std::path::Path, secret: Option<&PathBuf>) -> Result<PathBuf> {
+pub fn secret_path(output: &Path, secret: Option<&PathBuf>) -> Result<PathBuf> {
     match secret {
         Some(path) if path == output => {
             Err(CliError::usage("the public file and the secret cannot be the same file", "name another file"))

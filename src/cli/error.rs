@@ -69,11 +69,13 @@ impl CliError {
         Self::new("E-INTERNAL", exit::INTERNAL, message, help)
     }
 
-    /// The prover would need `needed` bytes where `budget` are allowed.
-    pub fn memory(needed: u64, budget: u64) -> Self {
-        let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-        let message = format!("proving needs about {:.2} GiB, allowed are {:.2} GiB", gib(needed), gib(budget));
-        Self::new("E-MEMORY", exit::MEMORY, message, "use a shorter recording, a smaller model, or --max-memory")
+    /// The prover would need `needed` bytes where `limit` allows `allowed`.
+    pub fn memory(needed: u64, allowed: u64, limit: &str) -> Self {
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let message = format!("proving needs about {:.0} MiB, {limit} allows {:.0} MiB", mib(needed), mib(allowed));
+        let help = "use a shorter recording, a smaller model, or a machine with more memory; --max-memory SIZE sets \
+                    the limit by hand";
+        Self::new("E-MEMORY", exit::MEMORY, message, help)
     }
 
     /// `path` cannot be read.
@@ -132,7 +134,7 @@ impl CliError {
         let (message, help) = text.rsplit_once("; ").unwrap_or((&text, "record or convert it again"));
         let name = path.display().to_string();
         let mut help = help.replace("-i IN.wav", &format!("-i {name}")).replace("-i IN ", &format!("-i {name} "));
-        if matches!(error, AudioError::UnsupportedFormat { .. }) {
+        if matches!(error, AudioError::UnsupportedFormat { kind, .. } if kind == "PCM" || kind == "IEEE float") {
             help = format!("{help}, or with: voxcheck wav resample {name} -o OUT.wav");
         }
         Self::new(code, exit::DATA, format!("{name}: {message}"), help)
@@ -143,7 +145,7 @@ impl CliError {
         let code = match error {
             ModelError::Io { source, .. } => return Self::read(path, source),
             ModelError::Audio(error) => return Self::audio(path, error),
-            ModelError::UnsupportedOperator { .. } => "E-MODEL-OPERATOR",
+            ModelError::UnsupportedOperator { .. } | ModelError::NoIntegerForm { .. } => "E-MODEL-OPERATOR",
             ModelError::UnsupportedAttribute { .. } => "E-MODEL-ATTRIBUTE",
             ModelError::UnsupportedOpset { .. } => "E-MODEL-OPSET",
             ModelError::Shape { .. } => "E-MODEL-SHAPE",

@@ -1,12 +1,14 @@
 //! Reading inputs and writing outputs. Nothing is overwritten without `--force`, and an output is
-//! complete or absent: it is written to a temporary file beside it and renamed.
+//! complete or absent: it is written to a temporary file beside it and renamed. Outputs that belong
+//! together are all written before the first is renamed.
 
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tempfile::Builder;
+use tempfile::{Builder, NamedTempFile};
 use voxcheck::audio::wav::{self, MAX_SAMPLES, Wav};
 use voxcheck::proof::FileError;
 
@@ -55,7 +57,8 @@ pub fn decode<T>(path: &Path, decode: impl FnOnce(&[u8]) -> std::result::Result<
 
 /// Reads a recording; `-` is stdin.
 pub fn read_wav(path: &Path) -> Result<Wav> {
-    let result = if is_stream(path) {
+    // A pipe cannot be searched for chunks, so it is read first.
+    let result = if is_stream(path) || is_special(path) {
         // Twice the largest recording: a header cannot be that long.
         wav::read_from(Cursor::new(read_at_most(path, 4 * MAX_SAMPLES)?))
     } else {
@@ -94,30 +97,62 @@ pub fn check_output(console: &Console, path: &Path) -> Result<()> {
     temporary(path, Access::Public).map(drop).map_err(|error| CliError::write(path, &error))
 }
 
+/// An output: where it goes, what it holds, who may read it.
+pub type Output<'a> = (&'a Path, &'a [u8], Access);
+
 /// Writes an output; `-` is stdout.
 pub fn write(console: &mut Console, path: &Path, bytes: &[u8], access: Access) -> Result<()> {
-    let failed = |error: io::Error| CliError::write(path, &error);
-    if is_stream(path) {
-        console.stdout_taken = true;
-        let mut stdout = io::stdout().lock();
-        return match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error)),
-            _ => Ok(()),
-        };
+    write_all(console, &[(path, bytes, access)])
+}
+
+/// Writes outputs that belong together. If one cannot be written, none is there.
+pub fn write_all(console: &mut Console, outputs: &[Output<'_>]) -> Result<()> {
+    let (direct, files): (Vec<_>, Vec<_>) = outputs.iter().partition(|(path, ..)| is_stream(path) || is_special(path));
+    let staged = files.into_iter().map(|output| stage(console, output)).collect::<Result<Vec<_>>>()?;
+    for output in direct {
+        write_directly(console, output)?;
     }
-    if is_special(path) {
-        return fs::OpenOptions::new()
-            .write(true)
-            .open(path)
-            .and_then(|mut file| file.write_all(bytes))
-            .map_err(failed);
+    let before = console.written.len();
+    for (path, target, file) in staged {
+        // Even --force does not mean that one output of a run may replace another.
+        let place = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        let replace = console.force && !console.written.contains(&place(&target));
+        let result = if replace { file.persist(&target) } else { file.persist_noclobber(&target) };
+        if let Err(error) = result {
+            if !console.force {
+                // They were not there before: take them back.
+                console.written.drain(before..).for_each(|path| drop(fs::remove_file(path)));
+            }
+            return Err(CliError::write(path, &error.error));
+        }
+        console.written.push(place(&target));
     }
+    Ok(())
+}
+
+/// Writes an output beside its place: the path as it was given, where it leads, and the file.
+fn stage<'a>(console: &Console, &(path, bytes, access): &Output<'a>) -> Result<(&'a Path, PathBuf, NamedTempFile)> {
     // Through a symbolic link, so that the link survives.
     let target = if console.force { fs::canonicalize(path).unwrap_or_else(|_| path.into()) } else { path.into() };
-    let mut file = temporary(&target, access).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    let persisted = if console.force { file.persist(&target) } else { file.persist_noclobber(&target) };
-    persisted.map(drop).map_err(|error| failed(error.error))
+    let written = temporary(&target, access).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        Ok(file)
+    });
+    let file = written.map_err(|error| CliError::write(path, &error))?;
+    Ok((path, target, file))
+}
+
+/// Writes to stdout, or to what is not a file. Unlike a report, an output that nobody read is an error.
+fn write_directly(console: &mut Console, &(path, bytes, _): &Output<'_>) -> Result<()> {
+    let written = if is_stream(path) {
+        console.stdout_taken = true;
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes).and_then(|()| stdout.flush())
+    } else {
+        fs::OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(bytes))
+    };
+    written.map_err(|error| CliError::write(path, &error))
 }
 
 /// Whether `path` is a device, pipe or socket: such a thing is written to, never replaced.
@@ -125,8 +160,14 @@ fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
+/// What the names of temporary files begin with.
+pub const TEMPORARY: &str = ".voxcheck-";
+
+/// Every temporary file that was made, so that an interrupt can remove those that are left.
+static TEMPORARIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
 /// A temporary file in the folder of `path`.
-fn temporary(path: &Path, access: Access) -> io::Result<tempfile::NamedTempFile> {
+fn temporary(path: &Path, access: Access) -> io::Result<NamedTempFile> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -135,7 +176,7 @@ fn temporary(path: &Path, access: Access) -> io::Result<tempfile::NamedTempFile>
         return Err(io::ErrorKind::IsADirectory.into());
     }
     let mut builder = Builder::new();
-    builder.prefix(".voxcheck-");
+    builder.prefix(TEMPORARY);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -144,7 +185,20 @@ fn temporary(path: &Path, access: Access) -> io::Result<tempfile::NamedTempFile>
     }
     #[cfg(not(unix))]
     let _ = access;
-    builder.tempfile_in(folder)
+    // Locked until it is known, or an interrupt would miss it.
+    let mut known = TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let file = builder.tempfile_in(folder)?;
+    known.push(file.path().to_owned());
+    Ok(file)
+}
+
+/// Removes all temporary files. None is made until the result is dropped.
+#[cfg_attr(not(unix), expect(dead_code))]
+pub fn remove_temporaries() -> MutexGuard<'static, Vec<PathBuf>> {
+    let known = TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner);
+    // Those that were renamed have another name now, and stay.
+    known.iter().for_each(|path| drop(fs::remove_file(path)));
+    known
 }
 
 /// Every WAV below a folder, in a fixed order.

@@ -21,7 +21,7 @@ pub fn reset_peak() {
 }
 
 /// A field of the form `Name:  123 kB`.
-fn kib_field(path: &str, name: &str) -> Option<u64> {
+pub fn kib_field(path: &str, name: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let value = text.lines().find_map(|line| line.strip_prefix(name))?;
     value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)

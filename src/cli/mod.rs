@@ -13,12 +13,14 @@ mod eval;
 mod files;
 mod inspect;
 mod machine;
+mod memory;
 mod metrics;
 mod model;
 mod npy;
 mod prove;
 mod resample;
 mod setup;
+mod signals;
 mod similarity;
 mod soundness;
 mod trace;
@@ -138,6 +140,7 @@ impl Command {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     install_panic_hook();
+    signals::install();
     let json = std::env::args_os().skip(1).take_while(|a| a != "--").any(|a| a == "--json");
     // Parsing and printing are inside, too: nothing may end in the exit status of a panic.
     let status = panic::catch_unwind(AssertUnwindSafe(|| parse_and_run(json))).unwrap_or_else(|_| {
@@ -150,10 +153,11 @@ fn parse_and_run(json: bool) -> u8 {
     let cli = match parse() {
         Ok(cli) => cli,
         Err(error) if json && error.use_stderr() => return print_error(&usage_error(&error), true, &[]),
-        Err(error) => {
+        Err(error) if error.use_stderr() => {
             let _ = error.print();
-            return if error.use_stderr() { exit::USAGE } else { exit::SUCCESS };
+            return exit::USAGE;
         }
+        Err(help) => return console::written(help.print(), exit::SUCCESS),
     };
     let Cli { global, command } = cli;
     start_logging(&global);
@@ -163,6 +167,7 @@ fn parse_and_run(json: bool) -> u8 {
         color: use_color(global.color),
         force: global.force,
         stdout_taken: false,
+        written: Vec::new(),
         warnings: Vec::new(),
         trace: Trace::new(),
         profile: global.profile,

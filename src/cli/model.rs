@@ -118,11 +118,11 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
     files::check_output(console, &args.output)?;
     let rate = args.frontend.sample_rate;
     let failed = |error| CliError::model(&args.network, &error);
-    let builder = Model::from_onnx(&args.network).map_err(failed)?;
-    let clips = calibration(&args.calibrate, rate, console)?;
     let stem = args.network.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let name = args.name.clone().or(stem).unwrap_or_else(|| "model".into());
-    let mut builder = builder.front_end(args.frontend.clone()).name(&name);
+    let builder = Model::from_onnx_bytes(files::read(&args.network)?, &name).map_err(failed)?;
+    let clips = calibration(&args.calibrate, rate, console)?;
+    let mut builder = builder.front_end(args.frontend.clone()).name(name);
     if let Some(bits) = args.bits.0 {
         builder = builder.bits(bits);
     }

@@ -11,11 +11,11 @@ use voxcheck::proof::{
     AudioCommitment, AudioSecret, Proof, ProveOptions, ProvingKey, Report, Reveal, Template, TemplateSecret,
 };
 
-use super::common::{self, ModelArg, decision, load_keys, parse_context, statement_json, statement_text};
+use super::common::{self, ModelArg, decision, load_keys_if, parse_context, statement_json, statement_text};
 use super::console::{Console, Outcome, human_bytes, human_time, millis};
 use super::error::{CliError, Result};
 use super::files::{self, Access};
-use super::machine;
+use super::{machine, memory};
 
 /// Prove the decision on a recording: one proof from samples to accept or reject
 ///
@@ -51,8 +51,9 @@ pub struct Args {
     /// Secret of the commitment [default: A.vxa.secret]
     #[arg(long, value_name = "FILE", requires = "audio")]
     audio_secret: Option<PathBuf>,
-    /// Refuse to start if more memory would be needed, in MiB [default: what the machine has]
-    #[arg(long, value_name = "MIB")]
+    /// Refuse to start if more memory would be needed: MiB, or with a unit (B, KiB, MiB, GiB)
+    /// [default: what the machine has and the process may use]
+    #[arg(long, visible_alias = "memory-limit", value_name = "SIZE", value_parser = memory::parse_size)]
     max_memory: Option<u64>,
     /// Hide recording and template (not available in this version)
     #[arg(long, conflicts_with = "clear")]
@@ -92,11 +93,12 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     files::check_output(console, &args.output)?;
     let start = Instant::now();
     let inputs = read_inputs(args)?;
-    let (pk, _, _) = load_keys(console, &args.model.model)?;
+    let (pk, _, _) = load_keys_if(console, &args.model.model, |model| {
+        common::check_recording(model, &args.wav, &inputs.wav)?;
+        memory::check(model, inputs.wav.samples.len(), args.max_memory)
+    })?;
     let load = start.elapsed();
     let rate = pk.model().front_end().sample_rate;
-    voxcheck::audio::wav::require_rate(&inputs.wav, rate).map_err(|error| CliError::audio(&args.wav, &error))?;
-    check_memory(&pk, inputs.wav.samples.len(), args.max_memory)?;
     let options = ProveOptions {
         reveal: match args.reveal {
             RevealArg::Decision => Reveal::Decision,
@@ -160,17 +162,6 @@ fn read_inputs(args: &Args) -> Result<Inputs> {
         }
     };
     Ok(Inputs { wav: files::read_wav(&args.wav)?, template, secret, audio })
-}
-
-/// Refuses what would not fit into memory. A recording that the model cannot take is left to the prover.
-fn check_memory(pk: &ProvingKey, samples: usize, max_mib: Option<u64>) -> Result<()> {
-    let Some(budget) = max_mib.map(|mib| mib.saturating_mul(1 << 20)).or_else(machine::memory_bytes) else {
-        return Ok(());
-    };
-    match pk.model().cost(samples) {
-        Ok(cost) if cost.memory_bytes > budget => Err(CliError::memory(cost.memory_bytes, budget)),
-        _ => Ok(()),
-    }
 }
 
 /// A finished proof and what is known about its making.

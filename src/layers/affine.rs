@@ -13,7 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fixed;
-use super::lowering::{Constant, Layer, Value};
+use super::lowering::{Constant, Layer, Value, layer_header};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::TensorId;
@@ -193,13 +193,7 @@ pub struct Affine {
 }
 
 impl Layer for Affine {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn fraction_bits(&self) -> i32 {
-        self.fraction_bits
-    }
+    layer_header!(fraction_bits);
 
     fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
         let name = &self.name;

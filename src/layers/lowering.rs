@@ -58,6 +58,20 @@ pub trait Layer: fmt::Debug + Send + Sync {
     fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError>;
 }
 
+/// The name and fraction bits of a [`Layer`] that has a field for each.
+macro_rules! layer_header {
+    ($bits:ident $(as $signed:ty)?) => {
+        fn name(&self) -> &str {
+            &self.name
+        }
+
+        fn fraction_bits(&self) -> i32 {
+            self.$bits $(as $signed)?
+        }
+    };
+}
+pub(super) use layer_header;
+
 /// The layers that a model may have.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum AnyLayer {

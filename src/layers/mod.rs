@@ -12,6 +12,7 @@ pub mod onnx;
 pub mod pooling;
 pub mod quantize;
 mod quantize_recurrent;
+mod quantize_weights;
 pub mod recurrent;
 pub mod score;
 #[cfg(test)]

@@ -92,6 +92,29 @@ pub enum Op {
     L2Normalize,
 }
 
+impl Op {
+    /// What it is called in messages.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Dense { .. } => "a dense layer",
+            Self::Conv1d(_) | Self::Conv2d(_) => "a convolution",
+            Self::MaxPool2d(_) => "max pooling",
+            Self::Flatten => "flattening",
+            Self::Affine { .. } => "batch normalisation",
+            Self::Relu => "Relu",
+            Self::Sigmoid => "Sigmoid",
+            Self::Tanh => "Tanh",
+            Self::Lstm(_) => "LSTM",
+            Self::Gru(_) => "GRU",
+            Self::MeanPool => "mean pooling",
+            Self::StatsPool { .. } => "statistics pooling",
+            Self::LastRow => "taking the last row",
+            Self::L2Normalize => "division by the norm",
+        }
+    }
+}
+
 /// y\[t\] = bias + Σ_k x\[t·stride + k·dilation − pad_left\] · weight\[k\], with zeros beyond both
 /// ends.
 #[derive(Clone, Debug, PartialEq)]

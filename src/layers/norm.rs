@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fixed;
-use super::lowering::{Constant, Layer, Value};
+use super::lowering::{Constant, Layer, Value, layer_header};
 use super::pooling::{RECIPROCAL_BITS, reciprocal};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
@@ -29,13 +29,7 @@ pub struct Normalize {
 }
 
 impl Layer for Normalize {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn fraction_bits(&self) -> i32 {
-        self.fraction_bits
-    }
+    layer_header!(fraction_bits);
 
     fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
         let name = &self.name;
@@ -67,13 +61,7 @@ pub struct Average {
 }
 
 impl Layer for Average {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn fraction_bits(&self) -> i32 {
-        self.fraction_bits
-    }
+    layer_header!(fraction_bits);
 
     fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
         let rows = p.shape(input.tensor).0;

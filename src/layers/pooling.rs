@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::affine::Taps;
 use super::fixed;
-use super::lowering::{Constant, Layer, Value};
+use super::lowering::{Constant, Layer, Value, layer_header};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::TensorId;
@@ -56,13 +56,7 @@ pub struct LastRow {
 }
 
 impl Layer for LastRow {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn fraction_bits(&self) -> i32 {
-        self.fraction_bits
-    }
+    layer_header!(fraction_bits);
 
     fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
         let map = RowMap::last(input.sequences, input.length(p));
@@ -89,13 +83,7 @@ pub struct MeanDense {
 }
 
 impl Layer for MeanDense {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn fraction_bits(&self) -> i32 {
-        self.fraction_bits
-    }
+    layer_header!(fraction_bits);
 
     fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
         let name = &self.name;
@@ -144,13 +132,7 @@ pub struct StatsDense {
 }
 
 impl Layer for StatsDense {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn fraction_bits(&self) -> i32 {
-        self.fraction_bits
-    }
+    layer_header!(fraction_bits);
 
     fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
         let name = &self.name;
@@ -217,13 +199,7 @@ pub struct MaxPool {
 }
 
 impl Layer for MaxPool {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn fraction_bits(&self) -> i32 {
-        self.fraction_bits
-    }
+    layer_header!(fraction_bits);
 
     fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
         let name = &self.name;

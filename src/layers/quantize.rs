@@ -11,11 +11,10 @@ use super::network::{Conv1d, Network, Op};
 use super::norm::{Average, Normalize};
 use super::pooling::{LastRow, MaxPool, MeanDense, StatsDense};
 use super::quantize_recurrent as recurrent;
+use super::quantize_weights::{PerColumn, compose, fold_before, sigmoid, split_taps, stack, step, weight_bits};
 use crate::error::ModelError;
 use crate::sumcheck::int::{IntTable, IntVec};
 
-/// How far beyond the largest value seen a table reaches.
-const MARGIN: f64 = 2.0;
 /// Bits of values that are not arguments of a table.
 const WIDE_BITS: u32 = 16;
 /// Bits by which a deviation is computed more finely than its input.
@@ -95,7 +94,8 @@ pub fn quantize(
         quantizer.step()?;
     }
     if quantizer.affine.is_some() {
-        return Err(unsupported("batch normalisation", "as the last operation"));
+        let last = network.nodes.len().saturating_sub(1);
+        return Err(quantizer.no_integer_form(last, "as the last layer", "end the network in a dense layer"));
     }
     if options.average {
         let fraction_bits = quantizer.fraction_bits;
@@ -114,7 +114,7 @@ struct Quantizer<'a> {
     /// Fraction bits of the current value.
     fraction_bits: i32,
     /// Scale and shift per column that the next layer has to fold in.
-    affine: Option<(Vec<f64>, Vec<f64>)>,
+    affine: Option<PerColumn>,
     /// Next node.
     at: usize,
 }
@@ -150,7 +150,7 @@ impl Quantizer<'_> {
                     stride: conv.stride.map(|x| x as u32),
                     padding: conv.padding.map(|x| x as u32),
                 };
-                self.no_padding_before_affine(&name, conv.padding.iter().any(|&p| p > 0))?;
+                self.no_padding_after_affine(conv.padding.iter().any(|&p| p > 0))?;
                 let taps = split_taps(&conv.weight, conv.in_channels, conv.out_channels);
                 self.affine(name, image, taps, conv.bias)?;
             }
@@ -162,7 +162,7 @@ impl Quantizer<'_> {
                     padding: pool.padding.map(|x| x as u32),
                 };
                 if pool.padding != [0; 4] {
-                    return Err(unsupported("MaxPool", "with padding"));
+                    return Err(self.no_integer_form(self.at, "with padding", "pool without padding"));
                 }
                 self.push(AnyLayer::MaxPool(MaxPool { name, taps, bits: self.bits_of_last(), fraction_bits }));
             }
@@ -182,7 +182,8 @@ impl Quantizer<'_> {
             Op::StatsPool { min_variance } => self.stats_dense(name, min_variance)?,
             Op::L2Normalize => self.normalize(name)?,
             Op::Relu | Op::Sigmoid | Op::Tanh => {
-                return Err(unsupported("an activation", "that follows no dense layer or convolution"));
+                let help = "put it right after one, or after its batch normalisation";
+                return Err(self.no_integer_form(self.at, "that follows no dense layer or convolution", help));
             }
         }
         Ok(())
@@ -193,15 +194,24 @@ impl Quantizer<'_> {
         self.at += 1;
     }
 
-    fn no_padding_before_affine(&self, name: &str, padded: bool) -> Result<(), ModelError> {
+    /// Why the node with index `at` cannot be quantized.
+    fn no_integer_form(&self, at: usize, how: &'static str, help: &'static str) -> ModelError {
+        let (node, operation) =
+            self.network.nodes.get(at).map_or(("", "a network"), |node| (node.name.as_str(), node.op.name()));
+        ModelError::NoIntegerForm { node: node.to_owned(), operation, how, help }
+    }
+
+    /// Zeros around the input of the affine layer are not zeros of its output.
+    fn no_padding_after_affine(&self, padded: bool) -> Result<(), ModelError> {
         if padded && self.affine.is_some() {
-            return Err(unsupported(name, "with zero padding right after a batch normalisation"));
+            let help = "put the batch normalisation after a layer that can absorb it";
+            return Err(self.no_integer_form(self.at, "with zero padding right after a batch normalisation", help));
         }
         Ok(())
     }
 
     fn conv1d(&mut self, name: String, conv: &Conv1d) -> Result<(), ModelError> {
-        self.no_padding_before_affine(&name, conv.pad_left + conv.pad_right > 0)?;
+        self.no_padding_after_affine(conv.pad_left + conv.pad_right > 0)?;
         let taps = Taps::Time {
             kernel: conv.kernel as u32,
             stride: conv.stride as u32,
@@ -214,10 +224,7 @@ impl Quantizer<'_> {
 
     /// Flatten, then dense: one contraction over all rows of a sequence.
     fn flatten(&mut self, name: String) -> Result<(), ModelError> {
-        self.at += 1;
-        let Some(Op::Dense { weight, bias }) = self.op(self.at).cloned() else {
-            return Err(unsupported(&name, "without a dense layer after it"));
-        };
+        let (weight, bias) = self.dense_after()?;
         let columns = self.columns_of_last().unwrap_or(weight.rows).max(1);
         let rows = weight.rows / columns;
         let taps = (0..rows)
@@ -293,17 +300,17 @@ impl Quantizer<'_> {
         Ok(())
     }
 
-    /// The dense layer that a pooling layer is joined with.
-    fn dense_after(&mut self, name: &str) -> Result<(FloatMatrix, Vec<f64>), ModelError> {
+    /// Moves on to the dense layer that the current one is joined with.
+    fn dense_after(&mut self) -> Result<(FloatMatrix, Vec<f64>), ModelError> {
+        let Some(Op::Dense { weight, bias }) = self.op(self.at + 1).cloned() else {
+            return Err(self.no_integer_form(self.at, "without a dense layer right after it", "add a dense layer"));
+        };
         self.at += 1;
-        match self.op(self.at).cloned() {
-            Some(Op::Dense { weight, bias }) => Ok((weight, bias)),
-            _ => Err(unsupported(name, "without a dense layer after it")),
-        }
+        Ok((weight, bias))
     }
 
     fn mean_dense(&mut self, name: String) -> Result<(), ModelError> {
-        let (weight, mut bias) = self.dense_after(&name)?;
+        let (weight, mut bias) = self.dense_after()?;
         let mut weights = vec![weight];
         fold_before(self.affine.take(), &mut weights, &mut bias);
         let fraction_bits = step(WIDE_BITS, self.ranges.outputs[self.at]);
@@ -320,7 +327,7 @@ impl Quantizer<'_> {
     /// With `x = a·z + s` per column, `mean(x) = a·mean(z) + s` and `deviation(x) = |a|·deviation(z)`, whose
     /// smallest variance is `θ/a²`.
     fn stats_dense(&mut self, name: String, min_variance: f64) -> Result<(), ModelError> {
-        let (weight, bias) = self.dense_after(&name)?;
+        let (weight, bias) = self.dense_after()?;
         let columns = weight.rows / 2;
         let (scale, shift) = self.affine.take().unwrap_or_else(|| (vec![1.0; columns], vec![0.0; columns]));
         let mut mean = vec![FloatMatrix::from_fn(columns, weight.cols, |c, n| weight.row(c)[n])];
@@ -348,7 +355,7 @@ impl Quantizer<'_> {
 
     fn normalize(&mut self, name: String) -> Result<(), ModelError> {
         if !matches!(self.at.checked_sub(1).and_then(|i| self.op(i)), Some(Op::Relu)) {
-            return Err(unsupported(&name, "of values that may be negative (it must follow a ReLU)"));
+            return Err(self.no_integer_form(self.at, "of values that may be negative", "put it right after a Relu"));
         }
         if !self.options.average && self.at + 1 == self.network.nodes.len() {
             // A cosine does not see the length: the last normalisation of a single sequence is left out.
@@ -363,63 +370,62 @@ impl Quantizer<'_> {
     }
 }
 
-fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::network::{MaxPool2d, Node, NodeRef};
 
-fn unsupported(operator: &str, how: &str) -> ModelError {
-    ModelError::UnsupportedOperator {
-        node: operator.to_owned(),
-        operator: operator.to_owned(),
-        opset: 0,
-        help: format!("{operator} {how} has no integer form yet"),
-    }
-}
-
-/// Fraction bits with which values up to `range`, with the margin, fit signed integers of `bits` bits.
-pub(super) fn step(bits: u32, range: f64) -> i32 {
-    bits as i32 - 1 - (MARGIN * range.max(1e-6)).log2().ceil() as i32
-}
-
-/// Fraction bits of weights: as many as one remainder limb can drop, and no fewer than 10.
-fn weight_bits(argument_minus_input: i32, weights: &[FloatMatrix]) -> i32 {
-    let largest = weights.iter().map(FloatMatrix::max_abs).fold(1e-6, f64::max);
-    let fine = 15 - largest.log2().ceil() as i32;
-    fine.min(16 + argument_minus_input).max(10).max(argument_minus_input)
-}
-
-/// `a·(b·x + s) + t`.
-fn compose(before: Option<(Vec<f64>, Vec<f64>)>, scale: Vec<f64>, shift: Vec<f64>) -> (Vec<f64>, Vec<f64>) {
-    let Some((b, s)) = before else { return (scale, shift) };
-    let shift = shift.iter().zip(s.iter().zip(&scale)).map(|(t, (s, a))| a * s + t).collect();
-    (b.iter().zip(&scale).map(|(b, a)| a * b).collect(), shift)
-}
-
-/// Folds `x = a·z + s` into weights that expect `x`, so that they take `z`.
-fn fold_before(affine: Option<(Vec<f64>, Vec<f64>)>, weights: &mut [FloatMatrix], bias: &mut [f64]) {
-    let Some((scale, shift)) = affine else { return };
-    for weight in weights {
-        for (c, s) in shift.iter().enumerate() {
-            for (b, w) in bias.iter_mut().zip(weight.row(c)) {
-                *b += s * w;
-            }
+    /// Quantizes a chain of operations on two columns; the node of the error, and its message.
+    fn refused(ops: Vec<Op>) -> (String, String) {
+        let node = |(i, op): (usize, Op)| {
+            let inputs = vec![if i == 0 { NodeRef::Input } else { NodeRef::Node(i - 1) }];
+            Node { name: format!("/encoder/layer.{i}"), op, inputs }
+        };
+        let network = Network { input_columns: 2, nodes: ops.into_iter().enumerate().map(node).collect() };
+        let ranges = Ranges { outputs: vec![1.0; network.nodes.len()], gates: vec![0.0; network.nodes.len()] };
+        let options = Options { bits: 12, average: false };
+        let error = quantize(&network, &ranges, 12, options, &mut Constants::default()).unwrap_err();
+        match &error {
+            ModelError::NoIntegerForm { node, .. } => (node.clone(), error.to_string()),
+            other => panic!("{other}"),
         }
-        *weight = FloatMatrix::from_fn(weight.rows, weight.cols, |c, n| weight.row(c)[n] * scale[c]);
     }
-}
 
-/// `[taps][in][out]` as one matrix a tap.
-fn split_taps(weight: &[f64], in_channels: usize, out_channels: usize) -> Vec<FloatMatrix> {
-    let tap = |w: &[f64]| FloatMatrix::new(in_channels, out_channels, w.to_vec());
-    weight.chunks_exact(in_channels * out_channels).map(tap).collect()
-}
-
-/// Taps below one another, each padded to a power of two of rows but the last.
-fn stack(weights: &[FloatMatrix]) -> FloatMatrix {
-    let (rows, cols) = (weights[0].rows, weights[0].cols);
-    let stride = rows.next_power_of_two();
-    FloatMatrix::from_fn((weights.len() - 1) * stride + rows, cols, |i, n| {
-        let (tap, c) = (i / stride, i % stride);
-        if c < rows { weights[tap].row(c)[n] } else { 0.0 }
-    })
+    #[test]
+    fn a_layer_without_integer_form_is_named_as_in_the_network() {
+        let dense = || Op::Dense { weight: FloatMatrix::zeros(2, 2), bias: vec![0.0; 2] };
+        let affine = || Op::Affine { scale: vec![1.0; 2], shift: vec![0.0; 2] };
+        let conv = |pad_left| {
+            let weight = vec![0.5; 4];
+            let (in_channels, out_channels, bias) = (2, 2, vec![0.0; 2]);
+            let (kernel, stride, dilation, pad_right) = (1, 1, 1, 0);
+            Op::Conv1d(Conv1d {
+                weight,
+                kernel,
+                in_channels,
+                out_channels,
+                bias,
+                stride,
+                dilation,
+                pad_left,
+                pad_right,
+            })
+        };
+        let pool = MaxPool2d { image: [2, 2], kernel: [2, 2], stride: [2, 2], padding: [1, 0, 0, 0] };
+        let cases = [
+            (vec![dense(), Op::Relu, Op::Tanh], 2, "Tanh that follows no dense layer"),
+            (vec![dense(), Op::Relu, affine()], 2, "batch normalisation as the last layer"),
+            (vec![affine(), conv(1)], 1, "a convolution with zero padding right after"),
+            (vec![dense(), Op::MeanPool, Op::Relu], 1, "mean pooling without a dense layer"),
+            (vec![Op::Flatten], 0, "flattening without a dense layer"),
+            (vec![dense(), Op::L2Normalize, dense()], 1, "division by the norm of values that may be negative"),
+            (vec![dense(), Op::MaxPool2d(pool)], 1, "max pooling with padding"),
+        ];
+        for (ops, at, what) in cases {
+            let (node, message) = refused(ops);
+            assert_eq!(node, format!("/encoder/layer.{at}"), "{message}");
+            assert!(message.contains(what) && message.contains("; "), "{message}");
+            assert!(!message.contains("opset"), "{message}");
+        }
+    }
 }

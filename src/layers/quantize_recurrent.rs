@@ -4,6 +4,7 @@ use super::affine::Function;
 use super::matrix::FloatMatrix;
 use super::network::{self, Op};
 use super::quantize::Constants;
+use super::quantize_weights::sigmoid;
 use super::recurrent::{Gates, Gru, Lstm, Recurrence};
 
 /// Fraction bits of gates and hidden states.
@@ -35,10 +36,6 @@ pub(super) fn largest_gate(op: &Op, input: &FloatMatrix, states: &FloatMatrix, s
     let (x, h) = (input.multiply(w_input), previous.multiply(w_hidden));
     let sums = x.data.iter().zip(&h.data).enumerate();
     sums.map(|(i, (x, h))| (x + h + bias[i % bias.len()]).abs()).fold(0.0, f64::max)
-}
-
-fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
 }
 
 /// Gate tables for arguments up to `range`, dropping `shift` bits.

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::affine::Function;
 use super::cell::{GruCell, LstmCell};
 use super::fixed;
-use super::lowering::{Constant, Layer, Value};
+use super::lowering::{Constant, Layer, Value, layer_header};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{ProgramError, TensorId};
@@ -125,13 +125,7 @@ pub struct Lstm {
 }
 
 impl Layer for Lstm {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn fraction_bits(&self) -> i32 {
-        self.gate_bits as i32
-    }
+    layer_header!(gate_bits as i32);
 
     fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
         let (name, net) = (&self.name, &self.recurrence);
@@ -235,13 +229,7 @@ pub struct Gru {
 }
 
 impl Layer for Gru {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn fraction_bits(&self) -> i32 {
-        self.gate_bits as i32
-    }
+    layer_header!(gate_bits as i32);
 
     fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
         let (name, net) = (&self.name, &self.recurrence);
