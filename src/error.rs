@@ -56,6 +56,9 @@ pub enum AudioError {
         /// Bytes of samples the file holds.
         available: u64,
     },
+    /// A recording without any sound.
+    #[error("every sample is the same, so there is no voice in it; check the microphone and record again")]
+    Silent,
     /// A WAV file without a single sample.
     #[error("the WAV file holds no samples; record it again")]
     Empty,

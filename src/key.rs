@@ -202,6 +202,26 @@ mod tests {
     use crate::proof::{ProveOptions, Reveal, setup};
     use crate::statement::{Mode, Revealed};
 
+    /// Even against the template of its own embedding.
+    #[test]
+    fn silence_is_rejected_by_the_statement() {
+        let (pk, vk) = setup(&Model::bundled().unwrap()).unwrap();
+        let context = Context::new(*b"context");
+        let ramp = (0..12_000).map(|i| (i % 16_001 - 8_000) as i16).collect();
+        for (samples, verdict) in
+            [(vec![0; 12_000], Verdict::Reject), (vec![-9_000; 12_000], Verdict::Reject), (ramp, Verdict::Accept)]
+        {
+            let wav = Wav { sample_rate: 16_000, samples };
+            assert_eq!(wav.is_constant(), pk.enrol(std::slice::from_ref(&wav), 0.5).is_err());
+            let embedding = pk.model().embed(&wav.samples).unwrap();
+            let largest = embedding.iter().map(|v| v.unsigned_abs()).max().unwrap() as f64;
+            let values = embedding.iter().map(|&v| (v as f64 / largest * 30_000.0) as i16).collect();
+            let own = pk.template_of(values, THRESHOLD_ONE / 2);
+            let (statement, proof) = pk.prove(&wav, &own, &context).unwrap();
+            assert_eq!(vk.verify(&statement, &proof), Ok(verdict));
+        }
+    }
+
     /// Every field of a statement, changed alone under the argument for the true one.
     #[test]
     fn no_other_statement_has_the_same_argument() {

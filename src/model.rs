@@ -80,6 +80,7 @@ impl Spec {
         }
         let mut p = ProgramBuilder::new(RANGE_BITS);
         let (_, mut value) = self.features.lower(&mut p, num_samples)?;
+        let features = value.tensor;
         for layer in &self.layers {
             value = layer.as_layer().lower(&mut p, value)?;
         }
@@ -96,7 +97,7 @@ impl Spec {
             let half = 1i128 << (TEMPLATE_BITS - 1);
             let template = p.input("template", expected, -half, half - 1)?;
             p.range(p.whole(template), -half, TEMPLATE_BITS)?;
-            score::decide(&mut p, embedding, template, tau)?;
+            score::decide(&mut p, features, embedding, template, tau)?;
             if let Some(score) = tail.score {
                 score::reveal(&mut p, embedding, template, score)?;
             }

@@ -160,6 +160,10 @@ impl ProvingKey {
         let mut mean = vec![0f64; self.model.embedding_len()];
         for wav in recordings {
             self.check_recording(wav)?;
+            // All of them have one embedding, so a template of it would accept anybody's silence.
+            if wav.is_constant() {
+                return Err(AudioError::Silent.into());
+            }
             let embedding = self.model.embed(&wav.samples)?;
             let norm = embedding.iter().map(|&v| v as f64 * v as f64).sum::<f64>().sqrt();
             if norm == 0.0 {
@@ -169,10 +173,15 @@ impl ProvingKey {
         }
         let one = f64::from(1u32 << (TEMPLATE_BITS - 2)) / recordings.len() as f64;
         let values: Vec<i16> = mean.iter().map(|m| (m * one).round() as i16).collect();
+        Ok(self.template_of(values, threshold))
+    }
+
+    /// The template that commits to these values.
+    pub(crate) fn template_of(&self, values: Vec<i16>, threshold: u32) -> (Template, TemplateSecret) {
         let commitment = Hyrax::commit(&self.pcs, &template_table(&values), SHARED_WIDTH_VARS);
         let template = Template { model: self.key.model, threshold, rows: files::rows(&commitment) };
         let secret = TemplateSecret { template: template.id().digest, values };
-        Ok((template, secret))
+        (template, secret)
     }
 
     /// Commits to a recording.

@@ -35,6 +35,14 @@ pub struct Wav {
     pub samples: Vec<i16>,
 }
 
+impl Wav {
+    /// Whether all samples are equal: digital silence, or a microphone that is stuck.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        self.samples.windows(2).all(|pair| pair[0] == pair[1])
+    }
+}
+
 /// What the `fmt ` chunk says.
 #[derive(Clone, Copy)]
 struct Format {

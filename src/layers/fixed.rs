@@ -80,6 +80,7 @@ pub fn integer(
     check_bits(name, bits)?;
     let limb = p.range_bits();
     let limbs = bits.div_ceil(limb).max(1);
+    check_bits(name, limbs * limb)?;
     let half = 1i128 << (limbs * limb - 1);
     if limbs == 1 {
         let id = p.witness(name, shape, (-half, half - 1), inputs, hint)?;

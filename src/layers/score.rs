@@ -1,17 +1,21 @@
 //! The decision: is the cosine of embedding and template at least the threshold?
 //!
 //! ```text
-//! x = ⟨e, t⟩,  b = [x > 0],  c = [x²·D² ≥ τ²·⟨e, e⟩·⟨t, t⟩],  accept = b·c
+//! x = ⟨e, t⟩,  b = [x > 0],  c = [x²·D² ≥ τ²·⟨e, e⟩·⟨t, t⟩],  close = b·c
+//! a = [Σ_c [Σ_t f[t,c]² > 0] > 0] over the features f,          accept = a·close
 //! ```
 //!
 //! The threshold is `τ / D` with `0 < τ ≤ D = 2^15`. There is no division and no root, so the rule is
 //! exact: equality accepts. The sign is a bit of its own, since squares lose it. Only the product is
-//! public: a REJECT does not say why. A zero embedding or template has `x = 0`, hence is rejected.
+//! public: a REJECT does not say why. A zero embedding or template has `x = 0`, hence is rejected. So is a
+//! recording whose features are all zero, which are those of silence: its embedding is a constant of the
+//! model, and nothing of a voice.
 //!
 //! Padding: all sums run over the real entries, and committed padding is proved zero.
 
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{ProgramError, TensorId};
+use crate::gkr::view::{RowMap, View};
 use crate::layers::fixed::{is_positive, range};
 
 /// The denominator `D` of a threshold.
@@ -42,8 +46,37 @@ fn bits_of(p: &ProgramBuilder, id: TensorId) -> usize {
     low.bits().max(high.bits()) as usize
 }
 
-/// Adds the decision at threshold `tau / D` as a public output; returns the accept bit.
+/// Adds the decision at threshold `tau / D` as a public output; returns the accept bit. It is that of
+/// [`close`] where any of the `features` is not zero.
 pub fn decide(
+    p: &mut ProgramBuilder,
+    features: TensorId,
+    embedding: TensorId,
+    template: TensorId,
+    tau: u32,
+) -> Result<TensorId, ProgramError> {
+    let audible = audible(p, features)?;
+    let close = close(p, embedding, template, tau)?;
+    let accept = p.product("score: accept", p.whole(audible), p.whole(close))?;
+    p.output(accept);
+    Ok(accept)
+}
+
+/// The bit that says whether any entry of a tensor is not zero.
+fn audible(p: &mut ProgramBuilder, features: TensorId) -> Result<TensorId, ProgramError> {
+    let squares = p.product("score: feature squares", p.whole(features), p.whole(features))?;
+    let rows = p.shape(features).0;
+    let energies = p.linear("score: band energies", vec![(1, View::rows(squares, RowMap::sum(rows)))], 0)?;
+    let bits = bits_of(p, energies);
+    let heard = is_positive(p, "score: heard", energies, bits)?;
+    // A bit is its own square, so this counts the columns that are not zero.
+    let count = p.contraction_transposed("score: heard columns", p.whole(heard), p.whole(heard))?;
+    let bits = bits_of(p, count);
+    is_positive(p, "score: audible", count, bits)
+}
+
+/// The bit that says whether the cosine of embedding and template is at least `tau / D`.
+pub fn close(
     p: &mut ProgramBuilder,
     embedding: TensorId,
     template: TensorId,
@@ -57,9 +90,7 @@ pub fn decide(
     let difference = p.linear("score: difference", terms, 1)?;
     let bits = bits_of(p, difference);
     let reached = is_positive(p, "score: reached", difference, bits)?;
-    let accept = p.product("score: accept", p.whole(positive), p.whole(reached))?;
-    p.output(accept);
-    Ok(accept)
+    p.product("score: close", p.whole(positive), p.whole(reached))
 }
 
 /// Shows that the public integer `score` is `⌊2^15·cos⌋`, in squares: with `N = ⟨e,e⟩·⟨t,t⟩`,

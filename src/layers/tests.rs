@@ -159,7 +159,8 @@ fn decision(e: &[i128], t: &[i128], tau: u32) -> Result<i128, TraceError> {
         p.range(p.whole(id), -128, 8).unwrap();
         id
     });
-    let accept = score::decide(&mut p, ids[0], ids[1], tau).unwrap();
+    let accept = score::close(&mut p, ids[0], ids[1], tau).unwrap();
+    p.output(accept);
     let (program, recipes) = p.finish().unwrap();
     let trace = Trace::run(&program, &recipes, &[table(1, e.len(), e.to_vec()), table(1, t.len(), t.to_vec())], &[])?;
     trace.check(&program)?;

@@ -13,7 +13,7 @@
 use std::ops::{Add, Mul, Sub};
 
 use ark_ff::{PrimeField, Zero};
-use ark_serialize::{CanonicalDeserialize, CanonicalSerialize, Compress, Validate};
+use ark_serialize::{CanonicalDeserialize, CanonicalSerialize, Compress, SerializationError, Validate};
 
 use super::error::{Check, VerifyError};
 use super::transcript::{Label, Transcript};
@@ -232,9 +232,6 @@ impl<T: Transcript, P: Policy> PlainVerifier<'_, T, P> {
     }
 
     fn decode_one<E: CanonicalSerialize + CanonicalDeserialize>(&mut self, label: Label) -> Result<E, VerifyError> {
-        if self.unread.is_empty() {
-            return self.policy.instead(VerifyError::Truncated(label));
-        }
         let start = self.unread;
         match E::deserialize_with_mode(&mut self.unread, Compress::Yes, Validate::Yes) {
             Ok(element) => {
@@ -244,8 +241,10 @@ impl<T: Transcript, P: Policy> PlainVerifier<'_, T, P> {
                 self.policy.judge(read == Some(&canonical), VerifyError::NotCanonical(label))?;
                 Ok(element)
             }
-            Err(_) => {
-                let element = self.policy.instead::<E>(VerifyError::Malformed(label))?;
+            Err(error) => {
+                let ended = matches!(error, SerializationError::IoError(_));
+                let error = if ended { VerifyError::Truncated(label) } else { VerifyError::Malformed(label) };
+                let element = self.policy.instead::<E>(error)?;
                 self.unread = start.get(element.compressed_size()..).unwrap_or_default();
                 Ok(element)
             }

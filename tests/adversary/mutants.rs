@@ -19,10 +19,13 @@ use crate::common::{NAME, key};
 use crate::harness::{Session, nothing, prove, verify};
 use crate::{toy, voice};
 
-/// Something false, with the verifier's answer under some conditions.
+/// The verifier's answer under some conditions.
+type Answer<'a> = Box<dyn Fn(&Conditions) -> Result<(), VerifyError> + 'a>;
+
+/// Something false.
 pub struct Attack<'a> {
     pub name: String,
-    pub answer: Box<dyn Fn(&Conditions) -> Result<(), VerifyError> + 'a>,
+    pub answer: Answer<'a>,
 }
 
 impl<'a> Attack<'a> {

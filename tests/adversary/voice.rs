@@ -27,8 +27,11 @@ pub fn wav(seed: i32) -> Wav {
     Wav { sample_rate: 16_000, samples: (0..12_000).map(|i| ((i * i % 97 + seed) * 150 - 7_000) as i16).collect() }
 }
 
+/// A change of a statement.
+type EditParts = fn(&mut Parts);
+
 /// What is done to a statement: field, mutation, what must be revealed for it, and how.
-pub type Edit = (&'static str, &'static str, Reveal, fn(&mut Parts));
+pub type Edit = (&'static str, &'static str, Reveal, EditParts);
 
 /// Every field, changed in at least two ways.
 pub const EDITS: &[Edit] = &[
@@ -100,7 +103,7 @@ impl Voice {
     pub fn attacks(&self) -> Vec<Attack<'_>> {
         let edited = |edit: fn(&mut Parts), reveal| self.prove(reveal, &Conditions::live(), edit, nothing).proof;
         let mut attacks = Vec::new();
-        let edits: [(&'static str, fn(&mut Parts), Reveal); 6] = [
+        let edits: [(_, EditParts, _); 6] = [
             ("another model", |p| p.model[0] ^= 1, Reveal::Decision),
             ("another model's template", |p| p.template_model[0] ^= 1, Reveal::Decision),
             ("another sample rate", |p| p.sample_rate = 8_000, Reveal::Decision),
@@ -122,7 +125,7 @@ impl Voice {
             self.vk.verify_under(statement, &carried, c).map(|_| ())
         }));
         // Thresholds and scores that are no cosines, argued for with the tape of their own program.
-        let beyond: [(&'static str, fn(&mut Parts), Reveal); 2] = [
+        let beyond: [(_, EditParts, _); 2] = [
             ("a threshold above one", |p| p.threshold = (1 << 15) + 1, Reveal::Decision),
             ("a score above one", |p| p.score = Some((1 << 15) + 1), Reveal::Score),
         ];

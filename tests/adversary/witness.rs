@@ -17,8 +17,11 @@ use crate::common::{Case, NAME, key, table};
 use crate::harness::{nothing, prove, verify};
 use crate::toy;
 
-/// Changes of one entry, with its value and the one that stands before it.
-pub const CHANGES: &[(&str, fn(i128, i128) -> i128)] = &[
+/// A change of one entry, given its value and another one of its table.
+pub type Change = fn(i128, i128) -> i128;
+
+/// Changes by name.
+pub const CHANGES: &[(&str, Change)] = &[
     ("plus one", |v, _| v + 1),
     ("minus one", |v, _| v - 1),
     ("negated", |v, _| -v),
@@ -28,7 +31,7 @@ pub const CHANGES: &[(&str, fn(i128, i128) -> i128)] = &[
 ];
 
 /// The table with one entry changed; none if it is as before.
-pub fn change(table: &IntTable, row: usize, col: usize, change: fn(i128, i128) -> i128) -> Option<IntTable> {
+pub fn change(table: &IntTable, row: usize, col: usize, change: Change) -> Option<IntTable> {
     let other = table.get((row + 1) % table.rows(), (col + 1) % table.cols());
     let mut values: Vec<i128> = table.values().iter().collect();
     let entry = &mut values[row * table.cols() + col];
@@ -82,7 +85,7 @@ impl Target {
 
     /// Changes one entry of one tensor, computes what comes after it from that, and proves it. Returns how the
     /// proof was refused, or nothing if the change leaves a true trace with the same outputs.
-    pub fn attack(&self, tensor: usize, (row, col): (usize, usize), how: fn(i128, i128) -> i128) -> Option<Refusal> {
+    pub fn attack(&self, tensor: usize, (row, col): (usize, usize), how: Change) -> Option<Refusal> {
         let (case, kind) = (&self.case, kind(&self.case, tensor));
         let name = &case.program.tensors()[tensor].name;
         let what = format!("{name} at {row}, {col}");
@@ -123,7 +126,7 @@ impl Target {
     }
 
     /// Attacks every tensor; `places` are fractions of its rows and columns.
-    pub fn sweep(&self, changes: &[(&'static str, fn(i128, i128) -> i128)], places: &[(f64, f64)]) -> Refused {
+    pub fn sweep(&self, changes: &[(&'static str, Change)], places: &[(f64, f64)]) -> Refused {
         let mut refused = Refused::new();
         for (i, tensor) in self.case.program.tensors().iter().enumerate() {
             let at = |part: f64, len: usize| (part * (len - 1) as f64).round() as usize;
