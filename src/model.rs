@@ -35,6 +35,7 @@ pub struct Spec {
     /// From samples to features.
     pub features: Features,
     /// From features to the embedding.
+    #[serde(deserialize_with = "files::short_list")]
     pub layers: Vec<AnyLayer>,
     /// Length of the embedding.
     pub embedding_len: u32,
@@ -105,6 +106,18 @@ impl Spec {
         }
         let (program, recipes) = p.finish()?;
         Ok(Lowered { program, recipes, embedding })
+    }
+
+    /// Refuses what a file may say but no model does, before any of it is computed with.
+    pub(crate) fn check_limits(&self) -> Result<(), ModelError> {
+        if self.min_samples <= self.max_samples && self.max_samples as usize <= MAX_SAMPLES {
+            return Ok(());
+        }
+        Err(ModelError::Shape {
+            layer: "samples".into(),
+            expected: format!("at most {MAX_SAMPLES} samples"),
+            found: format!("{} to {} samples", self.min_samples, self.max_samples),
+        })
     }
 
     /// Fraction bits of the embedding.
@@ -193,6 +206,7 @@ struct StoredTable {
 #[derive(Serialize, Deserialize)]
 struct Stored {
     spec: Spec,
+    #[serde(deserialize_with = "files::short_list")]
     constants: Vec<StoredTable>,
     onnx: Option<Vec<u8>>,
 }
@@ -255,6 +269,7 @@ impl Model {
     /// Whatever a file says must make a program, and every weight must lie within its declared width:
     /// bounds are derived from widths alone.
     fn check(&self) -> Result<(), ModelError> {
+        self.spec.check_limits()?;
         let program = self.spec.lower(self.min_samples(), Tail { embedding: true, ..Tail::default() })?.program;
         for (id, number) in program.constants() {
             let tensor = program.tensor(id);

@@ -13,12 +13,15 @@ use super::source::Source;
 /// Bits of the range table.
 const RANGE_BITS: usize = 8;
 
+/// Adds a gadget on two tensors to a program.
+type Lower = dyn Fn(&mut ProgramBuilder, TensorId, TensorId) -> Result<TensorId, ProgramError>;
+
 /// A gadget on one or two columns of integers, and the naive formula.
 struct Gadget {
     /// Bounds of the arguments.
     low: i128,
     high: i128,
-    lower: Box<dyn Fn(&mut ProgramBuilder, TensorId, TensorId) -> Result<TensorId, ProgramError>>,
+    lower: Box<Lower>,
     /// The output of two arguments; `None` where there is none.
     formula: Box<dyn Fn(i128, i128) -> Option<i128>>,
 }
@@ -162,7 +165,7 @@ pub fn run(bytes: &[u8]) {
     let changed = witnesses[source.within(0..=witnesses.len().min(256) - 1)];
     let table = trace.get(changed);
     let at = source.within(0..=(table.rows() * table.cols()).min(256) - 1);
-    let step = if source.byte() % 2 == 0 { 1 } else { -1 };
+    let step = if source.byte().is_multiple_of(2) { 1 } else { -1 };
     let values = table.values().iter().enumerate().map(|(i, v)| if i == at { v + step } else { v }).collect();
     let mut forged = trace.clone();
     forged.replace(changed, IntTable::new(table.rows(), table.cols(), IntVec::I128(values)));

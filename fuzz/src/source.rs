@@ -40,7 +40,7 @@ impl<'a> Source<'a> {
             2 => step,
             3 => {
                 let power = 1i128 << (self.byte() % 100);
-                if self.byte() % 2 == 0 { power + step } else { step - power }
+                if self.byte().is_multiple_of(2) { power + step } else { step - power }
             }
             _ => low + i128::from(self.word()).rem_euclid(high - low + 1),
         };

@@ -424,11 +424,10 @@ mod tests {
         for (width_vars, rows) in [(10, 5), (2, 5), (2, 1), (0, 9)] {
             let (program, recipes) = dense(width_vars, rows);
             let values = IntVec::I16((0..2 * rows as i16).collect());
-            let x = Arc::new(IntTable::new(rows, 2, values));
-            let w = Arc::new(IntTable::new(2, 1, IntVec::I8(vec![5, 6])));
-            let trace = Trace::run(&program, &recipes, &[x.clone()], &[w.clone()]).unwrap();
+            let given = [IntTable::new(rows, 2, values), IntTable::new(2, 1, IntVec::I8(vec![5, 6]))].map(Arc::new);
+            let trace = Trace::run(&program, &recipes, &given[..1], &given[1..]).unwrap();
             let key = ProverKey::new(VerifierKey::new(SHARED_WIDTH_VARS));
-            let [x, w] = [x, w].map(|table| Hyrax::commit(&key, &table, SHARED_WIDTH_VARS));
+            let [x, w] = given.map(|table| Hyrax::commit(&key, &table, SHARED_WIDTH_VARS));
             let public = PublicCommitments { inputs: &[&x], constants: &[&w] };
             let mut channel = PlainProver::new(Merlin::new(b"ledger"));
             prover::prove::<Hyrax, _>(&key, &program, &trace, &public, &mut channel);
