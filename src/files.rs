@@ -12,10 +12,13 @@
 //! Bodies are decoded within the bytes at hand, encoded again and compared, so every value has one
 //! encoding and nothing is allocated that the file does not hold.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use ark_bn254::G1Affine;
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, DeserializeOwned, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use crate::gkr::pcs::Commitment;
@@ -127,6 +130,37 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_stdvec(value).expect("our types have a serial form")
 }
 
+/// Entries of the longest list whose entries take more memory than bytes of a file: layers, constants,
+/// the entries of an embedding.
+const SHORT_LIST: usize = 1 << 14;
+
+/// Decodes a list of at most [`SHORT_LIST`] entries: a few bytes of a file would else become a large value,
+/// many times over.
+pub(crate) fn short_list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(decoder: D) -> Result<Vec<T>, D::Error> {
+    struct Short<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Short<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {SHORT_LIST} entries")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(entry) = entries.next_element()? {
+                if list.len() == SHORT_LIST {
+                    return Err(de::Error::invalid_length(SHORT_LIST + 1, &self));
+                }
+                list.push(entry);
+            }
+            Ok(list)
+        }
+    }
+
+    decoder.deserialize_seq(Short(PhantomData))
+}
+
 /// A committed row as it stands in a file: a point of the curve in its only encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "[u8; 32]", into = "[u8; 32]")]
@@ -160,4 +194,23 @@ pub fn rows(commitment: &Commitment) -> Vec<Row> {
 #[must_use]
 pub fn commitment(width_vars: usize, rows: &[Row]) -> Commitment {
     Commitment { width_vars, rows: rows.iter().map(|row| row.0).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Lists(#[serde(deserialize_with = "short_list")] Vec<Vec<u8>>);
+
+    #[test]
+    fn lists_of_large_values_are_short() {
+        for len in [0, 1, SHORT_LIST] {
+            let lists = Lists(vec![Vec::new(); len]);
+            assert_eq!(KEY.decode::<Lists>(&encode(&lists)), Ok(lists));
+        }
+        assert!(KEY.decode::<Lists>(&encode(&Lists(vec![Vec::new(); SHORT_LIST + 1]))).is_err());
+        // A length alone costs nothing.
+        assert!(KEY.decode::<Lists>(&[0xff, 0xff, 0xff, 0xff, 0x0f]).is_err());
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::files::{self, FileError, Row};
@@ -55,10 +56,19 @@ pub struct StatementMismatch {
     pub found: String,
 }
 
+/// The body of a `.vxk` file.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    spec: Spec,
+    /// Commitments to the constants, row by row.
+    #[serde(deserialize_with = "files::short_list")]
+    rows: Vec<Vec<[u8; 32]>>,
+}
+
 impl VerifyingKey {
     pub(crate) fn new(spec: Arc<Spec>, constants: Vec<Commitment>, pcs: PcsVerifier) -> Self {
         let rows: Vec<Vec<Row>> = constants.iter().map(files::rows).collect();
-        let model = digest("voxcheck model", &(files::SUITE, &*spec, rows));
+        let model = model_digest(&spec, &rows);
         Self { spec, constants: Arc::new(constants), model, pcs }
     }
 
@@ -181,18 +191,27 @@ impl VerifyingKey {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
         let kind = files::KEY;
         let (digest, body) = kind.unwrap(bytes)?;
-        let (spec, rows): (Spec, Vec<Vec<Row>>) = kind.decode(body)?;
-        let constants = rows.iter().map(|rows| files::commitment(SHARED_WIDTH_VARS, rows)).collect();
-        let key = Self::new(Arc::new(spec), constants, PcsVerifier::new(SHARED_WIDTH_VARS));
-        if key.model != digest {
+        let Stored { spec, rows } = kind.decode(body)?;
+        // What is cheap comes first: points and generators cost milliseconds.
+        if model_digest(&spec, &rows) != digest {
             return Err(kind.error("its content does not have the id in its header"));
         }
-        let shortest = key.spec.min_samples as usize;
-        key.spec
-            .lower(shortest, Tail { embedding: true, ..Tail::default() })
+        spec.check_limits().map_err(|error| kind.error(error.to_string()))?;
+        let shortest = spec.min_samples as usize;
+        spec.lower(shortest, Tail { embedding: true, ..Tail::default() })
             .map_err(|error| kind.error(error.to_string()))?;
-        Ok(key)
+        let decode = |rows: Vec<[u8; 32]>| rows.into_iter().map(Row::try_from).collect::<Result<Vec<Row>, _>>();
+        let rows = rows.into_iter().map(decode).collect::<Result<Vec<_>, _>>().map_err(|error| kind.error(error))?;
+        let constants = rows.iter().map(|rows| files::commitment(SHARED_WIDTH_VARS, rows)).collect();
+        let pcs = PcsVerifier::new(SHARED_WIDTH_VARS);
+        Ok(Self { spec: Arc::new(spec), constants: Arc::new(constants), model: digest, pcs })
     }
+}
+
+/// What binds a model: the suite, the specification and the commitments to the weights. Rows are points or
+/// their encodings, which have one form.
+fn model_digest<R: Serialize>(spec: &Spec, rows: &[Vec<R>]) -> [u8; 32] {
+    digest("voxcheck model", &(files::SUITE, spec, rows))
 }
 
 #[cfg(test)]
@@ -219,6 +238,21 @@ mod tests {
             let own = pk.template_of(values, THRESHOLD_ONE / 2);
             let (statement, proof) = pk.prove(&wav, &own, &context).unwrap();
             assert_eq!(vk.verify(&statement, &proof), Ok(verdict));
+        }
+    }
+
+    #[test]
+    fn a_key_for_absurd_lengths_is_refused() {
+        let (_, vk) = setup(&Model::bundled().unwrap()).unwrap();
+        let with = |min: u32, max: u32| {
+            let spec = Spec { min_samples: min, max_samples: max, ..(*vk.spec).clone() };
+            let key = VerifyingKey::new(Arc::new(spec), vk.constants.to_vec(), vk.pcs.clone());
+            VerifyingKey::from_bytes(&key.to_bytes()).map(|key| key.model)
+        };
+        let (min, max) = (vk.spec.min_samples, vk.spec.max_samples);
+        assert_eq!(with(min, max), Ok(vk.model));
+        for (min, max) in [(min, max + 1), (min, u32::MAX), (u32::MAX, u32::MAX), (max, min)] {
+            assert!(with(min, max).is_err(), "{min} to {max}");
         }
     }
 

@@ -36,6 +36,7 @@ pub struct Spec {
     /// From samples to features.
     pub features: Features,
     /// From features to the embedding.
+    #[serde(deserialize_with = "crate::files::short_list")]
     pub layers: Vec<AnyLayer>,
     /// Length of the embedding.
     pub embedding_len: u32,
@@ -107,6 +108,18 @@ impl Spec {
         }
         let (program, recipes) = p.finish()?;
         Ok(Lowered { program, recipes, embedding })
+    }
+
+    /// Refuses what a file may say but no model does, before any of it is computed with.
+    pub(crate) fn check_limits(&self) -> Result<(), ModelError> {
+        if self.min_samples <= self.max_samples && self.max_samples as usize <= MAX_SAMPLES {
+            return Ok(());
+        }
+        Err(ModelError::Shape {
+            layer: "samples".into(),
+            expected: format!("at most {MAX_SAMPLES} samples"),
+            found: format!("{} to {} samples", self.min_samples, self.max_samples),
+        })
     }
 
     /// Fraction bits of the embedding.

@@ -116,7 +116,7 @@ pub struct AudioSecret {
 pub(crate) enum Revealed {
     Decision,
     Score(i32),
-    Embedding(Vec<i64>),
+    Embedding(#[serde(deserialize_with = "files::short_list")] Vec<i64>),
 }
 
 /// Whether messages are hidden.

@@ -11,7 +11,7 @@ use super::common::{self, BUILT_IN, load_model, merge};
 use super::console::{Console, Outcome, human_bytes};
 use super::error::{CliError, Result};
 use super::files;
-use super::soundness::{self, Ledger};
+use super::soundness;
 
 /// Show what a model, key, template, commitment or proof says; nothing is verified
 #[derive(clap::Args, Debug)]
@@ -25,6 +25,9 @@ pub struct Args {
     /// Length of the recording that the cost of a model is shown for
     #[arg(long, value_name = "S", default_value = "3")]
     seconds: f64,
+    /// Model that the soundness error of a proof is shown for, if it is not a built-in one
+    #[arg(long, short, value_name = "M")]
+    model: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -46,7 +49,7 @@ fn describe(args: &Args) -> Result<Description> {
     let bytes = files::read(path)?;
     let failed = |error| CliError::file(path, &error);
     match extension {
-        "vxp" => Proof::from_bytes(&bytes).map(|file| proof(&file, &bytes)).map_err(failed),
+        "vxp" => proof(args, &Proof::from_bytes(&bytes).map_err(failed)?, &bytes),
         "vxk" => VerifyingKey::from_bytes(&bytes).map(|file| key(&file, &bytes)).map_err(failed),
         "vxe" => Template::from_bytes(&bytes).map(|file| template(&file, &bytes)).map_err(failed),
         "vxa" => AudioCommitment::from_bytes(&bytes).map(|file| audio(&file, &bytes)).map_err(failed),
@@ -57,7 +60,7 @@ fn describe(args: &Args) -> Result<Description> {
 /// A file whose name says nothing: what it can be decoded as.
 fn guess(args: &Args, path: &Path, bytes: &[u8]) -> Result<Description> {
     if let Ok(file) = Proof::from_bytes(bytes) {
-        return Ok(proof(&file, bytes));
+        return proof(args, &file, bytes);
     }
     if let Ok(file) = VerifyingKey::from_bytes(bytes) {
         return Ok(key(&file, bytes));
@@ -98,9 +101,10 @@ fn key(file: &VerifyingKey, bytes: &[u8]) -> Description {
     merge(&mut fields, json!({"model_id": file.model_id().to_string()}));
     let mut text = format!("verifying key, {}\n  model      {}", human_bytes(bytes.len() as u64), file.model_id());
     // The longest recording has the largest error.
-    if let Some(ledger) = Ledger::of_spec(file.spec(), file.spec().max_samples as usize) {
-        merge(&mut fields, json!({"soundness": ledger.to_json()}));
-        text = format!("{text}\n{}", ledger.to_text());
+    let longest = file.spec().max_samples as usize;
+    if let Some(ledger) = soundness::of_spec(file.spec(), longest, soundness::DECISION) {
+        merge(&mut fields, json!({"soundness": soundness::to_json(&ledger, longest)}));
+        text = format!("{text}\n{}", soundness::to_text(&ledger, longest));
     }
     (fields, text)
 }
@@ -121,7 +125,7 @@ fn audio(file: &AudioCommitment, bytes: &[u8]) -> Description {
     (fields, text)
 }
 
-fn proof(file: &Proof, bytes: &[u8]) -> Description {
+fn proof(args: &Args, file: &Proof, bytes: &[u8]) -> Result<Description> {
     let statement = file.statement();
     let sections = file.sections();
     let mut fields = kind("proof", bytes);
@@ -135,27 +139,34 @@ fn proof(file: &Proof, bytes: &[u8]) -> Description {
         "proof, {}; it claims {} (not verified here)\n{}\n  sections (offset, bytes, name)",
         human_bytes(bytes.len() as u64),
         common::decision(statement.verdict()).to_uppercase(),
-        soundness_of(file, &mut fields) + &common::statement_text(statement),
+        soundness_of(args, file, &mut fields)? + &common::statement_text(statement),
     );
     for (name, offset, length) in &sections {
         text += &format!("\n  {offset:>9} {length:>9}  {name}");
     }
-    (fields, text)
+    Ok((fields, text))
 }
 
-/// The ledger of a proof of a built-in model; that of another is shown with its model or key.
-fn soundness_of(proof: &Proof, fields: &mut Value) -> String {
+/// The ledger of a proof, if its model is at hand.
+fn soundness_of(args: &Args, proof: &Proof, fields: &mut Value) -> Result<String> {
     let statement = proof.statement();
-    let model = Model::bundled().ok().filter(|model| model.id() == statement.model_id());
-    let ledger = model.and_then(|model| Ledger::of_spec(model.spec(), statement.num_samples()));
-    let Some(ledger) = ledger else {
-        return format!(
-            "  soundness  statistical error: see the model or key with inspect\n{}\n",
-            soundness::group_text("             ")
-        );
+    let model = match &args.model {
+        None => Model::bundled().ok().filter(|model| model.id() == statement.model_id()),
+        Some(path) => Some(load_model(path)?),
     };
-    merge(fields, json!({"soundness": ledger.to_json()}));
-    ledger.to_text() + "\n"
+    let Some(model) = model else {
+        return Ok(format!("{}\n", soundness::unknown("give its model with --model")));
+    };
+    if model.id() != statement.model_id() {
+        let message = format!("the proof is about model {}, not {}", statement.model_id(), model.id());
+        return Err(CliError::data("E-MODEL", message, "give the model that the proof was made with"));
+    }
+    let tail = soundness::tail_of(statement);
+    let Some(ledger) = soundness::of_spec(model.spec(), statement.num_samples(), tail) else {
+        return Ok(format!("{}\n", soundness::unknown("the model has no program for such a statement")));
+    };
+    merge(fields, json!({"soundness": soundness::to_json(&ledger, statement.num_samples())}));
+    Ok(soundness::to_text(&ledger, statement.num_samples()) + "\n")
 }
 
 fn model(args: &Args, file: &Model) -> Result<Description> {
@@ -191,9 +202,9 @@ fn model(args: &Args, file: &Model) -> Result<Description> {
         samples as f64 / rate,
         cost_text(&cost),
     );
-    if let Some(ledger) = Ledger::of_spec(file.spec(), samples) {
-        merge(&mut fields, json!({"soundness": ledger.to_json()}));
-        text = format!("{text}\n{}", ledger.to_text());
+    if let Some(ledger) = soundness::of_spec(file.spec(), samples, soundness::DECISION) {
+        merge(&mut fields, json!({"soundness": soundness::to_json(&ledger, samples)}));
+        text = format!("{text}\n{}", soundness::to_text(&ledger, samples));
     }
     if args.tree {
         text = format!("{text}\n{}", tree(&cost));

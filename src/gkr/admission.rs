@@ -1,5 +1,7 @@
 //! What a program must show before it is admitted: committed tensors are ranged, virtual ones used.
 
+use std::collections::HashMap;
+
 use num_bigint::BigInt;
 
 use super::program::{Kind, Lookup, Program, ProgramError, Relation, Tensor};
@@ -8,11 +10,13 @@ use super::view::{ColMap, NONE, View};
 
 /// Every row of every committed tensor is looked up as it is, in a table within its declared width.
 pub(super) fn check_ranged(tensors: &[Tensor], relations: &[Relation], tables: &[Table]) -> Result<(), ProgramError> {
-    let mut covered: Vec<Vec<bool>> = tensors.iter().map(|t| vec![false; t.rows]).collect();
+    let mut whole = vec![false; tensors.len()];
+    let mut partly: HashMap<usize, Vec<bool>> = HashMap::new();
     for relation in relations {
         let Relation::Lookup(Lookup { columns, table }) = relation else { continue };
         for (k, column) in columns.iter().enumerate() {
-            let tensor = &tensors[column.view.tensor.0 as usize];
+            let id = column.view.tensor.0 as usize;
+            let tensor = &tensors[id];
             let (low, high) = tables[table.0 as usize].column_range(k);
             // low ≤ x + offset ≤ high. A scaled column shows nothing about a committed tensor:
             // 2^k·x is also in the range for some fractions x.
@@ -20,17 +24,21 @@ pub(super) fn check_ranged(tensors: &[Tensor], relations: &[Relation], tables: &
                 && tensor.low <= BigInt::from(low) - column.offset
                 && tensor.high >= BigInt::from(high) - column.offset;
             let direct = column.view.cols == ColMap::Identity && column.view.tap_weights == [1];
-            if within && direct {
+            if within && direct && column.view.rows.is_identity() {
+                whole[id] = true;
+            } else if within && direct {
+                let covered = partly.entry(id).or_insert_with(|| vec![false; tensor.rows]);
                 for row in column.view.rows.sources(0) {
                     if row != NONE {
-                        covered[column.view.tensor.0 as usize][row as usize] = true;
+                        covered[row as usize] = true;
                     }
                 }
             }
         }
     }
-    for (tensor, covered) in tensors.iter().zip(covered) {
-        if matches!(tensor.kind, Kind::Input | Kind::Witness) && covered.contains(&false) {
+    for (id, tensor) in tensors.iter().enumerate() {
+        let covered = || whole[id] || partly.get(&id).is_some_and(|rows| !rows.contains(&false));
+        if matches!(tensor.kind, Kind::Input | Kind::Witness) && !covered() {
             return Err(ProgramError::Unranged { tensor: tensor.name.clone() });
         }
     }

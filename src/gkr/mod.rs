@@ -74,6 +74,7 @@ mod contraction;
 mod find;
 pub mod fraction;
 mod leaves;
+pub mod ledger;
 mod lookup;
 mod matmul;
 mod openings;

@@ -21,6 +21,7 @@ struct StoredTable {
 #[derive(Serialize, Deserialize)]
 struct Stored {
     spec: Spec,
+    #[serde(deserialize_with = "files::short_list")]
     constants: Vec<StoredTable>,
     onnx: Option<Vec<u8>>,
 }
@@ -54,6 +55,7 @@ impl Model {
     /// Whatever a file says must make a program, and every weight must lie within its declared width:
     /// bounds are derived from widths alone.
     fn check(&self) -> Result<(), ModelError> {
+        self.spec.check_limits()?;
         let program = self.spec.lower(self.min_samples(), Tail { embedding: true, ..Tail::default() })?.program;
         for (id, number) in program.constants() {
             let tensor = program.tensor(id);

@@ -1,0 +1,45 @@
+//! Honest files of the bundled model, made once.
+
+use std::sync::OnceLock;
+
+use voxcheck::audio::wav::Wav;
+use voxcheck::proof::{AudioCommitment, AudioSecret, Proof, ProveOptions, Reveal, Template, TemplateSecret};
+use voxcheck::{Context, Model, VerifyingKey, setup};
+
+/// The network that the bundled model was made of.
+pub const ONNX: &[u8] = include_bytes!("../../assets/models/xvector_small.onnx");
+
+/// A prover's files and their verifier's key.
+pub struct Honest {
+    pub model: Model,
+    pub key: VerifyingKey,
+    pub template: Template,
+    pub secret: TemplateSecret,
+    pub audio: AudioCommitment,
+    pub audio_secret: AudioSecret,
+    /// Of one recording, with different things revealed.
+    pub proofs: Vec<Proof>,
+}
+
+/// The files.
+pub fn honest() -> &'static Honest {
+    static HONEST: OnceLock<Honest> = OnceLock::new();
+    HONEST.get_or_init(|| {
+        let model = Model::bundled().expect("the bundled model is sound");
+        let (pk, key) = setup(&model).expect("the bundled model has keys");
+        let sample = |i: usize| ((i * i % 97) as i16 - 48) * 150;
+        let wav = Wav { sample_rate: 16_000, samples: (0..model.min_samples()).map(sample).collect() };
+        let (template, secret) = pk.enrol(std::slice::from_ref(&wav), 0.5).expect("this recording can be enrolled");
+        let (audio, audio_secret) = pk.commit_audio(&wav).expect("this recording can be committed to");
+        let prove = |reveal| {
+            let options = ProveOptions { reveal, audio: None };
+            let context = Context::new(*b"fuzz");
+            pk.prove_with(&wav, &template, &secret, &context, &options).expect("this recording can be proved").0
+        };
+        let proofs: Vec<Proof> = [Reveal::Decision, Reveal::Score, Reveal::Embedding].map(prove).into();
+        for proof in &proofs {
+            key.verify(proof.statement(), proof).map(drop).expect("an honest proof is valid");
+        }
+        Honest { model, key, template, secret, audio, audio_secret, proofs }
+    })
+}

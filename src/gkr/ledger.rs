@@ -1,0 +1,451 @@
+//! The soundness ledger of a program: what the error is made of, term by term.
+//!
+//! The walk is the verifier's, with claims that have no values: what it counts (claims in a batch,
+//! variables of a sum-check, groups of an opening, challenges) is what a verifier of this program meets,
+//! not a bound on it. `docs/soundness.md` has the argument for every formula.
+//!
+//! ```text
+//! lookups     (m + 1)·L            β compresses tuples of at most m columns; L leaves
+//!             L                    α is where the sum of fractions is compared with zero
+//!             Σ_{v<n} (3v + 2)     levels of the tree: λ, v rounds of degree 3, ρ
+//! outputs     Σ (r + c)            a random point of r row and c column variables each
+//! waves       k − 1                k claims are combined, in each wave
+//!             d·n                  n rounds of degree d
+//! points      k − 1 and 2n         weighted claims become claims at points
+//! padding     Σ (r + w)            a random point of the committed matrix for each kind of padding
+//! opening     k − 1, 2·(g − 1)     k claims are combined by δ, their g groups by γ and by ε
+//!             2w                   rounds over the w variables of a row
+//!             1 + 2·i              μ, and i rounds of the inner-product argument
+//! challenges  N·|F|²/2^512         N challenges are 64 bytes modulo |F|, not quite uniform
+//! ```
+//!
+//! Each is a multiple of `1/|F|`, and the error of the whole is at most their sum. It holds for one
+//! attempt: a prover who computes its challenges itself has as many as it can evaluate hashes.
+
+use std::collections::HashMap;
+use std::ops::{Add, Mul, Sub};
+
+use ark_ff::PrimeField;
+
+use super::Fr;
+use super::claims::{Claims, RowWeights, TensorClaim, ValueSource};
+use super::fraction::{self, LeafClaim};
+use super::lookup::{self, Compression, Layout};
+use super::openings;
+use super::pcs::OpeningClaim;
+use super::program::{Program, TensorId};
+use super::view::View;
+use super::waves::{self, Schedule};
+use crate::sumcheck::batch::suffix;
+use crate::sumcheck::error::VerifyError;
+
+/// What the group gives, in bits.
+pub const GROUP_BITS: u32 = 100;
+
+/// Why the group gives that.
+///
+/// In the curve group alone a discrete logarithm costs 2^127 steps (Pollard's rho). The pairing carries
+/// it into the field of p^12 elements, where the tower number field sieve is cheaper, so that counts.
+pub const GROUP_SOURCE: &str = "discrete logarithm in BN254 G1: 2^127 by Pollard's rho, but about 2^100 through the \
+     pairing (Kim and Barbulescu, CRYPTO 2016; Barbulescu and Duquesne, Journal of Cryptology 2019)";
+
+/// Bits of hash output that a challenge is reduced from.
+const CHALLENGE_BITS: f64 = 512.0;
+
+/// What a term is a multiple of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    /// `1/|F|`.
+    Field,
+    /// `|F|/2^512`: how far a reduced challenge can be from uniform.
+    Bias,
+}
+
+/// A term of the soundness error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// What can go wrong.
+    pub name: String,
+    /// The formula, to be divided by the size of the field.
+    pub formula: &'static str,
+    /// The values of its letters.
+    pub values: String,
+    /// How many units the formula gives.
+    pub count: u64,
+    unit: Unit,
+}
+
+impl Term {
+    /// Base-two logarithm of the term.
+    #[must_use]
+    pub fn log2(&self) -> f64 {
+        let unit = match self.unit {
+            Unit::Field => -field_log2(),
+            Unit::Bias => field_log2() - CHALLENGE_BITS,
+        };
+        (self.count as f64).log2() + unit
+    }
+}
+
+/// Base-two logarithm of the size of the field.
+#[must_use]
+pub fn field_log2() -> f64 {
+    let limbs = Fr::MODULUS.0;
+    let value = limbs.iter().rev().fold(0f64, |value, &limb| value * 64f64.exp2() + limb as f64);
+    value.log2()
+}
+
+/// The soundness error of a program, as a sum.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    terms: Vec<Term>,
+    challenges: u64,
+}
+
+impl Ledger {
+    /// The ledger of a program whose opening plays at most `rounds` rounds of the inner-product argument.
+    ///
+    /// # Errors
+    /// As the verifier: if the tensors of the program cannot be committed to.
+    pub fn new(program: &Program, rounds: usize) -> Result<Self, VerifyError> {
+        let mut ledger = Self::default();
+        let mut claims = Claims::default();
+        ledger.lookups(program, &mut claims)?;
+        ledger.outputs(program, &mut claims)?;
+        for (number, wave) in Schedule::new(program).waves.iter().enumerate() {
+            ledger.wave(program, number, wave, &mut claims)?;
+        }
+        let (mut direct, weighted) = openings::split(program, claims.take_all());
+        direct.extend(ledger.points(program, &weighted));
+        let opened = ledger.padding(program, direct)?;
+        ledger.opening(program, &opened, rounds);
+        let drawn = ledger.challenges;
+        ledger.add("challenges", "N·|F|²/2^512", format!("N = {drawn}"), drawn);
+        ledger.terms.iter_mut().filter(|term| term.name == "challenges").for_each(|term| term.unit = Unit::Bias);
+        Ok(ledger)
+    }
+
+    /// The terms that are not zero, in the order of the protocol.
+    #[must_use]
+    pub fn terms(&self) -> &[Term] {
+        &self.terms
+    }
+
+    /// Number of challenges that the verifier draws.
+    #[must_use]
+    pub fn challenges(&self) -> u64 {
+        self.challenges
+    }
+
+    /// Base-two logarithm of the sum.
+    #[must_use]
+    pub fn log2(&self) -> f64 {
+        let field = field_log2();
+        let sum: f64 = self.terms.iter().map(|term| (term.log2() + field).exp2()).sum();
+        sum.log2() - field
+    }
+
+    fn add(&mut self, name: impl Into<String>, formula: &'static str, values: String, count: u64) {
+        if count > 0 {
+            self.terms.push(Term { name: name.into(), formula, values, count, unit: Unit::Field });
+        }
+    }
+
+    /// Stands for a challenge: no two are equal and none is a bit, so that points differ when they would.
+    fn challenge(&mut self) -> Fr {
+        self.challenges += 1;
+        Fr::from(self.challenges + 1)
+    }
+
+    fn point(&mut self, len: usize) -> Vec<Fr> {
+        (0..len).map(|_| self.challenge()).collect()
+    }
+
+    fn lookups(&mut self, program: &Program, claims: &mut Claims<Unsaid>) -> Result<(), VerifyError> {
+        let layout = Layout::new(program);
+        if layout.len == 0 {
+            return Ok(());
+        }
+        let compression = Compression::new(program, self.challenge(), self.challenge());
+        let (leaves, columns) = (layout.len as u64, compression.powers.len() as u64 - 1);
+        let n = fraction::num_vars(layout.len);
+        let values = format!("m = {columns}, L = {leaves}");
+        self.add("lookups: compression of tuples by β", "(m + 1)·L", values, (columns + 1) * leaves);
+        self.add("lookups: sum of fractions at α", "L", format!("L = {leaves}"), leaves);
+        let layers = (0..n as u64).map(|v| 3 * v + 2).sum();
+        self.add("lookups: layers of the tree", "Σ_{v<n} (3v + 2)", format!("n = {n}"), layers);
+        // λ and ρ of every layer, and the rounds of all but the last, whose point is that of the leaves.
+        self.challenges += (0..n as u64).map(|v| v + 2).sum::<u64>() - n as u64;
+        let leaf = LeafClaim { point: self.point(n), numerator: Unsaid, denominator: Unsaid };
+        lookup::reduce(program, &layout, &compression, leaf, claims, &mut Unsaid).map(drop)
+    }
+
+    fn outputs(&mut self, program: &Program, claims: &mut Claims<Unsaid>) -> Result<(), VerifyError> {
+        let mut vars = 0;
+        let ids = program.outputs().iter().chain(program.zeros());
+        for &id in ids.clone() {
+            let tensor = program.tensor(id);
+            let (cols, rows) = (self.point(tensor.col_vars()), self.point(tensor.row_vars()));
+            vars += cols.len() + rows.len();
+            let view = View::whole(id, tensor.rows);
+            claims.expand(program, &view, &RowWeights::Point(rows), &cols, &mut Unsaid)?;
+        }
+        let values = format!("{} outputs and zeros", ids.count());
+        self.add("outputs", "Σ (r + c)", values, vars as u64);
+        Ok(())
+    }
+
+    fn wave(
+        &mut self,
+        program: &Program,
+        number: usize,
+        wave: &[usize],
+        claims: &mut Claims<Unsaid>,
+    ) -> Result<(), VerifyError> {
+        let due = waves::due(program, wave, claims);
+        let rounds = due.iter().map(|due| waves::num_rounds(program, due.relation)).max().unwrap_or(0);
+        let degree = waves::degree(program, wave);
+        self.combine(format!("wave {number}: claims combined by γ"), due.len());
+        self.rounds(format!("wave {number}: rounds"), degree, rounds);
+        let (gamma, point) = (self.challenge(), self.point(rounds));
+        waves::finish(program, &due, gamma, &point, claims, &mut Unsaid).map(drop)
+    }
+
+    fn points(&mut self, program: &Program, weighted: &[TensorClaim<Unsaid>]) -> Vec<TensorClaim<Unsaid>> {
+        if weighted.is_empty() {
+            return Vec::new();
+        }
+        let rounds = weighted.iter().map(|claim| program.tensor(claim.tensor).row_vars()).max().unwrap_or(0);
+        self.combine("points: weighted claims combined by γ", weighted.len());
+        self.rounds("points: rounds", 2, rounds);
+        let _gamma = self.challenge();
+        let point = self.point(rounds);
+        let (pairs, _) = openings::distinct(weighted);
+        let at = |(tensor, cols)| {
+            let rows = RowWeights::Point(suffix(&point, program.tensor(tensor).row_vars()).to_vec());
+            TensorClaim { tensor, rows, cols, value: Unsaid }
+        };
+        pairs.into_iter().map(at).collect()
+    }
+
+    /// The claims to open: `direct`, and those on padding.
+    fn padding(
+        &mut self,
+        program: &Program,
+        direct: Vec<TensorClaim<Unsaid>>,
+    ) -> Result<Vec<OpeningClaim<Unsaid>>, VerifyError> {
+        let order = openings::committed(program);
+        let places: HashMap<TensorId, usize> = order.iter().enumerate().map(|(i, &id)| (id, i)).collect();
+        let mut opened = Vec::with_capacity(direct.len());
+        for claim in direct {
+            opened.push(openings::opening(program, &places, claim)?);
+        }
+        let (rows, cols) = openings::padding_vars(program, &order)?;
+        let (rows, cols) = (self.point(rows), self.point(cols));
+        let padding = openings::padding(program, &order, &rows, &cols)?;
+        let mut vars = 0;
+        for claim in &padding {
+            if let Some(&id) = order.get(claim.commitment) {
+                let layout = openings::layout(program, id)?;
+                vars += layout.row_vars() + layout.width_vars();
+            }
+        }
+        self.add("padding", "Σ (r + w)", format!("{} kinds of padding", padding.len()), vars as u64);
+        opened.extend(padding);
+        Ok(opened)
+    }
+
+    fn opening(&mut self, program: &Program, opened: &[OpeningClaim<Unsaid>], rounds: usize) {
+        let width = openings::committed(program).into_iter().map(|id| program.width_vars(id)).max().unwrap_or(0);
+        let mut groups: Vec<&OpeningClaim<Unsaid>> = Vec::new();
+        for claim in opened {
+            if groups.iter().all(|group| group.col_weights != claim.col_weights) {
+                groups.push(claim);
+            }
+        }
+        let groups = groups.len();
+        let rounds = rounds.min(width);
+        self.combine("opening: claims combined by δ", opened.len());
+        let values = format!("g = {groups}");
+        self.add("opening: groups combined by γ and by ε", "2·(g − 1)", values, 2 * groups.saturating_sub(1) as u64);
+        self.rounds("opening: rounds over the columns", 2, width);
+        let (formula, values) = ("1 + 2·i", format!("i = {rounds}"));
+        self.add("opening: inner-product argument", formula, values, 1 + 2 * rounds as u64);
+        // δ, γ and the rounds, ε, μ and the rounds.
+        self.challenges += (4 + width + rounds) as u64;
+    }
+
+    fn combine(&mut self, name: impl Into<String>, claims: usize) {
+        self.add(name, "k − 1", format!("k = {claims}"), claims.saturating_sub(1) as u64);
+    }
+
+    fn rounds(&mut self, name: impl Into<String>, degree: usize, rounds: usize) {
+        self.add(name, "d·n", format!("d = {degree}, n = {rounds}"), (degree * rounds) as u64);
+    }
+}
+
+/// The value of a claim that nobody states: only how many there are matters here.
+#[derive(Clone, Copy, Debug)]
+struct Unsaid;
+
+impl From<Fr> for Unsaid {
+    fn from(_: Fr) -> Self {
+        Self
+    }
+}
+
+impl Add for Unsaid {
+    type Output = Self;
+
+    fn add(self, _: Self) -> Self {
+        Self
+    }
+}
+
+impl Sub for Unsaid {
+    type Output = Self;
+
+    fn sub(self, _: Self) -> Self {
+        Self
+    }
+}
+
+impl Mul<Fr> for Unsaid {
+    type Output = Self;
+
+    fn mul(self, _: Fr) -> Self {
+        Self
+    }
+}
+
+impl ValueSource for Unsaid {
+    type Scalar = Self;
+
+    fn value(&mut self, _: TensorId, _: &RowWeights, _: &[Fr]) -> Result<Self, VerifyError> {
+        Ok(Self)
+    }
+
+    fn product(&mut self, _: &Self, _: &Self) -> Result<Self, VerifyError> {
+        Ok(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::gkr::builder::{ProgramBuilder, Recipes};
+    use crate::gkr::pcs::hyrax::DEFAULT_ROUNDS;
+    use crate::gkr::pcs::{Hyrax, MultilinearPcs, ProverKey, VerifierKey};
+    use crate::gkr::program::SHARED_WIDTH_VARS;
+    use crate::gkr::prover::{self, PublicCommitments};
+    use crate::gkr::trace::Trace;
+    use crate::gkr::verifier;
+    use crate::sumcheck::channel::{PlainProver, PlainVerifier};
+    use crate::sumcheck::int::{IntTable, IntVec};
+    use crate::sumcheck::transcript::{Label, Merlin, Transcript};
+
+    /// `y = x·w`, both `x` and `y` in `[0, 2⁸)`, and `y` is public.
+    fn dense(width_vars: usize, rows: usize) -> (Program, Recipes) {
+        let mut p = ProgramBuilder::new(8).with_width_vars(width_vars);
+        let x = p.input("x", (rows, 2), 0, 255).unwrap();
+        let w = p.constant("w", 0, (2, 1), 0, 9).unwrap();
+        let y = p.contraction("y", p.whole(x), p.whole(w)).unwrap();
+        let z = p.witness("z", (rows, 1), (0, 255), &[y], |t| Ok(t[0].values().iter().collect())).unwrap();
+        let square = p.product("square", p.whole(z), p.whole(z)).unwrap();
+        let twice = p.linear("twice", vec![(1, p.whole(square)), (-1, p.whole(square))], 0).unwrap();
+        p.zero(twice);
+        p.range(p.whole(x), 0, 8).unwrap();
+        p.range(p.whole(y), 0, 8).unwrap();
+        p.range(p.whole(z), 0, 8).unwrap();
+        p.output(y);
+        p.finish().unwrap()
+    }
+
+    #[test]
+    fn the_ledger_of_a_small_program_is_the_one_by_hand() {
+        let mut p = ProgramBuilder::new(8);
+        let x = p.input("x", (2, 2), 0, 255).unwrap();
+        let w = p.constant("w", 0, (2, 1), 0, 9).unwrap();
+        let y = p.contraction("y", p.whole(x), p.whole(w)).unwrap();
+        p.range(p.whole(x), 0, 8).unwrap();
+        p.range(p.whole(y), 0, 8).unwrap();
+        p.output(y);
+        let ledger = Ledger::new(&p.finish().unwrap().0, 3).unwrap();
+        let found: Vec<(&str, u64)> = ledger.terms().iter().map(|term| (&term.name[..], term.count)).collect();
+        // A table of 2^8 entries, 2·2 entries of x and 2 of y: 262 leaves of one column, 9 levels.
+        let expected = [
+            ("lookups: compression of tuples by β", 2 * 262),
+            ("lookups: sum of fractions at α", 262),
+            ("lookups: layers of the tree", 3 * 36 + 2 * 9),
+            // y has 2 rows.
+            ("outputs", 1),
+            // y is looked up and public: two claims, reduced over the two columns of x.
+            ("wave 0: claims combined by γ", 1),
+            ("wave 0: rounds", 2),
+            // The slack of x and of the multiplicities, in one row of 2^10 entries each.
+            ("padding", 2 * 10),
+            // x: one of the lookups, two of the wave; w: two; multiplicities: one; padding: two.
+            ("opening: claims combined by δ", 7),
+            // Those on w are at one point, all others differ.
+            ("opening: groups combined by γ and by ε", 2 * 6),
+            ("opening: rounds over the columns", 2 * 10),
+            ("opening: inner-product argument", 7),
+            // β, α; 9 layers; the output; γ and a round; padding; δ, γ, 10 rounds, ε, μ and 3 rounds.
+            ("challenges", 2 + (18 + 36) + 1 + 2 + 10 + 17),
+        ];
+        assert_eq!(found, expected);
+        let counts: u64 = expected[..11].iter().map(|(_, count)| count).sum();
+        let bias = 86.0 * (2.0 * field_log2() - 512.0).exp2();
+        assert!((ledger.log2() - ((counts as f64 + bias).log2() - field_log2())).abs() < 1e-9);
+        assert!((field_log2() - 253.597).abs() < 1e-3);
+        assert_eq!(ledger.terms()[0].values, "m = 1, L = 262");
+    }
+
+    /// A hash that counts what is drawn from it.
+    struct Counting(Merlin, Rc<Cell<u64>>);
+
+    impl Transcript for Counting {
+        fn absorb(&mut self, label: Label, message: &[u8]) {
+            self.0.absorb(label, message);
+        }
+        fn squeeze(&mut self, label: Label, output: &mut [u8]) {
+            self.1.set(self.1.get() + 1);
+            self.0.squeeze(label, output);
+        }
+    }
+
+    #[test]
+    fn the_ledger_counts_the_challenges_that_a_verifier_draws() {
+        // Narrow rows, so that there are weighted claims; one row, so that some points are empty.
+        for (width_vars, rows) in [(10, 5), (2, 5), (2, 1), (0, 9)] {
+            let (program, recipes) = dense(width_vars, rows);
+            let values = IntVec::I16((0..2 * rows as i16).collect());
+            let given = [IntTable::new(rows, 2, values), IntTable::new(2, 1, IntVec::I8(vec![5, 6]))].map(Arc::new);
+            let trace = Trace::run(&program, &recipes, &given[..1], &given[1..]).unwrap();
+            let key = ProverKey::new(VerifierKey::new(SHARED_WIDTH_VARS));
+            let [x, w] = given.map(|table| Hyrax::commit(&key, &table, SHARED_WIDTH_VARS));
+            let public = PublicCommitments { inputs: &[&x], constants: &[&w] };
+            let mut channel = PlainProver::new(Merlin::new(b"ledger"));
+            prover::prove::<Hyrax, _>(&key, &program, &trace, &public, &mut channel);
+            let proof = channel.into_proof();
+            let drawn = Rc::new(Cell::new(0));
+            let mut channel = PlainVerifier::new(Counting(Merlin::new(b"ledger"), Rc::clone(&drawn)), &proof);
+            let output = trace.get(program.outputs()[0]);
+            verifier::verify::<Hyrax, _>(key.verifier_key(), &program, &[output], &public, &mut channel).unwrap();
+            let ledger = Ledger::new(&program, DEFAULT_ROUNDS).unwrap();
+            assert_eq!(ledger.challenges(), drawn.get(), "rows of 2^{width_vars}, {rows} rows");
+            let points = ledger.terms().iter().any(|term| term.name.starts_with("points"));
+            assert_eq!(points, width_vars == 2 && rows > 1, "rows of 2^{width_vars}, {rows} rows");
+        }
+    }
+
+    #[test]
+    fn a_longer_computation_has_a_larger_error() {
+        let of = |rows| Ledger::new(&dense(10, rows).0, DEFAULT_ROUNDS).unwrap().log2();
+        assert!(of(2) < of(300) && of(300) < of(3000) && of(3000) < -230.0);
+    }
+}
