@@ -623,7 +623,6 @@ fn files_of_another_kind_version_suite_or_mode_are_refused() {
 
 #[test]
 fn no_other_encoding_of_a_point_is_read_from_a_file() {
-    let f = files();
     let subjects = subjects();
     let (proof, key) = (&subjects[0], &subjects[1]);
     let template = &subjects[2];
