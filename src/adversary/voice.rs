@@ -11,6 +11,7 @@ use super::tape::Tape;
 use crate::audio::wav::Wav;
 use crate::files::{self, Row};
 use crate::gkr::pcs::{Commitment, Hyrax, MultilinearPcs};
+use crate::gkr::program::SHARED_WIDTH_VARS;
 use crate::gkr::prover::{self, PublicCommitments};
 use crate::gkr::trace::Trace;
 use crate::key::{PROTOCOL, VerifyingKey};
@@ -178,9 +179,11 @@ impl ProvingKey {
         .map_err(crate::error::ModelError::from)?;
 
         let commit = |id| files::rows(&Hyrax::commit(self.pcs(), trace.get(id), lowered.program.width_vars(id)));
-        let rows: Vec<Vec<Row>> = lowered.program.inputs().into_iter().map(commit).collect();
-        let [audio_rows, template_rows]: [Vec<Row>; 2] =
-            rows.try_into().map_err(|_| ProveError::Mismatch("a model has two committed inputs".into()))?;
+        let committed: Vec<Vec<Row>> = lowered.program.inputs().into_iter().map(commit).collect();
+        let [audio_rows, template_rows]: [Vec<Row>; 2] = committed
+            .clone()
+            .try_into()
+            .map_err(|_| ProveError::Mismatch("a model has two committed inputs".into()))?;
         let embedding = integers(trace.get(lowered.embedding));
         let accept = lowered.program.outputs().first().is_some_and(|&id| trace.get(id).get(0, 0) == 1);
         let mut parts = Statement {
@@ -205,7 +208,11 @@ impl ProvingKey {
         let statement = Statement::from_parts(parts)
             .ok_or_else(|| ProveError::Mismatch("a row of the changed statement is not a point".into()))?;
 
-        let inputs = statement.input_commitments();
+        // Rows of another number cannot be opened: then the argument is for the true ones.
+        let mut inputs = statement.input_commitments();
+        for (input, rows) in inputs.iter_mut().zip(&committed).filter(|(input, rows)| input.rows.len() != rows.len()) {
+            *input = files::commitment(SHARED_WIDTH_VARS, rows);
+        }
         let inputs: Vec<&Commitment> = inputs.iter().collect();
         let constants = self
             .verifying_key()

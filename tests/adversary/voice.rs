@@ -43,6 +43,8 @@ pub const EDITS: &[Edit] = &[
     ("num_samples", "minus one", Reveal::Decision, |p| p.num_samples -= 1),
     ("audio_rows", "swapped", Reveal::Decision, |p| p.audio_rows.swap(0, 1)),
     ("audio_rows", "replayed", Reveal::Decision, |p| p.audio_rows[0] = p.template_rows[0]),
+    ("audio_rows", "one less", Reveal::Decision, |p| p.audio_rows.truncate(1)),
+    ("audio_rows", "one more", Reveal::Decision, |p| p.audio_rows.push(p.audio_rows[0])),
     ("template_model", "first bit", Reveal::Decision, |p| p.template_model[0] ^= 1),
     ("template_model", "last bit", Reveal::Decision, |p| p.template_model[31] ^= 0x80),
     ("threshold", "plus one", Reveal::Decision, |p| p.threshold += 1),
