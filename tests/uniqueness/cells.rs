@@ -47,6 +47,17 @@ impl Interval {
         Self { low: if self.low <= 0 && self.high >= 0 { 0 } else { product.low.max(0) }, high: product.high }
     }
 
+    /// The numbers of `roots` whose squares are in the interval, and perhaps some between them.
+    pub fn roots(self, roots: Self) -> Self {
+        let root = |square: i128| square.max(0).unsigned_abs().isqrt() as i128;
+        let (least, most) = (root(self.low - 1) + i128::from(self.low > 0), root(self.high));
+        match roots {
+            Self { low, .. } if low > -least => Self { low: least, high: most },
+            Self { high, .. } if high < least => Self { low: -most, high: -least },
+            _ => Self { low: -most, high: most },
+        }
+    }
+
     /// The integers `x` with `scale·x` in the interval, for a scale that is not zero.
     pub fn divided(self, scale: i128) -> Self {
         let (low, high) = if scale > 0 { (self.low, self.high) } else { (-self.high, -self.low) };

@@ -151,7 +151,11 @@ fn narrow_sum(
         let left = Interval { low: domains[out].low - others.high, high: domains[out].high - others.low };
         match term.b {
             None if term.factor != 0 => keep(domains, term.a, left.divided(term.factor), changed)?,
-            Some(b) if b != term.a => {
+            Some(b) if b == term.a && term.factor != 0 => {
+                let roots = left.divided(term.factor).roots(domains[b]);
+                keep(domains, b, roots, changed)?;
+            }
+            Some(b) => {
                 for (cell, other) in [(term.a, b), (b, term.a)] {
                     let scale = domains[other].low * term.factor;
                     if domains[other].is_point() && scale != 0 {
