@@ -9,6 +9,7 @@ mod common;
 
 mod harness;
 mod inside;
+mod layers;
 mod manifest;
 mod messages;
 mod mutants;

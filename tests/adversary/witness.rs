@@ -143,7 +143,7 @@ impl Target {
     }
 }
 
-fn report(refused: &Refused) {
+pub fn report(refused: &Refused) {
     for ((kind, mutation), refusals) in refused {
         println!("{kind:14} {mutation:14} {refusals:?}");
     }

@@ -1,0 +1,371 @@
+//! Every layer, in odd shapes, by a prover whose computation is wrong in one entry of one tensor.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use voxcheck::gkr::builder::ProgramBuilder;
+use voxcheck::gkr::program::{Kind, TensorId};
+use voxcheck::layers::affine::{Affine, Finish, Function, Taps};
+use voxcheck::layers::lowering::{AnyLayer, Value};
+use voxcheck::layers::matrix::FloatMatrix;
+use voxcheck::layers::network::{self, Network, Node, NodeRef, Op};
+use voxcheck::layers::pooling::LastRow;
+use voxcheck::layers::quantize::{Constants, Options, Ranges, quantize};
+use voxcheck::layers::score::{self, THRESHOLD_ONE};
+use voxcheck::sumcheck::int::{IntTable, IntVec};
+
+use crate::common::{Case, table};
+use crate::witness::{CHANGES, Refused, Target, report};
+
+/// Bits of the range table, and of the arguments of activations: small, so that a proof takes little.
+const BITS: usize = 9;
+/// Fraction bits of the input.
+const FRACTION_BITS: i32 = 6;
+
+/// Layers, and the shape of what goes into them: rows of a sequence, columns, sequences.
+struct Stack {
+    name: &'static str,
+    layers: Vec<AnyLayer>,
+    weights: Vec<IntTable>,
+    shape: (usize, usize, usize),
+}
+
+/// An input within `[−1, 1]`.
+fn samples((rows, cols, sequences): (usize, usize, usize)) -> FloatMatrix {
+    let one = f64::from(FRACTION_BITS).exp2();
+    FloatMatrix::from_fn(rows * sequences, cols, |r, c| {
+        (((r * 31 + c * 17 + 5) as f64 * 0.7).sin() * one).round() / one
+    })
+}
+
+fn weights(rows: usize, cols: usize, seed: usize) -> FloatMatrix {
+    FloatMatrix::from_fn(rows, cols, |r, c| ((r * 13 + c * 7 + seed) as f64 * 1.3).sin() / (rows as f64).sqrt())
+}
+
+fn bias(len: usize) -> Vec<f64> {
+    (0..len).map(|i| (i as f64 * 0.9).cos() * 0.2).collect()
+}
+
+fn dense(rows: usize, cols: usize) -> Op {
+    Op::Dense { weight: weights(rows, cols, 6), bias: bias(cols) }
+}
+
+impl Stack {
+    /// What the quantizer makes of a network.
+    fn quantized(name: &'static str, ops: Vec<Op>, shape: (usize, usize, usize), average: bool) -> Self {
+        let input_of = |i: usize| if i == 0 { NodeRef::Input } else { NodeRef::Node(i - 1) };
+        let node = |(i, op)| Node { name: format!("n{i}"), op, inputs: vec![input_of(i)] };
+        let network = Network { input_columns: shape.1, nodes: ops.into_iter().enumerate().map(node).collect() };
+        let input = samples(shape);
+        let outputs = network.execute(&input, shape.0).unwrap();
+        let mut ranges = Ranges::default();
+        ranges.observe(&network, &input, &outputs, shape.0);
+        let mut constants = Constants::default();
+        let options = Options { bits: BITS as u32, average };
+        let mut layers = quantize(&network, &ranges, FRACTION_BITS, options, &mut constants).unwrap();
+        layers.iter_mut().for_each(shrink);
+        Self { name, layers, weights: constants.into_tables(), shape }
+    }
+
+    /// The program, with what `tail` puts after the layers.
+    fn case(&self, tail: impl FnOnce(&mut ProgramBuilder, TensorId)) -> Case {
+        let (rows, cols, sequences) = self.shape;
+        let mut p = ProgramBuilder::new(BITS).with_width_vars(6);
+        let half = 1i128 << (BITS - 1);
+        let x = p.input("x", (rows * sequences, cols), -half, half - 1).unwrap();
+        p.range(p.whole(x), -half, BITS).unwrap();
+        let mut value = Value { tensor: x, sequences };
+        for layer in &self.layers {
+            value = layer.as_layer().lower(&mut p, value).unwrap();
+        }
+        tail(&mut p, value.tensor);
+        let (program, recipes) = p.finish().unwrap();
+        let one = f64::from(FRACTION_BITS).exp2();
+        let input = samples(self.shape).data.iter().map(|v| (v * one) as i128).collect::<Vec<_>>();
+        let constants = self.weights.iter().cloned().map(Arc::new).collect();
+        Case { program, recipes, inputs: vec![table(rows * sequences, cols, &input)], constants }
+    }
+
+    /// The layers with their output public.
+    fn plain(&self) -> Case {
+        self.case(|p, output| p.output(output))
+    }
+}
+
+/// Recurrent layers have tables of 15 and 16 bits; the same functions on fewer arguments make smaller proofs.
+fn shrink(layer: &mut AnyLayer) {
+    let middle = |function: &mut Function, bits: u32| {
+        let (half, len) = (1i64 << (bits - 1), 1usize << bits);
+        let skipped = usize::try_from(-half - function.start).unwrap();
+        function.values = function.values[skipped..skipped + len].to_vec();
+        function.start = -half;
+    };
+    let gates = |gates: &mut voxcheck::layers::recurrent::Gates| {
+        let bits = if gates.saturate.is_some() { 11 } else { 13 };
+        middle(&mut gates.sigmoid, bits);
+        middle(&mut gates.tanh, bits);
+        gates.saturate = gates.saturate.map(|(_, high)| (6, high));
+    };
+    match layer {
+        AnyLayer::Lstm(lstm) => {
+            gates(&mut lstm.gates);
+            middle(&mut lstm.cell_tanh, 13);
+        }
+        AnyLayer::Gru(gru) => gates(&mut gru.gates),
+        AnyLayer::Affine(_)
+        | AnyLayer::LastRow(_)
+        | AnyLayer::MaxPool(_)
+        | AnyLayer::MeanDense(_)
+        | AnyLayer::StatsDense(_)
+        | AnyLayer::Normalize(_)
+        | AnyLayer::Average(_) => {}
+    }
+}
+
+fn conv1d() -> Op {
+    Op::Conv1d(network::Conv1d {
+        weight: weights(2 * 3, 3, 5).data,
+        kernel: 2,
+        in_channels: 3,
+        out_channels: 3,
+        bias: bias(3),
+        stride: 2,
+        dilation: 3,
+        pad_left: 1,
+        pad_right: 2,
+    })
+}
+
+fn lstm(input: usize, hidden: usize, gain: f64) -> Op {
+    let mut w_input = weights(input, 4 * hidden, 1);
+    w_input.data.iter_mut().for_each(|w| *w *= gain);
+    let w_hidden = weights(hidden, 4 * hidden, 2);
+    Op::Lstm(network::Lstm { input, hidden, w_input, w_hidden, bias: bias(4 * hidden) })
+}
+
+fn gru(input: usize, hidden: usize, linear_before_reset: bool) -> Op {
+    Op::Gru(network::Gru {
+        input,
+        hidden,
+        w_input: weights(input, 3 * hidden, 3),
+        w_hidden: weights(hidden, 3 * hidden, 4),
+        bias_input: bias(3 * hidden),
+        bias_hidden: bias(3 * hidden),
+        linear_before_reset,
+    })
+}
+
+/// Dense layers and convolutions.
+fn affine() -> Vec<Stack> {
+    let norm = Op::Affine { scale: vec![1.5, -0.7, 0.4], shift: bias(3) };
+    let conv2d = Op::Conv2d(network::Conv2d {
+        image: [3, 4],
+        weight: weights(2 * 3 * 2, 3, 7).data,
+        kernel: [2, 3],
+        in_channels: 2,
+        out_channels: 3,
+        bias: bias(3),
+        stride: [1, 2],
+        padding: [1, 0, 0, 1],
+    });
+    let pool = Op::MaxPool2d(network::MaxPool2d { image: [3, 2], kernel: [3, 1], stride: [1, 1], padding: [0; 4] });
+    let mut stacks = vec![
+        Stack::quantized("dense", vec![dense(3, 5)], (3, 3, 1), false),
+        Stack::quantized("dense and relu", vec![dense(1, 3), Op::Relu], (5, 1, 1), false),
+        Stack::quantized("dense and sigmoid", vec![dense(3, 1), Op::Sigmoid], (1, 3, 2), false),
+        Stack::quantized("dense and tanh", vec![dense(2, 3), Op::Tanh], (3, 2, 1), false),
+        Stack::quantized("batch norm", vec![conv1d(), norm.clone(), Op::Relu, norm, dense(3, 2)], (7, 3, 1), false),
+        Stack::quantized("conv2d", vec![conv2d, Op::Relu, pool, Op::Flatten, dense(6, 2)], (12, 2, 1), false),
+    ];
+    // An accumulator that stays as it is.
+    let mut exact = Constants::default();
+    let (weight, bias) = (exact.add(&weights(3, 2, 1), 5), exact.add(&FloatMatrix::new(1, 2, bias(2)), 11));
+    let finish = Finish::Exact;
+    let layer = Affine { name: "exact".into(), taps: Taps::Same, weight, bias, finish, fraction_bits: 11 };
+    let layers = vec![AnyLayer::Affine(layer)];
+    stacks.push(Stack { name: "exact", layers, weights: exact.into_tables(), shape: (3, 3, 1) });
+    stacks
+}
+
+/// Recurrences.
+fn recurrent() -> Vec<Stack> {
+    vec![
+        Stack::quantized("lstm", vec![lstm(3, 2, 1.0), Op::LastRow], (3, 3, 2), false),
+        Stack::quantized("saturating lstm", vec![lstm(2, 1, 40.0)], (3, 2, 1), false),
+        Stack::quantized("gru", vec![gru(2, 3, false)], (3, 2, 1), false),
+        Stack::quantized("gru, linear before reset", vec![gru(1, 2, true), Op::LastRow], (2, 1, 3), false),
+    ]
+}
+
+/// Sums over time, and what follows several sequences.
+fn pooling() -> Vec<Stack> {
+    let stats = Op::StatsPool { min_variance: 1e-3 };
+    let unit = vec![dense(3, 3), Op::Relu, Op::L2Normalize];
+    let layers = vec![AnyLayer::LastRow(LastRow { name: "last".into(), fraction_bits: FRACTION_BITS })];
+    vec![
+        Stack::quantized("mean", vec![Op::MeanPool, dense(3, 2)], (5, 3, 1), false),
+        Stack::quantized("statistics", vec![stats, dense(6, 2)], (5, 3, 1), false),
+        Stack::quantized("unit vectors", unit, (1, 3, 3), true),
+        Stack { name: "last row", layers, weights: vec![], shape: (3, 2, 2) },
+    ]
+}
+
+/// Decisions on a dense layer: accepted, opposite, zero, below; with and without a score.
+fn decisions() -> Vec<(String, Case)> {
+    let stack = Stack::quantized("decision", vec![dense(3, 5)], (1, 3, 1), false);
+    let embedding = stack.plain();
+    let embedding: Vec<i128> = {
+        let trace = embedding.run();
+        trace.get(embedding.program.outputs()[0]).values().iter().map(|v| v >> 8).collect()
+    };
+    let other: Vec<i128> = embedding.iter().enumerate().map(|(i, v)| if i % 2 == 0 { *v } else { -v }).collect();
+    let opposite: Vec<i128> = embedding.iter().map(|v| -v).collect();
+    let mut cases = Vec::new();
+    for (name, template) in [("same", embedding), ("other", other), ("opposite", opposite), ("zero", vec![0; 5])] {
+        for reveal in [false, true] {
+            let mut case = decision(&stack, &template, None);
+            if reveal {
+                let Some(score) = exact_score(&case, &template) else { continue };
+                case = decision(&stack, &template, Some(score));
+            }
+            cases.push((format!("{name} template, score {reveal}"), case));
+        }
+    }
+    cases
+}
+
+/// The integers of the embedding, as the program has them.
+fn exact_score(case: &Case, template: &[i128]) -> Option<i32> {
+    let trace = case.run();
+    let embedding: Vec<i64> = trace.get(case.id("n0/output")).values().iter().map(|v| v as i64).collect();
+    let template: Vec<i16> = template.iter().map(|&v| v as i16).collect();
+    score::exact_score(&embedding, &template)
+}
+
+fn decision(stack: &Stack, template: &[i128], show: Option<i32>) -> Case {
+    let half = 1i128 << (BITS - 1);
+    let len = template.len();
+    let mut case = stack.case(|p, embedding| {
+        let id = p.input("template", (1, len), -half, half - 1).unwrap();
+        p.range(p.whole(id), -half, BITS).unwrap();
+        score::decide(p, embedding, id, THRESHOLD_ONE / 2).unwrap();
+        if let Some(score) = show {
+            score::reveal(p, embedding, id, score).unwrap();
+        }
+    });
+    case.inputs.push(Arc::new(IntTable::new(1, len, IntVec::I128(template.to_vec()))));
+    case
+}
+
+fn stacks() -> Vec<Stack> {
+    [affine(), recurrent(), pooling()].into_iter().flatten().collect()
+}
+
+/// Where entries are changed, as fractions of rows and columns.
+const PLACES: [(f64, f64); 3] = [(0.5, 0.5), (0.0, 0.0), (1.0, 1.0)];
+
+/// Adds one to an entry of every tensor of every case. Committed tensors and weights must be refused, at the next
+/// place if a choice between equal values was free. What is virtual may be rounded away, and what is one more in an
+/// input is another true statement.
+fn attack_every_tensor(cases: impl IntoIterator<Item = (String, Case)>) {
+    let (_, plus_one) = CHANGES[0];
+    for (name, case) in cases {
+        let tensors = case.program.tensors().to_vec();
+        let target = Target::new(case);
+        for (i, tensor) in tensors.iter().enumerate() {
+            let at = |part: f64, len: usize| (part * (len - 1) as f64).round() as usize;
+            let mut places = PLACES.map(|(row, col)| (at(row, tensor.rows), at(col, tensor.cols))).into_iter();
+            let fixed = matches!(tensor.kind, Kind::Witness | Kind::Multiplicity(_) | Kind::Constant(_));
+            let refusal = if fixed {
+                places.find_map(|place| target.attack(i, place, plus_one))
+            } else {
+                places.next().and_then(|place| target.attack(i, place, plus_one))
+            };
+            println!("{name:32} {:40} {refusal:?}", tensor.name);
+            assert!(refusal.is_some() || !fixed, "{name}: no change of `{}` is refused", tensor.name);
+        }
+    }
+}
+
+fn plain(stacks: Vec<Stack>) -> impl Iterator<Item = (String, Case)> {
+    stacks.into_iter().map(|stack| (stack.name.to_owned(), stack.plain()))
+}
+
+#[test]
+fn every_tensor_of_dense_layers_and_convolutions_changed_is_refused() {
+    attack_every_tensor(plain(affine()));
+}
+
+#[test]
+fn every_tensor_of_recurrences_changed_is_refused() {
+    attack_every_tensor(plain(recurrent()));
+}
+
+#[test]
+fn every_tensor_of_pooling_changed_is_refused() {
+    attack_every_tensor(plain(pooling()));
+}
+
+#[test]
+fn every_tensor_of_decisions_changed_is_refused() {
+    attack_every_tensor(decisions());
+}
+
+#[test]
+#[ignore = "full tier: a proof for every way to change each tensor of every layer"]
+fn every_tensor_of_every_layer_changed_in_every_way_is_refused() {
+    let mut refused = Refused::new();
+    for (name, case) in plain(stacks()).chain(decisions()) {
+        println!("{name}");
+        for (target, refusals) in Target::new(case).sweep(CHANGES, &PLACES) {
+            refused.entry(target).or_default().extend(refusals);
+        }
+    }
+    report(&refused);
+    for wanted in ["input", "constant", "witness", "multiplicity", "linear", "contraction", "product"] {
+        assert!(refused.keys().filter(|(kind, _)| *kind == wanted).count() >= 2, "{wanted}");
+    }
+}
+
+/// The name of a layer's kind: a new one does not compile until it is here, and fails until it is in a stack.
+fn kind(layer: &AnyLayer) -> &'static str {
+    match layer {
+        AnyLayer::Affine(layer) => match layer.finish {
+            Finish::Exact => "affine, exact",
+            Finish::Requantize { .. } => "affine, requantised",
+            Finish::Activate { .. } => "affine, activated",
+        },
+        AnyLayer::Lstm(layer) if layer.gates.saturate.is_some() => "lstm, saturating",
+        AnyLayer::Lstm(_) => "lstm",
+        AnyLayer::Gru(layer) if layer.linear_before_reset => "gru, linear before reset",
+        AnyLayer::Gru(_) => "gru",
+        AnyLayer::LastRow(_) => "last row",
+        AnyLayer::MaxPool(_) => "max pool",
+        AnyLayer::MeanDense(_) => "mean",
+        AnyLayer::StatsDense(_) => "statistics",
+        AnyLayer::Normalize(_) => "normalize",
+        AnyLayer::Average(_) => "average",
+    }
+}
+
+#[test]
+fn every_kind_of_layer_is_attacked() {
+    let stacks = stacks();
+    let found: BTreeSet<&str> = stacks.iter().flat_map(|stack| &stack.layers).map(kind).collect();
+    let all = BTreeSet::from([
+        "affine, exact",
+        "affine, requantised",
+        "affine, activated",
+        "lstm, saturating",
+        "lstm",
+        "gru, linear before reset",
+        "gru",
+        "last row",
+        "max pool",
+        "mean",
+        "statistics",
+        "normalize",
+        "average",
+    ]);
+    assert_eq!(found, all);
+}

@@ -1,0 +1,361 @@
+//! Whole layers of one or two columns: a trajectory of states, statistics, patches, norms.
+
+use proptest::prelude::*;
+use voxcheck::error::ModelError;
+use voxcheck::layers::affine::{Affine, Finish, Function, Taps};
+use voxcheck::layers::lowering::{Constant, Layer, Value};
+use voxcheck::layers::matrix::FloatMatrix;
+use voxcheck::layers::norm::{Average, Normalize};
+use voxcheck::layers::pooling::{LastRow, MaxPool, MeanDense, StatsDense};
+use voxcheck::layers::quantize::Constants;
+use voxcheck::layers::recurrent::{Gates, Gru, Lstm, Recurrence};
+
+use crate::fixed_point::{entry, saturated};
+use crate::{Gadget, rounded};
+
+/// A layer on bytes; its output is public.
+fn gadget(
+    range_bits: usize,
+    rows: usize,
+    cols: usize,
+    sequences: usize,
+    layer: &dyn Layer,
+    weights: Constants,
+) -> Gadget {
+    Gadget::new(range_bits, &[(rows, cols, 8)], &weights.into_tables(), |p, x| -> Result<_, ModelError> {
+        Ok(vec![layer.lower(p, Value { tensor: x[0], sequences })?.tensor])
+    })
+}
+
+/// A matrix of integers among the weights.
+fn integers(weights: &mut Constants, rows: usize, values: &[i64]) -> Constant {
+    let data = values.iter().map(|&v| v as f64).collect();
+    weights.add(&FloatMatrix::new(rows, values.len() / rows, data), 0)
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// Fraction bits of gates and states, of gate arguments and cell states.
+const GATE_BITS: u32 = 5;
+const CELL_BITS: u32 = 4;
+/// Bits that accumulators drop to become arguments.
+const SHIFT: usize = 4;
+
+fn function(name: &str, bits: u32, f: fn(f64) -> f64) -> Function {
+    Function::tabulate(name, bits, CELL_BITS as i32, GATE_BITS as i32, f)
+}
+
+fn gates(saturate: Option<(u32, u32)>) -> Gates {
+    let bits = if saturate.is_some() { 6 } else { 8 };
+    let (sigmoid, tanh) = (function("sigmoid", bits, sigmoid), function("tanh", bits, f64::tanh));
+    Gates { shift: SHIFT as u32, sigmoid, tanh, saturate }
+}
+
+/// A gate's value; none where its table ends.
+fn gate(gates: &Gates, function: &Function, acc: i128, shift: usize) -> Option<i128> {
+    match gates.saturate {
+        None => entry(&function.table(), rounded(acc, shift)),
+        Some((low, high)) => saturated(&function.table(), acc, shift, (low as usize, high as usize)),
+    }
+}
+
+/// Weights of a cell of one unit, gate by gate: of the input, of the state, and the bias.
+struct Unit {
+    input: Vec<i64>,
+    state: Vec<i64>,
+    bias: Vec<i64>,
+}
+
+/// The shift of the input's product: it has one fraction bit less than that of the state.
+const INPUT_SHIFT: u32 = 1;
+
+impl Unit {
+    fn recurrence(&self, weights: &mut Constants, state_gates: usize) -> Recurrence {
+        Recurrence {
+            hidden: 1,
+            w_input: integers(weights, 1, &self.input),
+            w_hidden: integers(weights, 1, &self.state[..state_gates]),
+            bias: integers(weights, 1, &self.bias),
+            input_shift: INPUT_SHIFT,
+            hidden_shift: 0,
+        }
+    }
+
+    fn accumulator(&self, k: usize, x: i128, h: i128) -> i128 {
+        let [w, r, b] = [&self.input, &self.state, &self.bias].map(|v| i128::from(v[k]));
+        ((x * w) << INPUT_SHIFT) + h * r + b
+    }
+}
+
+fn lstm(unit: &Unit, gates: Gates, cell_table_bits: u32, weights: &mut Constants) -> Lstm {
+    let cell_tanh = function("tanh", cell_table_bits, f64::tanh);
+    let recurrence = unit.recurrence(weights, 4);
+    Lstm { name: "lstm".into(), recurrence, gates, cell_tanh, gate_bits: GATE_BITS, cell_bits: CELL_BITS }
+}
+
+/// The states of an LSTM of one unit, from its equations.
+fn lstm_states(unit: &Unit, layer: &Lstm, inputs: &[i128]) -> Option<Vec<i128>> {
+    let (mut h, mut c) = (0, 0);
+    let step = |&x: &i128| {
+        let acc = |k: usize| unit.accumulator(k, x, h);
+        let [i, f, o] = [0, 1, 2].map(|k| gate(&layer.gates, &layer.gates.sigmoid, acc(k), SHIFT));
+        let g = gate(&layer.gates, &layer.gates.tanh, acc(3), SHIFT)?;
+        c = rounded(((f? * c) << (GATE_BITS - CELL_BITS)) + i? * g, (2 * GATE_BITS - CELL_BITS) as usize);
+        h = rounded(o? * entry(&layer.cell_tanh.table(), c)?, GATE_BITS as usize);
+        Some(h)
+    };
+    inputs.iter().map(step).collect()
+}
+
+fn lstm_unit() -> Unit {
+    Unit { input: vec![7, -5, 4, 9], state: vec![-6, 8, 3, 7], bias: vec![20, 100, -30, 11] }
+}
+
+#[test]
+fn an_lstm_has_one_trajectory() {
+    let unit = lstm_unit();
+    // Gates that end, that saturate; a table of the cell state that two steps can leave.
+    for (saturate, cell_table_bits) in [(None, 8), (Some((3, 6)), 8), (None, 5)] {
+        let mut weights = Constants::default();
+        let layer = lstm(&unit, gates(saturate), cell_table_bits, &mut weights);
+        let gadget = gadget(6, 2, 1, 1, &layer, weights);
+        let mut ends = 0;
+        for (first, second) in (-128..128).flat_map(|a| [-128, -60, -1, 60, 127].map(|b| (a, b))) {
+            let expected = lstm_states(&unit, &layer, &[first, second]);
+            ends += usize::from(expected.is_none());
+            gadget.check(&[&[first, second]], expected.as_deref());
+        }
+        assert!(if saturate.is_some() { ends == 0 } else { (1..1280).contains(&ends) }, "{ends} have no states");
+    }
+}
+
+/// Sequences start from zero, whatever stands in the row before.
+#[test]
+fn sequences_of_an_lstm_do_not_mix() {
+    let (unit, mut weights) = (lstm_unit(), Constants::default());
+    let layer = lstm(&unit, gates(None), 8, &mut weights);
+    let gadget = gadget(6, 4, 1, 2, &layer, weights);
+    for x in (-64..64i128).step_by(5) {
+        let inputs = [x, 50, -x, 17];
+        let halves = inputs.chunks(2).map(|inputs| lstm_states(&unit, &layer, inputs));
+        let expected: Option<Vec<Vec<i128>>> = halves.collect();
+        gadget.check(&[&inputs], expected.map(|states| states.concat()).as_deref());
+    }
+}
+
+fn gru(unit: &Unit, d: i64, linear_before_reset: bool, gates: Gates, weights: &mut Constants) -> Gru {
+    let recurrence = unit.recurrence(weights, 2);
+    Gru {
+        name: "gru".into(),
+        recurrence,
+        w_candidate: integers(weights, 1, &unit.state[2..]),
+        candidate_bias: integers(weights, 1, &[d]),
+        linear_before_reset,
+        gates,
+        candidate_shift: SHIFT as u32 + if linear_before_reset { GATE_BITS } else { 0 },
+        gate_bits: GATE_BITS,
+    }
+}
+
+/// The states of a GRU of one unit, from its equations.
+fn gru_states(unit: &Unit, d: i64, layer: &Gru, inputs: &[i128]) -> Option<Vec<i128>> {
+    let mut h = 0;
+    let step = |&x: &i128| {
+        let [z, r] = [0, 1].map(|k| gate(&layer.gates, &layer.gates.sigmoid, unit.accumulator(k, x, h), SHIFT));
+        let (z, r, of_state, bits) = (z?, r?, i128::from(unit.state[2]), GATE_BITS as usize);
+        let from_input = unit.accumulator(2, x, 0);
+        let acc = if layer.linear_before_reset {
+            (from_input << bits) + r * (h * of_state + i128::from(d))
+        } else {
+            from_input + rounded(r * h, bits) * of_state + i128::from(d)
+        };
+        let n = gate(&layer.gates, &layer.gates.tanh, acc, layer.candidate_shift as usize)?;
+        h = rounded((n << bits) + z * (h - n), bits);
+        Some(h)
+    };
+    inputs.iter().map(step).collect()
+}
+
+#[test]
+fn a_gru_has_one_trajectory() {
+    let unit = Unit { input: vec![-4, 6, 9], state: vec![8, -5, 7], bias: vec![-20, 35, 50] };
+    for (linear_before_reset, saturate) in [(false, None), (true, None), (false, Some((2, 7))), (true, Some((3, 6)))] {
+        let mut weights = Constants::default();
+        let layer = gru(&unit, 13, linear_before_reset, gates(saturate), &mut weights);
+        let gadget = gadget(6, 2, 1, 1, &layer, weights);
+        let mut ends = 0;
+        for (first, second) in (-128..128).flat_map(|a| [-128, -31, 0, 99, 127].map(|b| (a, b))) {
+            let expected = gru_states(&unit, 13, &layer, &[first, second]);
+            ends += usize::from(expected.is_none());
+            gadget.check(&[&[first, second]], expected.as_deref());
+        }
+        assert!(if saturate.is_some() { ends == 0 } else { (1..1280).contains(&ends) }, "{ends} have no states");
+    }
+}
+
+/// `x / T` with 30 bits of the reciprocal, and a shift.
+fn over_rows(x: i128, rows: i128, shift: u32) -> i128 {
+    rounded(x * (((1 << 30) + rows / 2) / rows), shift as usize + 30)
+}
+
+#[test]
+fn a_mean_has_one_value() {
+    for (rows, shift) in [(1, 0), (2, 3), (3, 5)] {
+        let mut weights = Constants::default();
+        let (weight, bias) = (integers(&mut weights, 1, &[13, -7]), integers(&mut weights, 1, &[5, -900]));
+        let layer = MeanDense { name: "mean".into(), weight, bias, shift, bits: 16, fraction_bits: 0 };
+        let gadget = gadget(6, rows, 1, 1, &layer, weights);
+        for x in -128..128 {
+            let inputs: Vec<i128> = [x, -128, 127][..rows].to_vec();
+            let (sum, rows): (i128, _) = (inputs.iter().sum(), rows as i128);
+            let expected = [(13, 5), (-7, -900)].map(|(w, b)| over_rows(sum * w + rows * b, rows, shift));
+            gadget.check(&[&inputs], Some(&expected));
+        }
+    }
+}
+
+#[test]
+fn statistics_have_one_value() {
+    let (rows, guard, shift, smallest) = (3, 2, 4, 2i128 << 4);
+    let mut weights = Constants::default();
+    let layer = StatsDense {
+        name: "stats".into(),
+        mean_weight: integers(&mut weights, 1, &[5]),
+        deviation_weight: integers(&mut weights, 1, &[-11]),
+        bias: integers(&mut weights, 1, &[77]),
+        min_variance: integers(&mut weights, 1, &[smallest as i64]),
+        guard_bits: guard,
+        shift,
+        bits: 16,
+        fraction_bits: 0,
+    };
+    let gadget = gadget(7, 3, 1, 1, &layer, weights);
+    let mut ties = 0;
+    for (x, others) in (-128..128i128).flat_map(|x| [[x, x], [-128, 127], [x - 1, x + 1], [3, 3]].map(|o| (x, o))) {
+        let inputs = [x, others[0].max(-128), others[1].min(127)];
+        let [sum, squares] = [1, 2].map(|power| inputs.iter().map(|v| v.pow(power)).sum::<i128>());
+        let variance = (rows * squares - sum * sum) << (2 * guard);
+        let deviation = (variance.max(rows * rows * smallest) as u128).isqrt() as i128;
+        let acc = ((sum * 5) << guard) - deviation * 11 + rows * 77;
+        let found = gadget.compare(&[&inputs], Some(&[over_rows(acc, rows, shift)]));
+        // Where the variance is the smallest one, either is the larger of both.
+        let tie = variance == rows * rows * smallest;
+        assert_eq!(found.assignments, if tie { 2 } else { 1 }, "{inputs:?}");
+        ties += usize::from(tie);
+    }
+    assert!(ties > 0 || gadget.admitted(&[&[0, 0, 3]]).assignments == 2, "an input at the smallest variance");
+}
+
+#[test]
+fn a_patch_has_one_largest_value() {
+    for (image, kernel, patches) in [
+        ([2, 3], [2, 2], vec![vec![0, 1, 3, 4], vec![1, 2, 4, 5]]),
+        ([1, 5], [1, 3], vec![vec![0, 1, 2], vec![1, 2, 3], vec![2, 3, 4]]),
+    ] {
+        let taps = Taps::Image { image, kernel, stride: [1, 1], padding: [0; 4] };
+        let layer = MaxPool { name: "pool".into(), taps, bits: 8, fraction_bits: 0 };
+        let pixels = (image[0] * image[1]) as usize;
+        let gadget = gadget(5, pixels, 1, 1, &layer, Constants::default());
+        for x in -128..128i128 {
+            let inputs: Vec<i128> = [x, 5, -128, 127, -x - 1, x][..pixels].to_vec();
+            let expected: Vec<i128> =
+                patches.iter().map(|patch| patch.iter().map(|&at| inputs[at]).max().unwrap()).collect();
+            // Of equal values, either may have been chosen.
+            let ties: u32 = patches.iter().map(|patch| ties(patch.iter().map(|&at| inputs[at]).collect())).sum();
+            let found = gadget.compare(&[&inputs], Some(&expected));
+            assert_eq!(found.assignments, 1 << ties, "{inputs:?}");
+        }
+    }
+}
+
+/// Comparisons of equal values where neighbours are compared until one is left.
+fn ties(mut level: Vec<i128>) -> u32 {
+    let mut ties = 0;
+    while level.len() > 1 {
+        ties += level.chunks(2).filter(|pair| pair.len() == 2 && pair[0] == pair[1]).count() as u32;
+        level = level.chunks(2).map(|pair| *pair.iter().max().unwrap()).collect();
+    }
+    ties
+}
+
+/// Unit length of a row: `⌊2^(f+g)·x / ⌊2^g·|x|⌋⌋`.
+fn unit_row(x: &[i128], guard: u32, fraction: u32) -> Option<Vec<i128>> {
+    let squares: i128 = x.iter().map(|v| v * v).sum();
+    let norm = ((squares << (2 * guard)) as u128).isqrt() as i128;
+    x.iter().map(|v| (v << (fraction + guard)).checked_div_euclid(norm)).collect()
+}
+
+fn normalize(guard: u32, fraction: u32) -> Gadget {
+    let mut weights = Constants::default();
+    let ones = integers(&mut weights, 2, &[1, 1]);
+    let layer = Normalize { name: "unit".into(), ones, guard_bits: guard, fraction_bits: fraction as i32 };
+    gadget(6, 1, 2, 1, &layer, weights)
+}
+
+#[test]
+fn a_row_has_one_unit_vector_and_zeros_have_none() {
+    for (guard, fraction) in [(0, 4), (3, 6)] {
+        let gadget = normalize(guard, fraction);
+        for row in (0..128).flat_map(|a| [0, 1, 64, 127, a].map(|b| [a, b])) {
+            let expected = unit_row(&row, guard, fraction);
+            assert_eq!(expected.is_none(), row == [0, 0]);
+            gadget.check(&[&row], expected.as_deref());
+        }
+    }
+}
+
+#[test]
+fn an_average_of_sequences_has_one_value() {
+    let layer = Average { name: "average".into(), bits: 9, fraction_bits: 0 };
+    let gadget = gadget(5, 3, 2, 3, &layer, Constants::default());
+    for x in -128..128 {
+        let expected = [x - 128 + 127, 3 * x.max(-1)].map(|sum| over_rows(sum, 3, 0));
+        gadget.check(&[&[x, x.max(-1), -128, x.max(-1), 127, x.max(-1)]], Some(&expected));
+    }
+}
+
+#[test]
+fn a_convolution_and_the_last_row_have_one_value() {
+    let mut weights = Constants::default();
+    let (weight, bias) = (integers(&mut weights, 2, &[9, -4]), integers(&mut weights, 1, &[21]));
+    // y[t] = 9·x[t − 1] − 4·x[t + 1] + 21, with zeros around three rows.
+    let taps = Taps::Time { kernel: 2, stride: 1, dilation: 2, pad_left: 1, pad_right: 1 };
+    let finish = Finish::Requantize { shift: 3, bits: 9 };
+    let conv = Affine { name: "conv".into(), taps, weight, bias, finish, fraction_bits: 0 };
+    let conv = gadget(6, 3, 1, 1, &conv, weights);
+    let last = LastRow { name: "last".into(), fraction_bits: 0 };
+    let last = gadget(6, 4, 1, 2, &last, Constants::default());
+    for x in -128..128 {
+        let expected = [-4 * 127, 9 * x + 4 * x + 4, 9 * 127].map(|acc| rounded(acc + 21, 3));
+        conv.check(&[&[x, 127, -x - 1]], Some(&expected));
+        last.check(&[&[5, x, 6, -x - 1]], Some(&[x, -x - 1]));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn pairs_of_bytes_have_one_unit_vector(row in prop::collection::vec(0i128..128, 2), guard in 0u32..7, fraction in 1u32..9) {
+        let expected = unit_row(&row, guard, fraction);
+        normalize(guard, fraction).check(&[&row], expected.as_deref());
+    }
+
+    #[test]
+    fn units_with_any_weights_have_one_trajectory(
+        weights in prop::collection::vec(-10i64..11, 12), inputs in prop::collection::vec(-128i128..128, 3), before: bool,
+    ) {
+        let unit = Unit { input: weights[..4].to_vec(), state: weights[4..8].to_vec(), bias: weights[8..].to_vec() };
+        let mut tables = Constants::default();
+        let layer = lstm(&unit, gates(None), 8, &mut tables);
+        let expected = lstm_states(&unit, &layer, &inputs);
+        gadget(6, 3, 1, 1, &layer, tables).check(&[&inputs], expected.as_deref());
+        let unit = Unit { input: weights[..3].to_vec(), state: weights[3..6].to_vec(), bias: weights[6..9].to_vec() };
+        let mut tables = Constants::default();
+        let layer = gru(&unit, weights[9], before, gates(None), &mut tables);
+        let expected = gru_states(&unit, weights[9], &layer, &inputs);
+        gadget(6, 3, 1, 1, &layer, tables).check(&[&inputs], expected.as_deref());
+    }
+}
