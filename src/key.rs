@@ -208,6 +208,14 @@ impl VerifyingKey {
     }
 }
 
+impl Model {
+    /// The model's id. It binds the commitments to the weights, so they are computed here.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        VerifyingKey::of(self).model_id()
+    }
+}
+
 /// What binds a model: the suite, the specification and the commitments to the weights. Rows are points or
 /// their encodings, which have one form.
 fn model_digest<R: Serialize>(spec: &Spec, rows: &[Vec<R>]) -> [u8; 32] {

@@ -244,12 +244,6 @@ impl Model {
         &self.spec.name
     }
 
-    /// The model's id. It binds the commitments to the weights, so they are computed here.
-    #[must_use]
-    pub fn id(&self) -> crate::proof::Id {
-        crate::proof::VerifyingKey::of(self).model_id()
-    }
-
     /// The front end.
     #[must_use]
     pub fn front_end(&self) -> &FrontEnd {

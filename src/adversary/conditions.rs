@@ -72,10 +72,17 @@ impl Conditions {
         Self { skip: BTreeSet::new(), tape: Some(tape.clone()) }
     }
 
+    /// A transcript under these conditions.
+    #[must_use]
+    pub fn transcript(&self, name: &'static [u8]) -> TapeTranscript {
+        let skipped = |skip: &Skip| if let Skip::Absorb(label) = skip { Some(*label) } else { None };
+        TapeTranscript::new(name, self.skip.iter().filter_map(skipped).collect(), self.tape.clone())
+    }
+
     /// A verifier under these conditions, with the means to see its challenges afterwards.
     #[must_use]
     pub fn verifier<'a>(&self, name: &'static [u8], proof: &'a [u8]) -> (MutantVerifier<'a>, TapeTranscript) {
-        let transcript = TapeTranscript::new(name, self);
+        let transcript = self.transcript(name);
         let skipped = |skip: &Skip| if let Skip::Check(refusal) = skip { Some(*refusal) } else { None };
         let policy = Lax { skip: self.skip.iter().filter_map(skipped).collect() };
         (PlainVerifier::with_policy(transcript.clone(), proof, policy), transcript)

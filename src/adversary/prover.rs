@@ -52,7 +52,7 @@ impl<A: Adversary> TamperingProver<A> {
     /// Starts an empty proof of the protocol `name`.
     pub fn new(name: &'static [u8], conditions: &Conditions, adversary: A) -> Self {
         Self {
-            transcript: TapeTranscript::new(name, conditions),
+            transcript: conditions.transcript(name),
             proof: Vec::new(),
             messages: Vec::new(),
             counts: BTreeMap::new(),

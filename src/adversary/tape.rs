@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use ark_ff::PrimeField;
 
-use super::conditions::{Conditions, Skip};
 use crate::gkr::Fr;
 use crate::sumcheck::transcript::{Label, Merlin, Transcript};
 
@@ -47,16 +46,10 @@ pub struct TapeTranscript {
 }
 
 impl TapeTranscript {
-    /// Starts a transcript under these conditions for the protocol `name`.
+    /// Starts a transcript for the protocol `name` that leaves out messages with the labels in `skip`.
     #[must_use]
-    pub fn new(name: &'static [u8], conditions: &Conditions) -> Self {
-        let skipped = |skip: &Skip| if let Skip::Absorb(label) = skip { Some(*label) } else { None };
-        Self {
-            merlin: Merlin::new(name),
-            skip: conditions.skip.iter().filter_map(skipped).collect(),
-            replay: conditions.tape.clone().map(Rc::new),
-            record: Rc::default(),
-        }
+    pub fn new(name: &'static [u8], skip: BTreeSet<Label>, replay: Option<Tape>) -> Self {
+        Self { merlin: Merlin::new(name), skip, replay: replay.map(Rc::new), record: Rc::default() }
     }
 
     /// Number of challenges that were drawn so far.
