@@ -248,7 +248,7 @@ fn decision(stack: &Stack, template: &[i128], show: Option<i32>) -> Case {
     let mut case = stack.case(|p, embedding| {
         let id = p.input("template", (1, len), -half, half - 1).unwrap();
         p.range(p.whole(id), -half, BITS).unwrap();
-        score::decide(p, embedding, id, THRESHOLD_ONE / 2).unwrap();
+        score::decide(p, embedding, embedding, id, THRESHOLD_ONE / 2).unwrap();
         if let Some(score) = show {
             score::reveal(p, embedding, id, score).unwrap();
         }

@@ -14,8 +14,8 @@ const BYTES: std::ops::Range<i128> = -128..128;
 /// The decision on embeddings of `len` bytes.
 fn decision(len: usize, tau: u32) -> Gadget {
     let inputs = [(1, len, 8), (1, len, 8)];
-    // The rule makes its bit public itself.
-    Gadget::new(8, &inputs, &[], |p, x| score::decide(p, x[0], x[1], tau).map(|_| vec![]))
+    // The rule makes its bit public itself. An embedding that is its own features is zero with them.
+    Gadget::new(8, &inputs, &[], |p, x| score::decide(p, x[0], x[0], x[1], tau).map(|_| vec![]))
 }
 
 fn dot(a: &[i128], b: &[i128]) -> i128 {
@@ -40,6 +40,18 @@ fn a_single_byte_is_decided_by_its_sign() {
             for e in BYTES {
                 gadget.check(&[&[e], &[t]], Some(&[i128::from(e * t > 0)]));
             }
+        }
+    }
+}
+
+#[test]
+fn a_recording_without_features_is_rejected() {
+    let inputs = [(2, 2, 8), (1, 1, 8), (1, 1, 8)];
+    let gadget = Gadget::new(8, &inputs, &[], |p, x| score::decide(p, x[0], x[1], x[2], 1).map(|_| vec![]));
+    for features in [[0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, -1], [0, -128, 127, 0], [-128; 4]] {
+        for (e, t) in [(5, 7), (-5, 7), (-128, -128), (0, 1)] {
+            let accept = features != [0; 4] && e * t > 0;
+            gadget.check(&[&features, &[e], &[t]], Some(&[i128::from(accept)]));
         }
     }
 }
