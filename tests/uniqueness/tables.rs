@@ -129,7 +129,10 @@ fn check_function(function: &Function, step: usize, f: impl Fn(i128) -> f64) {
     check_tables(&gadget.program);
     for x in arguments(bits, step) {
         let exact = f(x).round() as i128;
-        gadget.check(&[&[x]], Some(&[exact]));
+        gadget.check_admitted(&[&[x]], Some(&[exact]));
+        if x % 101 == 0 {
+            gadget.check_honest(&[&[x]], Some(&[exact]));
+        }
     }
     for outside in [-(1 << (bits - 1)) - 1, 1 << (bits - 1), -(1 << bits), (1 << bits) - 1] {
         gadget.check(&[&[outside]], None);
@@ -179,7 +182,7 @@ fn check_gates(step: usize) {
             check_tables(&gadget.program);
             for x in arguments(24, step * 64 - 1) {
                 let expected = saturated(&table, x, shift, blocks);
-                gadget.check(&[&[x]], expected.as_ref().map(std::slice::from_ref));
+                gadget.check_admitted(&[&[x]], expected.as_ref().map(std::slice::from_ref));
             }
         }
     }

@@ -23,16 +23,18 @@ impl Trace {
     ) -> Result<Self, TraceError> {
         let mut trace = Self { tables: Vec::with_capacity(program.tensors().len()) };
         let mut given = inputs.iter();
+        let wide = |tensor: &Tensor| Tensor { low: i128::MIN.into(), high: i128::MAX.into(), ..tensor.clone() };
         let visited = |tensor: &Tensor| !matches!(tensor.kind, Kind::Multiplicity(_));
         for (i, tensor) in program.tensors().iter().enumerate() {
             let id = TensorId(i as u32);
             let table = trace.compute(program, recipes, id, tensor, &mut given, constants);
             let mut table = match table {
                 Err(TraceError::OutOfRange { .. }) => {
-                    let wide = Tensor { low: i128::MIN.into(), high: i128::MAX.into(), ..tensor.clone() };
-                    trace.compute(program, recipes, id, &wide, &mut given, constants)?
+                    trace.compute(program, recipes, id, &wide(tensor), &mut given, constants)?
                 }
-                Err(TraceError::Hint { .. }) => Arc::new(pack_values(tensor, &vec![0; tensor.rows * tensor.cols])?),
+                Err(TraceError::Hint { .. }) => {
+                    Arc::new(pack_values(&wide(tensor), &vec![0; tensor.rows * tensor.cols])?)
+                }
                 table => table?,
             };
             if visited(tensor) {
