@@ -255,8 +255,8 @@ impl Kernels<Fr> for Ifma {
 #[cfg(test)]
 mod tests {
     use ark_ff::UniformRand;
-    use ark_std::rand::{Rng, SeedableRng};
     use ark_std::rand::rngs::StdRng;
+    use ark_std::rand::{Rng, SeedableRng};
 
     use super::*;
 

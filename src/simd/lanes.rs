@@ -368,3 +368,190 @@ pub(super) fn total(sum: Sum) -> Fr {
     store(&mut lanes, canonical(reduce(sum)));
     lanes[1..].iter().fold(lanes[0], |total, &lane| total.plus(lane))
 }
+
+#[cfg(test)]
+mod tests {
+    use ark_ff::{BigInteger, UniformRand};
+    use ark_std::rand::SeedableRng;
+    use ark_std::rand::rngs::StdRng;
+    use num_bigint::{BigInt, BigUint};
+
+    use super::*;
+
+    fn modulus_of_the_field() -> BigInt {
+        BigUint::from_bytes_le(&Fr::MODULUS.to_bytes_le()).into()
+    }
+
+    /// Normalised limbs of a value in −2^259 … 2^260 − 1, negative ones in the last limb only.
+    fn limbs(x: &BigInt) -> [u64; LIMBS] {
+        let base = BigInt::from(1u64 << 52);
+        std::array::from_fn(|i| {
+            let shifted: BigInt = x >> (52 * i);
+            let limb = if i == LIMBS - 1 { shifted } else { ((shifted % &base) + &base) % &base };
+            i64::try_from(limb).unwrap() as u64
+        })
+    }
+
+    fn value(limbs: &[u64]) -> BigInt {
+        limbs.iter().rev().fold(BigInt::ZERO, |high, &limb| (high << 52) + BigInt::from(limb as i64))
+    }
+
+    /// Eight vectors' worth of values at the edges of `low` … `high − 1`, and random ones.
+    fn samples(low: &BigInt, high: &BigInt) -> Vec<[BigInt; LANES]> {
+        let mut rng = StdRng::seed_from_u64(1);
+        let p = modulus_of_the_field();
+        let mut values = vec![low.clone(), low + 1, high - 1, high - 2];
+        // Around every multiple of p, and values whose limbs are all ones or all zeros.
+        for k in -2i32..=90 {
+            values.extend((-1i32..=1).map(|d| &p * k + d));
+        }
+        for bits in [51u32, 52, 53, 104, 156, 207, 208, 209, 253, 254, 255, 256, 258, 259, 260] {
+            let power: BigInt = BigInt::from(1) << bits;
+            values.extend([BigInt::ZERO - &power, &power - 1, power.clone(), &power + 1]);
+        }
+        values.retain(|x| low <= x && x < high);
+        while values.len() < 160 || !values.len().is_multiple_of(LANES) {
+            let word: BigInt = BigUint::from_bytes_le(&Fr::rand(&mut rng).0.to_bytes_le()).into();
+            values.push(low + (word * (high - low)) / &p);
+        }
+        values.as_chunks::<LANES>().0.to_vec()
+    }
+
+    /// Runs `f` on vectors of limbs: what tests need to call functions that want instructions.
+    fn run<const N: usize>(inputs: [&[BigInt; LANES]; N], f: impl Fn([Lanes; N]) -> Lanes) -> Option<[BigInt; LANES]> {
+        Ifma::detect()?;
+        let inputs = inputs.map(|lanes| {
+            let lanes: [[u64; LIMBS]; LANES] = std::array::from_fn(|i| limbs(&lanes[i]));
+            let columns: [[u64; LANES]; LIMBS] = std::array::from_fn(|k| lanes.map(|lane| lane[k]));
+            // SAFETY: arrays of eight words and vectors of eight words are the same 64 bytes.
+            columns.map(|column| unsafe { std::mem::transmute::<[u64; LANES], __m512i>(column) })
+        });
+        // SAFETY: as above.
+        let columns = f(inputs).map(|column| unsafe { std::mem::transmute::<__m512i, [u64; LANES]>(column) });
+        Some(std::array::from_fn(|i| {
+            let lane = columns.map(|column| column[i]);
+            assert!(lane[..LIMBS - 1].iter().all(|&limb| limb <= MASK), "limbs are normalised");
+            value(&lane)
+        }))
+    }
+
+    #[test]
+    fn splitting_keeps_the_value() {
+        let mut rng = StdRng::seed_from_u64(2);
+        for x in [Fr::from(0), -Fr::from(1), Fr::rand(&mut rng)] {
+            assert_eq!(value(&split(x.0.0)), BigUint::from_bytes_le(&x.0.to_bytes_le()).into());
+        }
+        assert_eq!(value(&P), modulus_of_the_field());
+        assert_eq!((value(&P) * NEG_INVERSE + 1u32) % (1u64 << 52), BigInt::ZERO);
+        assert!(value(&P) * 84 < BigInt::from(1) << 260);
+    }
+
+    #[test]
+    fn reduction_is_exact_up_to_its_bounds() {
+        let p = modulus_of_the_field();
+        for x in samples(&-p.clone(), &(&p * 2)) {
+            // SAFETY: `run` calls this only if the instructions were detected.
+            let Some(found) = run([&x], |[x]| unsafe { canonical(x) }) else { return };
+            assert_eq!(found, x.map(|x| ((x % &p) + &p) % &p));
+        }
+    }
+
+    #[test]
+    fn sums_and_differences_are_exact_up_to_their_bounds() {
+        let p = modulus_of_the_field();
+        let (wide, narrow) = (samples(&BigInt::ZERO, &(&p * 16)), samples(&BigInt::ZERO, &(&p + 1)));
+        for (a, b) in wide.iter().zip(narrow.iter().cycle()) {
+            // SAFETY: `run` calls this only if the instructions were detected.
+            let Some(found) = run([a, b], |[a, b]| unsafe { add(a, &b) }) else { return };
+            assert_eq!(found, std::array::from_fn(|i| &a[i] + &b[i]));
+            // SAFETY: as above.
+            let found = run([a, b], |[a, b]| unsafe { sub(a, &b) }).unwrap();
+            assert_eq!(found, std::array::from_fn(|i| &a[i] - &b[i] + &p));
+        }
+        for a in samples(&BigInt::ZERO, &p) {
+            // SAFETY: as above.
+            let found = run([&a], |[a]| unsafe { times_16(a) }).unwrap();
+            assert_eq!(found, a.map(|a| a * 16));
+        }
+    }
+
+    #[test]
+    fn products_stay_within_their_bounds() {
+        let (p, base) = (modulus_of_the_field(), BigInt::from(1) << 260);
+        // The largest factors there are, and 16p times p, 4p times 4p.
+        for (j, k) in [(1, 1), (16, 1), (4, 4), (2, 2), (42, 2), (80, 80)] {
+            let (a, b) = (samples(&BigInt::ZERO, &(&p * j)), samples(&BigInt::ZERO, &(&p * k)));
+            for (a, b) in a.iter().zip(b.iter().rev().cycle()).chain(a.iter().zip(b.iter().cycle())) {
+                // SAFETY: `run` calls this only if the instructions were detected.
+                let Some(found) = run([a, b], |[a, b]| unsafe { mul(&a, &b) }) else { return };
+                for ((a, b), found) in a.iter().zip(b).zip(&found) {
+                    assert_eq!((found * &base - a * b) % &p, BigInt::ZERO);
+                    assert!(*found >= BigInt::ZERO && found * 84 < (84 + j * k) * &p);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rests_are_added_whatever_their_sign() {
+        let (p, base) = (modulus_of_the_field(), BigInt::from(1) << 260);
+        let (factors, rests) = (samples(&BigInt::ZERO, &(&p * 2)), samples(&-p.clone(), &p));
+        for (a, rest) in factors.iter().zip(rests.iter().cycle()) {
+            // SAFETY: `run` calls this only if the instructions were detected.
+            let Some(found) = run([a, rest], |[a, rest]| unsafe { mul_add(&a, &a, rest) }) else { return };
+            for ((a, rest), found) in a.iter().zip(rest).zip(&found) {
+                assert_eq!(((found - rest) * &base - a * a) % &p, BigInt::ZERO);
+                assert!(*found >= rest.clone() && found * 84 < rest * 84 + 88 * &p);
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_sums_do_not_overflow() {
+        let (p, base) = (modulus_of_the_field(), BigInt::from(1) << 260);
+        // Factors of 2.1·p and p; then the largest ones that limbs can be.
+        for (a, b, terms) in [(&p * 21 / 10, &p - 1, MAX_TERMS), (&base - 1, &base - 1, 3)] {
+            let (a, b): ([BigInt; LANES], [BigInt; LANES]) =
+                (std::array::from_fn(|i| &a - i), std::array::from_fn(|i| &b - i * i));
+            let products = |[a, b]: [Lanes; 2]| {
+                // SAFETY: `run` calls this only if the instructions were detected.
+                unsafe {
+                    let mut sum = empty();
+                    (0..terms).for_each(|_| add_product(&mut sum, &a, &b));
+                    reduce(sum)
+                }
+            };
+            let narrow = |x: &BigInt| x.bits() <= 259;
+            let Some(found) = run([&a, &b], products) else { return };
+            for ((a, b), found) in a.iter().zip(&b).zip(&found) {
+                assert_eq!((found * &base - a * b * terms) % &p, BigInt::ZERO);
+                assert!(!narrow(a) || *found < &p * 2);
+            }
+        }
+    }
+
+    #[test]
+    fn layouts_are_inverse_to_each_other() {
+        if Ifma::detect().is_none() {
+            return;
+        }
+        let mut rng = StdRng::seed_from_u64(3);
+        let eight: [Fr; LANES] = std::array::from_fn(|_| Fr::rand(&mut rng));
+        let pairs: [[Fr; 2]; LANES] = std::array::from_fn(|_| [Fr::rand(&mut rng), Fr::rand(&mut rng)]);
+        let (mut out, mut columns, mut back) = (eight, [eight; 2], pairs);
+        back.reverse();
+        // SAFETY: the instructions were detected.
+        unsafe {
+            store(&mut out, load(&eight));
+            let [a, b] = load_pairs(|i| &pairs[i]);
+            store(&mut columns[0], a);
+            store(&mut columns[1], b);
+            for (out, row) in back.iter_mut().zip(pair_rows([a, b])) {
+                store_words(out, row);
+            }
+        }
+        assert_eq!(out, eight);
+        assert_eq!(columns, [pairs.map(|pair| pair[0]), pairs.map(|pair| pair[1])]);
+        assert_eq!(back, pairs);
+    }
+}
