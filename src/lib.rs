@@ -48,6 +48,7 @@ pub mod files;
 pub mod key;
 pub mod model;
 pub mod proof;
+pub mod simd;
 pub mod statement;
 
 pub use model::Model;

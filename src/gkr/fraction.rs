@@ -226,6 +226,22 @@ mod tests {
         }
     }
 
+    /// The bytes of a proof.
+    fn bytes(leaves: &Layer<Fr>) -> Vec<u8> {
+        let mut prover = PlainProver::new(Merlin::new(b"test"));
+        prove(&mut prover, leaves.clone());
+        prover.into_proof()
+    }
+
+    #[test]
+    fn proofs_do_not_depend_on_vector_kernels() {
+        for (prefix, len) in [(1, 9), (40, 64), (100, 1001), (1500, 6000), (4096, 8192), (3000, 20_001), (5000, 5000)] {
+            let leaves = leaves(prefix, len, Fr::from(0));
+            let [with, without] = crate::simd::tests::both(|| bytes(&leaves));
+            assert_eq!(with, without, "{prefix} stored numerators of {len}");
+        }
+    }
+
     #[test]
     fn large_sums_verify() {
         for (prefix, len) in [(1, 4097), (4096, 8192), (3000, 20_000), (5000, 5000)] {

@@ -8,6 +8,9 @@
 //! Numerators of looked-up values are all 1 and never stored. Work is cut into chunks of a fixed number
 //! of nodes; a chunk lies inside the stored numerators, inside the ones, or is taken entry by entry.
 
+use std::ops::Range;
+
+use super::nodes::{self, mix, node};
 use crate::sumcheck::eq::eq_prefix;
 use crate::sumcheck::par;
 use crate::sumcheck::small::SmallField;
@@ -80,10 +83,10 @@ impl<'a, F: SmallField> EqTables<'a, F> {
         Self { low, high }
     }
 
-    /// `Σ_j eq(first + j)·f(j)` for `count` indices from a multiple of [`CHUNK`] on; `f` is given its first
-    /// index and the weights `low` of a run, and sums that run.
+    /// `Σ_j eq(first + j)·f(j)` for `count` indices from a multiple of [`CHUNK`] on; `f` is given a run of
+    /// indices `j` and their weights `low`, and sums that run.
     #[inline(always)]
-    fn sum(&self, first: usize, count: usize, mut f: impl FnMut(usize, &[F]) -> [F; 2]) -> [F; 2] {
+    fn sum(&self, first: usize, count: usize, mut f: impl FnMut(Range<usize>, &[F]) -> [F; 2]) -> [F; 2] {
         let run = self.low.len().min(CHUNK);
         let mut out = [F::ZERO; 2];
         let mut j = 0;
@@ -91,7 +94,7 @@ impl<'a, F: SmallField> EqTables<'a, F> {
             let len = run.min(count - j);
             let start = (first + j) & (self.low.len() - 1);
             let high = self.high[(first + j) / self.low.len()];
-            let inner = f(j, &self.low[start..start + len]);
+            let inner = f(j..j + len, &self.low[start..start + len]);
             out = [out[0].plus(inner[0] * high), out[1].plus(inner[1] * high)];
             j += len;
         }
@@ -108,38 +111,6 @@ fn bound_len(len: usize) -> usize {
 fn children_before(k: usize) -> [usize; 2] {
     let low = 4 * (k / 2) + k % 2;
     [low, low + 2]
-}
-
-/// `low + r·(high − low)`.
-#[inline(always)]
-pub(super) fn mix<F: SmallField>(low: F, high: F, r: F) -> F {
-    (high.minus(low) * r).plus(low)
-}
-
-/// Four children after binding, from the eight before.
-#[inline(always)]
-fn bind_eight<F: SmallField>(x: &[F; 8], r: F) -> [F; 4] {
-    [mix(x[0], x[2], r), mix(x[1], x[3], r), mix(x[4], x[6], r), mix(x[5], x[7], r)]
-}
-
-/// Leading coefficient in `X` of a pair of nodes.
-#[inline(always)]
-fn leading<F: SmallField>(q: &[F; 4], v: &[F; 4]) -> F {
-    let (q0, q1) = (q[2].minus(q[0]), q[3].minus(q[1]));
-    let (v0, v1) = (v[2].minus(v[0]), v[3].minus(v[1]));
-    F::sum_of_products(&[q0, v0], &[q1.plus(v1), q1])
-}
-
-/// `(q₀ + v₀)(q₁ + v₁) − v₀v₁`.
-#[inline(always)]
-fn node<F: SmallField>(q: [F; 2], v: [F; 2]) -> F {
-    F::sum_of_products(&[q[0], v[0]], &[q[1].plus(v[1]), q[1]])
-}
-
-#[inline(always)]
-fn add_weighted<F: SmallField>(sum: &mut [F; 2], weight: F, values: [F; 2]) {
-    sum[0] = sum[0].plus(values[0] * weight);
-    sum[1] = sum[1].plus(values[1] * weight);
 }
 
 fn total<F: SmallField>(parts: Vec<[F; 2]>) -> [F; 2] {
@@ -189,20 +160,27 @@ impl<F: SmallField> Layer<F> {
     /// The layer above.
     pub(super) fn parents(&self) -> Self {
         let len = self.len.div_ceil(2);
-        let q = &self.denominators[..self.len];
-        let (numerators, denominators) = par::unzip(len, |i| {
-            let (Some(&q0), Some(&q1)) = (q.get(2 * i), q.get(2 * i + 1)) else {
+        let (mut p_out, mut q_out) = (par::filled(len, F::ZERO), par::filled(len, F::ZERO));
+        let chunks = p_out.chunks_mut(2 * CHUNK).zip(q_out.chunks_mut(2 * CHUNK)).collect();
+        par::map_items(chunks, |chunk, (p_out, q_out): (&mut [F], &mut [F])| {
+            let start = 4 * CHUNK * chunk;
+            let end = (start + 2 * q_out.len()).min(self.len);
+            let (q, last) = self.denominators[start..end].as_chunks();
+            if let [last] = last {
                 // The last of an odd number of fractions: its sibling is 0/1.
-                return (self.numerator(2 * i), q[2 * i]);
-            };
-            let p = if self.numerators.ones(2 * i, 2 * i + 2) {
-                q0.plus(q1)
+                (p_out[q.len()], q_out[q.len()]) = (self.numerator(end - 1), *last);
+            }
+            let out = [&mut p_out[..q.len()], &mut q_out[..q.len()]];
+            if self.numerators.ones(start, end) {
+                nodes::parents_of_ones(q, out);
+            } else if end <= self.numerators.stored {
+                nodes::parents(self.numerators.values[start..end].as_chunks().0, q, out);
             } else {
-                F::sum_of_products(&[self.numerator(2 * i), self.numerator(2 * i + 1)], &[q1, q0])
-            };
-            (p, q0 * q1)
+                let p: Vec<F> = (start..end).map(|i| self.numerator(i)).collect();
+                nodes::parents(p.as_chunks().0, q, out);
+            }
         });
-        Self::new(Numerators::new(numerators, len), denominators)
+        Self::new(Numerators::new(p_out, len), q_out)
     }
 
     /// Scales the numerators by `lambda`, and returns the leading coefficient of the first round,
@@ -216,7 +194,7 @@ impl<F: SmallField> Layer<F> {
         let mut values = std::mem::take(values);
         let chunks = chunks_of(values[..stored].chunks_mut(4 * CHUNK), pairs.div_ceil(CHUNK));
         let parts = par::map_items(chunks, |chunk, v: &mut [F]| {
-            v.iter_mut().for_each(|p| *p *= lambda);
+            nodes::scale(v, lambda);
             let first = chunk * CHUNK;
             self.leading_of_chunk(first, CHUNK.min(pairs - first), v, eq)
         });
@@ -226,32 +204,22 @@ impl<F: SmallField> Layer<F> {
 
     fn leading_of_chunk(&self, first: usize, count: usize, v: &[F], eq: EqTables<'_, F>) -> [F; 2] {
         let range = 4 * first..4 * (first + count);
-        let inside = range.end <= self.len;
-        let q = &self.denominators[range.start..range.end.min(self.len)];
-        eq.sum(first, count, |j, low| {
-            let mut sum = F::ZERO;
-            if inside && self.numerators.ones(range.start, range.end) {
-                for (weight, q) in low.iter().zip(q[4 * j..].as_chunks::<4>().0) {
-                    sum = sum.plus(q[2].minus(q[0]) * q[3].minus(q[1]) * *weight);
-                }
-            } else if inside && v.len() == q.len() {
-                let pairs = q[4 * j..].as_chunks::<4>().0.iter().zip(v[4 * j..].as_chunks::<4>().0);
-                for (weight, (q, v)) in low.iter().zip(pairs) {
-                    sum = sum.plus(leading(q, v) * *weight);
-                }
-            } else {
-                for (k, weight) in low.iter().enumerate() {
-                    let at = range.start + 4 * (j + k);
-                    let numerator = |i: usize| match v.get(i - range.start) {
-                        Some(&v) => v,
-                        None => self.numerators.after_stored(i),
-                    };
-                    let q = std::array::from_fn(|i| self.denominator(at + i));
-                    sum = sum.plus(leading(&q, &std::array::from_fn(|i| numerator(at + i))) * *weight);
-                }
-            }
-            [sum, F::ZERO]
-        })
+        let (ones, inside) = (self.numerators.ones(range.start, range.end), range.end <= self.len);
+        if inside && ones {
+            let q = self.denominators[range].as_chunks().0;
+            eq.sum(first, count, |run, low| [nodes::leading_of_ones(low, &q[run]), F::ZERO])
+        } else if inside && v.len() == range.len() {
+            let (q, v) = (self.denominators[range].as_chunks().0, v.as_chunks().0);
+            eq.sum(first, count, |run, low| [nodes::leading(low, &q[run.clone()], &v[run]), F::ZERO])
+        } else {
+            // The numerators of this layer are with the tasks.
+            let numerator =
+                |i: usize| v.get(i - range.start).copied().unwrap_or_else(|| self.numerators.after_stored(i));
+            let v: Vec<F> = range.clone().map(numerator).collect();
+            let q: Vec<F> = range.map(|i| self.denominator(i)).collect();
+            let (q, v) = (q.as_chunks().0, v.as_chunks().0);
+            eq.sum(first, count, |run, low| [nodes::leading(low, &q[run.clone()], &v[run]), F::ZERO])
+        }
     }
 
     /// Binds variable 0 of the node index to `r`, into the buffers of `out`; returns the next round's value
@@ -325,72 +293,37 @@ impl<F: SmallField> Layer<F> {
         let range = 8 * first..8 * (first + count);
         let inside = range.end <= self.len && q_out.len() == 4 * count;
         if inside && v_out.is_empty() && self.numerators.ones(range.start, range.end) {
-            let q = self.denominators[range].as_chunks::<8>().0;
-            bind_ones(q, q_out.as_chunks_mut::<4>().0, r, self.numerators.one, first, eq)
+            let (q, out) = (self.denominators[range].as_chunks().0, q_out.as_chunks_mut().0);
+            let one = self.numerators.one;
+            eq.sum(first, count, |run, low| nodes::bind_ones(low, &q[run.clone()], &mut out[run], r, one))
         } else if inside && v_out.len() == q_out.len() && range.end <= self.numerators.stored {
-            let q = self.denominators[range.clone()].as_chunks::<8>().0;
-            let v = self.numerators.values[range].as_chunks::<8>().0;
-            let out = [q_out.as_chunks_mut::<4>().0, v_out.as_chunks_mut::<4>().0];
-            bind_stored([q, v], out, r, first, eq)
+            bind_run([&self.denominators[range.clone()], &self.numerators.values[range]], [q_out, v_out], r, first, eq)
         } else {
-            eq.sum(first, count, |j, low| {
-                let mut sum = [F::ZERO; 2];
-                for (k, weight) in low.iter().enumerate() {
-                    let at = 8 * (first + j + k);
-                    let q = bind_eight(&std::array::from_fn(|i| self.denominator(at + i)), r);
-                    let v = bind_eight(&std::array::from_fn(|i| self.numerator(at + i)), r);
-                    let at_0 = node([q[0], q[1]], [v[0], v[1]]);
-                    add_weighted(&mut sum, *weight, [at_0, leading(&q, &v)]);
-                    q_out[4 * (j + k)..].iter_mut().zip(q).for_each(|(out, q)| *out = q);
-                    let rest = v_out.get_mut(4 * (j + k)..).unwrap_or(&mut []);
-                    rest.iter_mut().zip(v).for_each(|(out, v)| *out = v);
-                }
-                sum
-            })
+            let q: Vec<F> = range.clone().map(|i| self.denominator(i)).collect();
+            let v: Vec<F> = range.map(|i| self.numerator(i)).collect();
+            let mut bound = [vec![F::ZERO; 4 * count], vec![F::ZERO; 4 * count]];
+            let [q_bound, v_bound] = &mut bound;
+            let sums = bind_run([&q, &v], [q_bound, v_bound], r, first, eq);
+            q_out.copy_from_slice(&q_bound[..q_out.len()]);
+            v_out.copy_from_slice(&v_bound[..v_out.len()]);
+            sums
         }
     }
 }
 
-/// [`Layer::bind_into`] where numerators are stored.
-fn bind_stored<F: SmallField>(
-    [q, v]: [&[[F; 8]]; 2],
-    [q_out, v_out]: [&mut [[F; 4]]; 2],
+/// Binds pairs of nodes with stored numerators, the `first`-th and what follows.
+fn bind_run<F: SmallField>(
+    [q, v]: [&[F]; 2],
+    [q_out, v_out]: [&mut [F]; 2],
     r: F,
     first: usize,
     eq: EqTables<'_, F>,
 ) -> [F; 2] {
-    eq.sum(first, q.len(), |j, low| {
-        let mut sum = [F::ZERO; 2];
-        let inputs = q[j..].iter().zip(&v[j..]);
-        let outputs = q_out[j..].iter_mut().zip(&mut v_out[j..]);
-        for (weight, ((q, v), (q_out, v_out))) in low.iter().zip(inputs.zip(outputs)) {
-            *q_out = bind_eight(q, r);
-            *v_out = bind_eight(v, r);
-            let at_0 = node([q_out[0], q_out[1]], [v_out[0], v_out[1]]);
-            add_weighted(&mut sum, *weight, [at_0, leading(q_out, v_out)]);
-        }
-        sum
-    })
-}
-
-/// [`Layer::bind_into`] where all numerators are ones, scaled to `one`.
-fn bind_ones<F: SmallField>(
-    q: &[[F; 8]],
-    q_out: &mut [[F; 4]],
-    r: F,
-    one: F,
-    first: usize,
-    eq: EqTables<'_, F>,
-) -> [F; 2] {
-    let square = one.square();
-    eq.sum(first, q.len(), |j, low| {
-        let mut sum = [F::ZERO; 2];
-        for (weight, (q, out)) in low.iter().zip(q[j..].iter().zip(&mut q_out[j..])) {
-            *out = bind_eight(q, r);
-            let at_0 = (out[0].plus(one) * out[1].plus(one)).minus(square);
-            add_weighted(&mut sum, *weight, [at_0, out[2].minus(out[0]) * out[3].minus(out[1])]);
-        }
-        sum
+    let inputs = [q.as_chunks().0, v.as_chunks().0];
+    let (q_out, v_out) = (q_out.as_chunks_mut().0, v_out.as_chunks_mut().0);
+    eq.sum(first, inputs[0].len(), |run, low| {
+        let inputs = inputs.map(|x| &x[run.clone()]);
+        nodes::bind(low, inputs, [&mut q_out[run.clone()], &mut v_out[run]], r)
     })
 }
 

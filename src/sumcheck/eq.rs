@@ -100,11 +100,15 @@ pub struct SplitEq<F> {
     high: Vec<Vec<F>>,
 }
 
+/// Variables that the lower half has more than the middle of a point.
+const LOW_MORE: usize = 3;
+
 impl<F: Field> SplitEq<F> {
-    /// Splits `point` in two halves.
+    /// Splits `point` in two halves, the lower one a little longer: loops run over `low`, and while
+    /// it has entries for every lane of a vector, they run in vectors.
     #[must_use]
     pub fn new(point: &[F]) -> Self {
-        let (low, high) = point.split_at(point.len() / 2);
+        let (low, high) = point.split_at((point.len() / 2 + LOW_MORE).min(point.len()));
         Self { low: suffix_tables(low), high: suffix_tables(high) }
     }
 

@@ -9,6 +9,7 @@ use ark_ff::{BigInt, BigInteger, PrimeField};
 
 use super::int::{IntTable, SmallInt, dispatch};
 use super::par;
+use crate::simd::{self, Kernels};
 
 /// A field with a cheap running sum of `element · u32`.
 pub trait SmallField: PrimeField {
@@ -31,6 +32,12 @@ pub trait SmallField: PrimeField {
     #[must_use]
     fn minus(self, other: Self) -> Self {
         self - other
+    }
+
+    /// Vector kernels for this field, where the machine has them.
+    #[must_use]
+    fn kernels() -> Option<&'static dyn Kernels<Self>> {
+        None
     }
 }
 
@@ -79,6 +86,10 @@ impl SmallField for Fr {
         let borrow = limbs.sub_with_borrow(&other.0);
         add_modulus_if(&mut limbs, borrow);
         Fr::new_unchecked(limbs)
+    }
+
+    fn kernels() -> Option<&'static dyn Kernels<Fr>> {
+        simd::kernels()
     }
 }
 

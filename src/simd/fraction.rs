@@ -1,0 +1,393 @@
+//! The loops of a fraction tree on vectors: lane `i` works on the `i`-th of eight pairs of nodes.
+//!
+//! Products are 1/16 of what they stand for (see [`super::lanes`]): where they are stored, a factor is
+//! taken times 16; in sums, two products deep, the total is multiplied by 256 at the end.
+
+use ark_bn254::Fr;
+use ark_ff::{AdditiveGroup, Field};
+
+use super::lanes::{
+    Ifma, Lanes, MAX_TERMS, Sum, add, add_product, broadcast, canonical, empty, load, load_pairs, mix, mul, mul_add,
+    pair_rows, reduce, store, store_words, sub, times_16, total,
+};
+use super::{Kernels, LANES};
+
+/// Vectors of `N` elements a lane.
+type Groups<const N: usize> = [[Fr; N]; LANES];
+
+/// A slice as whole vectors.
+fn vectors<T>(slice: &[T], len: usize) -> &[[T; LANES]] {
+    let (vectors, rest) = slice.as_chunks();
+    assert!(slice.len() == len && rest.is_empty(), "slices of one length, a multiple of the lanes");
+    vectors
+}
+
+fn vectors_mut<T>(slice: &mut [T], len: usize) -> &mut [[T; LANES]] {
+    assert!(slice.len() == len && len.is_multiple_of(LANES), "slices of one length, a multiple of the lanes");
+    slice.as_chunks_mut().0
+}
+
+fn sixteen() -> Fr {
+    Fr::from(16u64)
+}
+
+/// Elements `2h` and `2h + 1` of every group.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn load_at<const N: usize>(groups: &Groups<N>, h: usize) -> [Lanes; 2] {
+    load_pairs(|i| &groups[i].as_chunks::<2>().0[h])
+}
+
+/// Stores canonical values as elements `2h` and `2h + 1` of every group.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn store_at<const N: usize>(groups: &mut Groups<N>, h: usize, values: [Lanes; 2]) {
+    for (group, row) in groups.iter_mut().zip(pair_rows(values)) {
+        store_words(&mut group.as_chunks_mut::<2>().0[h], row);
+    }
+}
+
+/// The four children after binding; canonical, and stored.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn bind_eight(input: &Groups<8>, out: &mut Groups<4>, r16: &Lanes) -> [Lanes; 4] {
+    let half = |h: usize| {
+        let (low, high) = (load_at(input, h), load_at(input, h + 1));
+        [mix(low[0], high[0], r16), mix(low[1], high[1], r16)]
+    };
+    let first = half(0);
+    store_at(out, 0, first);
+    let second = half(2);
+    store_at(out, 1, second);
+    [first[0], first[1], second[0], second[1]]
+}
+
+/// `a₀·(a₁ + b₁) + b₀·a₁` for factors `a₀`, `sum = a₁ + b₁`, `b₀`, `a₁`, over 16.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn node(a0: &Lanes, sum: &Lanes, b0: &Lanes, a1: &Lanes) -> Lanes {
+    let mut products = empty();
+    add_product(&mut products, a0, sum);
+    add_product(&mut products, b0, a1);
+    reduce(products)
+}
+
+/// Leading coefficient of a pair of nodes, over 16: below (1 + (2·4 + 2·2)/84)·p.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn slopes(q: &[Lanes; 4], v: &[Lanes; 4]) -> Lanes {
+    let (q0, q1) = (sub(q[2], &q[0]), sub(q[3], &q[1]));
+    let (v0, v1) = (sub(v[2], &v[0]), sub(v[3], &v[1]));
+    node(&q0, &add(q1, &v1), &v0, &q1)
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn scale(values: &mut [[Fr; LANES]], factor: Fr) {
+    let factor = broadcast(&(factor * sixteen()));
+    for values in values {
+        let product = mul(&load(values), &factor);
+        store(values, canonical(product));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn parents_of_ones(q: &[Groups<2>], p_out: &mut [[Fr; LANES]], q_out: &mut [[Fr; LANES]]) {
+    for (q, (p_out, q_out)) in q.iter().zip(p_out.iter_mut().zip(q_out)) {
+        let [q0, q1] = load_at(q, 0);
+        store(p_out, canonical(add(q0, &q1)));
+        let product = mul(&times_16(q0), &q1);
+        // Below (1 + 16/84)·p.
+        store(q_out, canonical(product));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn parents(p: &[Groups<2>], q: &[Groups<2>], p_out: &mut [[Fr; LANES]], q_out: &mut [[Fr; LANES]]) {
+    for ((p, q), (p_out, q_out)) in p.iter().zip(q).zip(p_out.iter_mut().zip(q_out)) {
+        let ([p0, p1], [q0, q1]) = (load_at(p, 0), load_at(q, 0));
+        let (q0, p0) = (times_16(q0), times_16(p0));
+        // Below (1 + 16/84)·p and (1 + 32/84)·p.
+        let product = mul(&q0, &q1);
+        store(q_out, canonical(product));
+        let mut products = empty();
+        add_product(&mut products, &p0, &q1);
+        add_product(&mut products, &q0, &p1);
+        store(p_out, canonical(reduce(products)));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn leading_of_ones(weights: &[[Fr; LANES]], q: &[Groups<4>]) -> Fr {
+    let mut sum = Fr::ZERO;
+    for (weights, q) in weights.chunks(MAX_TERMS).zip(q.chunks(MAX_TERMS)) {
+        let mut part = empty();
+        for (weight, q) in weights.iter().zip(q) {
+            let (low, high) = (load_at(q, 0), load_at(q, 1));
+            let product = mul(&sub(high[0], &low[0]), &sub(high[1], &low[1]));
+            // Below (1 + 4/84)·p.
+            add_product(&mut part, &product, &load(weight));
+        }
+        sum += total(part);
+    }
+    sum * sixteen().square()
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn leading(weights: &[[Fr; LANES]], q: &[Groups<4>], v: &[Groups<4>]) -> Fr {
+    let mut sum = Fr::ZERO;
+    let inputs = q.chunks(MAX_TERMS).zip(v.chunks(MAX_TERMS));
+    for (weights, (q, v)) in weights.chunks(MAX_TERMS).zip(inputs) {
+        let mut part = empty();
+        for (weight, (q, v)) in weights.iter().zip(q.iter().zip(v)) {
+            let ([q0, q1], [q2, q3]) = (load_at(q, 0), load_at(q, 1));
+            let ([v0, v1], [v2, v3]) = (load_at(v, 0), load_at(v, 1));
+            add_product(&mut part, &slopes(&[q0, q1, q2, q3], &[v0, v1, v2, v3]), &load(weight));
+        }
+        sum += total(part);
+    }
+    sum * sixteen().square()
+}
+
+/// Adds a node at 0 and a leading coefficient to their sums.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn add_weighted(sums: &mut [Sum; 2], weight: &[Fr; LANES], values: [Lanes; 2]) {
+    let weight = load(weight);
+    add_product(&mut sums[0], &values[0], &weight);
+    add_product(&mut sums[1], &values[1], &weight);
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn bind_ones(weights: &[[Fr; LANES]], q: &[Groups<8>], out: &mut [Groups<4>], r: Fr, one: Fr) -> [Fr; 2] {
+    let r16 = broadcast(&(r * sixteen()));
+    let one = broadcast(&one);
+    // −λ²/16: below p, or p.
+    let square = sub(broadcast(&Fr::ZERO), &canonical(mul(&one, &one)));
+    let mut sums = [Fr::ZERO; 2];
+    let vectors = q.chunks(MAX_TERMS).zip(out.chunks_mut(MAX_TERMS));
+    for (weights, (q, out)) in weights.chunks(MAX_TERMS).zip(vectors) {
+        let mut parts = [empty(); 2];
+        for (weight, (q, out)) in weights.iter().zip(q.iter().zip(out)) {
+            let [q0, q1, q2, q3] = bind_eight(q, out, &r16);
+            // Below (2 + 4/84)·p and (1 + 4/84)·p.
+            let at_0 = mul_add(&add(q0, &one), &add(q1, &one), square);
+            let product = mul(&sub(q2, &q0), &sub(q3, &q1));
+            add_weighted(&mut parts, weight, [at_0, product]);
+        }
+        sums = [sums[0] + total(parts[0]), sums[1] + total(parts[1])];
+    }
+    sums.map(|sum| sum * sixteen().square())
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn bind(weights: &[[Fr; LANES]], [q, v]: [&[Groups<8>]; 2], [q_out, v_out]: [&mut [Groups<4>]; 2], r: Fr) -> [Fr; 2] {
+    let r16 = broadcast(&(r * sixteen()));
+    let mut sums = [Fr::ZERO; 2];
+    let inputs = q.chunks(MAX_TERMS).zip(v.chunks(MAX_TERMS));
+    let outputs = q_out.chunks_mut(MAX_TERMS).zip(v_out.chunks_mut(MAX_TERMS));
+    for (weights, ((q, v), (q_out, v_out))) in weights.chunks(MAX_TERMS).zip(inputs.zip(outputs)) {
+        let mut parts = [empty(); 2];
+        let outputs = q_out.iter_mut().zip(v_out);
+        for (weight, ((q, v), (q_out, v_out))) in weights.iter().zip(q.iter().zip(v).zip(outputs)) {
+            let q = bind_eight(q, q_out, &r16);
+            let v = bind_eight(v, v_out, &r16);
+            // Below (1 + 3/84)·p and (1 + 12/84)·p.
+            let at_0 = node(&q[0], &add(q[1], &v[1]), &v[0], &q[1]);
+            add_weighted(&mut parts, weight, [at_0, slopes(&q, &v)]);
+        }
+        sums = [sums[0] + total(parts[0]), sums[1] + total(parts[1])];
+    }
+    sums.map(|sum| sum * sixteen().square())
+}
+
+impl Kernels<Fr> for Ifma {
+    fn scale(&self, values: &mut [Fr], factor: Fr) {
+        let len = values.len();
+        let values = vectors_mut(values, len);
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe { scale(values, factor) }
+    }
+
+    fn parents_of_ones(&self, q: &[[Fr; 2]], [p_out, q_out]: [&mut [Fr]; 2]) {
+        let len = q.len();
+        let (q, p_out, q_out) = (vectors(q, len), vectors_mut(p_out, len), vectors_mut(q_out, len));
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe { parents_of_ones(q, p_out, q_out) }
+    }
+
+    fn parents(&self, p: &[[Fr; 2]], q: &[[Fr; 2]], [p_out, q_out]: [&mut [Fr]; 2]) {
+        let len = q.len();
+        let (p, q) = (vectors(p, len), vectors(q, len));
+        let (p_out, q_out) = (vectors_mut(p_out, len), vectors_mut(q_out, len));
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe { parents(p, q, p_out, q_out) }
+    }
+
+    fn leading_of_ones(&self, weights: &[Fr], q: &[[Fr; 4]]) -> Fr {
+        let (weights, q) = (vectors(weights, q.len()), vectors(q, q.len()));
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe { leading_of_ones(weights, q) }
+    }
+
+    fn leading(&self, weights: &[Fr], q: &[[Fr; 4]], v: &[[Fr; 4]]) -> Fr {
+        let len = q.len();
+        let (weights, q, v) = (vectors(weights, len), vectors(q, len), vectors(v, len));
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe { leading(weights, q, v) }
+    }
+
+    fn bind_ones(&self, weights: &[Fr], q: &[[Fr; 8]], out: &mut [[Fr; 4]], r: Fr, one: Fr) -> [Fr; 2] {
+        let len = q.len();
+        let (weights, q, out) = (vectors(weights, len), vectors(q, len), vectors_mut(out, len));
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe { bind_ones(weights, q, out, r, one) }
+    }
+
+    fn bind(&self, weights: &[Fr], [q, v]: [&[[Fr; 8]]; 2], [q_out, v_out]: [&mut [[Fr; 4]]; 2], r: Fr) -> [Fr; 2] {
+        let len = q.len();
+        let (weights, inputs) = (vectors(weights, len), [vectors(q, len), vectors(v, len)]);
+        let outputs = [vectors_mut(q_out, len), vectors_mut(v_out, len)];
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe { bind(weights, inputs, outputs, r) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ark_ff::UniformRand;
+    use ark_std::rand::rngs::StdRng;
+    use ark_std::rand::{Rng, SeedableRng};
+
+    use super::*;
+
+    /// Elements whose stored forms are at the edges of limbs and of the field, and random ones.
+    pub(crate) fn element(rng: &mut StdRng) -> Fr {
+        use ark_ff::{BigInteger, PrimeField};
+        let mut limbs = Fr::MODULUS;
+        match rng.gen_range(0..6) {
+            // 0, 1, 2, p − 1, p − 2 as stored.
+            0 => limbs = ark_ff::BigInt::from(rng.gen_range(0..3u64)),
+            1 => {
+                limbs.sub_with_borrow(&ark_ff::BigInt::from(rng.gen_range(1..3u64)));
+            }
+            // Some limbs of all ones or all zeros, of 64 or 52 bits.
+            2 => {
+                let ones = rng.gen_range(0..16u32);
+                for (i, limb) in limbs.0.iter_mut().enumerate().take(3) {
+                    *limb = if ones >> i & 1 == 1 { u64::MAX } else { 0 };
+                }
+                limbs.0[3] -= 1;
+            }
+            3 => {
+                let keep = rng.gen_range(0..32u32);
+                limbs.0 = [0; 4];
+                for bit in (0..253).filter(|bit| keep >> (bit / 52) & 1 == 1) {
+                    limbs.0[bit / 64] |= 1 << (bit % 64);
+                }
+            }
+            // 1, p − 1 as values.
+            4 => return if rng.r#gen() { Fr::ONE } else { -Fr::ONE },
+            _ => return Fr::rand(rng),
+        }
+        Fr::new_unchecked(limbs)
+    }
+
+    fn elements<const N: usize>(rng: &mut StdRng, len: usize) -> Vec<[Fr; N]> {
+        (0..len).map(|_| std::array::from_fn(|_| element(rng))).collect()
+    }
+
+    fn flat(rng: &mut StdRng, len: usize) -> Vec<Fr> {
+        elements::<1>(rng, len).into_iter().map(|[x]| x).collect()
+    }
+
+    fn mix(x: &[Fr; 8], r: Fr) -> [Fr; 4] {
+        [(0, 2), (1, 3), (4, 6), (5, 7)].map(|(low, high)| x[low] + r * (x[high] - x[low]))
+    }
+
+    fn node_of(q: [Fr; 2], v: [Fr; 2]) -> Fr {
+        (q[0] + v[0]) * (q[1] + v[1]) - v[0] * v[1]
+    }
+
+    fn slopes_of(q: &[Fr; 4], v: &[Fr; 4]) -> Fr {
+        node_of([q[2] - q[0], q[3] - q[1]], [v[2] - v[0], v[3] - v[1]])
+    }
+
+    /// Lengths around one vector, and around the number of terms that are summed before a reduction.
+    fn lengths() -> impl Iterator<Item = usize> {
+        (0..60).map(|i| LANES * (i % 5)).chain([
+            LANES * MAX_TERMS,
+            LANES * (MAX_TERMS + 1),
+            LANES * (2 * MAX_TERMS + 1),
+        ])
+    }
+
+    /// Calls `f` with the kernels, a length and a generator; without the instructions, never.
+    fn each(mut f: impl FnMut(Ifma, usize, &mut StdRng)) {
+        let Some(ifma) = Ifma::detect() else {
+            eprintln!("no vector instructions on this machine: nothing to test");
+            return;
+        };
+        let mut rng = StdRng::seed_from_u64(52);
+        for len in lengths() {
+            f(ifma, len, &mut rng);
+        }
+    }
+
+    #[test]
+    fn scaled_values_are_those_of_the_library() {
+        each(|ifma, len, rng| {
+            let (factor, values) = (element(rng), flat(rng, len));
+            let mut scaled = values.clone();
+            ifma.scale(&mut scaled, factor);
+            assert_eq!(scaled, values.iter().map(|v| *v * factor).collect::<Vec<_>>());
+        });
+    }
+
+    #[test]
+    fn parents_are_those_of_the_library() {
+        each(|ifma, len, rng| {
+            let (p, q) = (elements::<2>(rng, len), elements::<2>(rng, len));
+            let (mut p_out, mut q_out) = (flat(rng, len), flat(rng, len));
+            let products: Vec<Fr> = q.iter().map(|q| q[0] * q[1]).collect();
+            ifma.parents(&p, &q, [&mut p_out, &mut q_out]);
+            let sums: Vec<Fr> = p.iter().zip(&q).map(|(p, q)| p[0] * q[1] + p[1] * q[0]).collect();
+            assert_eq!((&p_out, &q_out), (&sums, &products));
+            ifma.parents_of_ones(&q, [&mut p_out, &mut q_out]);
+            let sums: Vec<Fr> = q.iter().map(|q| q[0] + q[1]).collect();
+            assert_eq!((&p_out, &q_out), (&sums, &products));
+        });
+    }
+
+    #[test]
+    fn leading_coefficients_are_those_of_the_library() {
+        each(|ifma, len, rng| {
+            let (weights, q, v) = (flat(rng, len), elements::<4>(rng, len), elements::<4>(rng, len));
+            let sum = |v: &dyn Fn(usize) -> [Fr; 4]| (0..len).map(|i| weights[i] * slopes_of(&q[i], &v(i))).sum::<Fr>();
+            assert_eq!(ifma.leading(&weights, &q, &v), sum(&|i| v[i]));
+            assert_eq!(ifma.leading_of_ones(&weights, &q), sum(&|_| [Fr::ONE; 4]));
+        });
+    }
+
+    #[test]
+    fn bound_layers_are_those_of_the_library() {
+        each(|ifma, len, rng| {
+            let (weights, q, v) = (flat(rng, len), elements::<8>(rng, len), elements::<8>(rng, len));
+            let (r, one) = (element(rng), element(rng));
+            let bound = |x: &[[Fr; 8]]| x.iter().map(|x| mix(x, r)).collect::<Vec<_>>();
+            let sums = |q: &[[Fr; 4]], v: &dyn Fn(usize) -> [Fr; 4]| {
+                (0..len).fold([Fr::ZERO; 2], |sum, i| {
+                    let (q, v) = (q[i], v(i));
+                    let at_0 = node_of([q[0], q[1]], [v[0], v[1]]);
+                    [sum[0] + weights[i] * at_0, sum[1] + weights[i] * slopes_of(&q, &v)]
+                })
+            };
+            let (mut q_out, mut v_out) = (elements::<4>(rng, len), elements::<4>(rng, len));
+            let found = ifma.bind(&weights, [&q, &v], [&mut q_out, &mut v_out], r);
+            assert_eq!((&q_out, &v_out), (&bound(&q), &bound(&v)));
+            assert_eq!(found, sums(&q_out, &|i| v_out[i]));
+            let found = ifma.bind_ones(&weights, &q, &mut q_out, r, one);
+            assert_eq!(q_out, bound(&q));
+            assert_eq!(found, sums(&q_out, &|_| [one; 4]));
+        });
+    }
+}

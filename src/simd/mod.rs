@@ -1,0 +1,88 @@
+//! Vector kernels: the hot loops over field elements, eight at a time.
+//!
+//! The only module with `unsafe`. What it exports is safe, works on slices of elements in their usual
+//! form, and gives exactly what the scalar loops beside its callers give. Kernels are chosen at run time:
+//! AVX-512 with 52-bit multiplications, or none. `VOXCHECK_SIMD=off` turns them off.
+
+#![allow(unsafe_code)]
+
+use ark_bn254::Fr;
+
+#[cfg(target_arch = "x86_64")]
+mod fraction;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+
+/// Elements that a vector holds: kernels take slices whose lengths are multiples of it.
+pub const LANES: usize = 8;
+
+/// The loops that have kernels, for pairs of nodes of a fraction tree and for plain slices.
+///
+/// All slices of a call have the same length, a multiple of [`LANES`].
+///
+/// # Panics
+/// If lengths differ or are not multiples.
+pub trait Kernels<F>: Sync {
+    /// `vᵢ ← vᵢ·factor`.
+    fn scale(&self, values: &mut [F], factor: F);
+    /// `q₀ + q₁` and `q₀q₁` of every pair.
+    fn parents_of_ones(&self, q: &[[F; 2]], out: [&mut [F]; 2]);
+    /// `p₀q₁ + p₁q₀` and `q₀q₁` of every pair.
+    fn parents(&self, p: &[[F; 2]], q: &[[F; 2]], out: [&mut [F]; 2]);
+    /// `Σ weight·(q₂ − q₀)(q₃ − q₁)`.
+    fn leading_of_ones(&self, weights: &[F], q: &[[F; 4]]) -> F;
+    /// `Σ weight·((a₀ + b₀)(a₁ + b₁) − b₀b₁)` with the slopes `a` of `q` and `b` of `v`.
+    fn leading(&self, weights: &[F], q: &[[F; 4]], v: &[[F; 4]]) -> F;
+    /// Mixes children by `r`; gives the weighted sums of nodes at 0 and of leading coefficients when all
+    /// numerators are `one`.
+    fn bind_ones(&self, weights: &[F], q: &[[F; 8]], out: &mut [[F; 4]], r: F, one: F) -> [F; 2];
+    /// Mixes children by `r`; gives the weighted sums of nodes at 0 and of leading coefficients.
+    fn bind(&self, weights: &[F], inputs: [&[[F; 8]]; 2], out: [&mut [[F; 4]]; 2], r: F) -> [F; 2];
+}
+
+/// The kernels that this machine has.
+#[must_use]
+pub fn kernels() -> Option<&'static dyn Kernels<Fr>> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        static DETECTED: std::sync::OnceLock<Option<lanes::Ifma>> = std::sync::OnceLock::new();
+        #[cfg(test)]
+        if tests::OFF.load(std::sync::atomic::Ordering::SeqCst) {
+            return None;
+        }
+        let wanted = || std::env::var_os("VOXCHECK_SIMD").is_none_or(|value| value != "off");
+        DETECTED
+            .get_or_init(|| if wanted() { lanes::Ifma::detect() } else { None })
+            .as_ref()
+            .map(|ifma| ifma as &dyn Kernels<Fr>)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        None
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Mutex, PoisonError};
+
+    /// Whether a test has turned the kernels off. Others that run meanwhile are slower, not different.
+    pub(super) static OFF: AtomicBool = AtomicBool::new(false);
+
+    /// What `f` gives with kernels, where there are any, and without.
+    pub(crate) fn both<T>(mut f: impl FnMut() -> T) -> [T; 2] {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        struct On;
+        impl Drop for On {
+            fn drop(&mut self) {
+                OFF.store(false, Ordering::SeqCst);
+            }
+        }
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let _on = On;
+        let with = f();
+        OFF.store(true, Ordering::SeqCst);
+        [with, f()]
+    }
+}
