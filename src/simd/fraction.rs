@@ -8,7 +8,7 @@ use ark_ff::{AdditiveGroup, Field};
 
 use super::lanes::{
     Ifma, Lanes, MAX_TERMS, Sum, add, add_product, broadcast, canonical, empty, load, load_pairs, mix, mul, mul_add,
-    pair_rows, reduce, store, store_words, sub, times_16, total,
+    pair_rows, prefetch_after, reduce, store, store_words, sub, times_16, total,
 };
 use super::{Kernels, LANES};
 
@@ -51,6 +51,7 @@ fn store_at<const N: usize>(groups: &mut Groups<N>, h: usize, values: [Lanes; 2]
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn bind_eight(input: &Groups<8>, out: &mut Groups<4>, r16: &Lanes) -> [Lanes; 4] {
+    prefetch_after(input);
     let half = |h: usize| {
         let (low, high) = (load_at(input, h), load_at(input, h + 1));
         [mix(low[0], high[0], r16), mix(low[1], high[1], r16)]

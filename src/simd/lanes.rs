@@ -11,11 +11,11 @@
 //! Only what is stored is reduced to 0 … p − 1; everything else keeps the bounds that comments give.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_cmplt_epi64_mask, _mm512_loadu_si512, _mm512_madd52hi_epu64,
-    _mm512_madd52lo_epu64, _mm512_mask_blend_epi64, _mm512_or_si512, _mm512_permutex2var_epi64, _mm512_set_epi64,
-    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shrdi_epi64, _mm512_shuffle_i64x2, _mm512_slli_epi64,
-    _mm512_srai_epi64, _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64, _mm512_unpackhi_epi64,
-    _mm512_unpacklo_epi64,
+    __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_add_epi64, _mm512_and_si512, _mm512_cmplt_epi64_mask,
+    _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_mask_blend_epi64, _mm512_or_si512,
+    _mm512_permutex2var_epi64, _mm512_set_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shrdi_epi64,
+    _mm512_shuffle_i64x2, _mm512_slli_epi64, _mm512_srai_epi64, _mm512_srli_epi64, _mm512_storeu_si512,
+    _mm512_sub_epi64, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
 };
 
 use ark_bn254::{Fr, FrConfig};
@@ -227,6 +227,20 @@ fn load_words(two: &[Fr; 2]) -> __m512i {
     // SAFETY: 64 bytes are read from a reference to 64 bytes, which are eight words: an `Fr` is four words and
     // nothing else, as its size says. The load needs no alignment.
     unsafe { _mm512_loadu_si512(two.as_ptr().cast()) }
+}
+
+/// Asks for the values that follow `current` in memory: the machine guesses no further than a page.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn prefetch_after<T>(current: &T) {
+    let next = std::ptr::from_ref(current).wrapping_add(1).cast::<i8>();
+    for line in 0..size_of::<T>() / 64 {
+        // SAFETY: prefetching reads nothing that the program could see, and cannot fault, whatever the address.
+        #[allow(unused_unsafe)] // newer compilers know
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(64 * line))
+        }
+    }
 }
 
 /// Stores words, such as a row of [`pair_rows`].
