@@ -88,7 +88,10 @@ pub fn logarithm(
     let logs = tables.shifts.clone();
     let octave = p.witness(&format!("{name}: octaves"), shape, (low.into(), high.into()), &[power], move |t| {
         values(t[0])
-            .map(|v| logs.get(v.ilog2() as usize).map(|&l| i128::from(l)).ok_or_else(|| "too small a value".to_owned()))
+            .map(|v| {
+                let log = v.checked_ilog2().and_then(|k| logs.get(k as usize));
+                log.map(|&l| i128::from(l)).ok_or_else(|| "too small a value".to_owned())
+            })
             .collect()
     })?;
     let id = p.table(table)?;
