@@ -6,7 +6,7 @@ use std::sync::Arc;
 use voxcheck::adversary::{Conditions, Probe, forge};
 use voxcheck::gkr::pcs::{Commitment, Hyrax};
 use voxcheck::gkr::program::{Kind, Relation, TensorId};
-use voxcheck::gkr::trace::Trace;
+use voxcheck::gkr::trace::{Trace, TraceError};
 use voxcheck::layers::score::THRESHOLD_ONE;
 use voxcheck::model::{Tail, samples_table};
 use voxcheck::sumcheck::error::Refusal;
@@ -72,15 +72,18 @@ impl Target {
         Self { case, honest, commitments }
     }
 
-    /// What the program computes when some tensors are replaced.
-    fn run(&self, mut replace: impl FnMut(&str) -> Option<IntTable>) -> Trace {
+    /// What the program computes when some tensors are replaced; nothing if that takes more than 127 bits.
+    fn run(&self, mut replace: impl FnMut(&str) -> Option<IntTable>) -> Option<Trace> {
         let mut tamper = |name: &str, table: &mut Arc<IntTable>| {
             if let Some(other) = replace(name) {
                 *table = Arc::new(other);
             }
         };
         let Case { program, recipes, inputs, constants } = &self.case;
-        Trace::run_tampered(program, recipes, inputs, constants, &mut tamper).unwrap()
+        match Trace::run_tampered(program, recipes, inputs, constants, &mut tamper) {
+            Err(TraceError::OutOfRange { .. }) => None,
+            trace => Some(trace.unwrap()),
+        }
     }
 
     /// Changes one entry of one tensor, computes what comes after it from that, and proves it. Returns how the
@@ -92,13 +95,13 @@ impl Target {
         // What stands there may itself have been computed from a changed tensor of the same name before.
         let honest = self.honest.get(TensorId(tensor as u32));
         let other = change(honest, row, col, how)?;
-        let trace = self.run(|visited| (visited == name).then(|| other.clone()));
+        let trace = self.run(|visited| (visited == name).then(|| other.clone()))?;
         // Virtual tensors are not committed: what counts is whether the committed ones have true ones.
         let committed = |kind| matches!(kind, Kind::Input | Kind::Witness | Kind::Multiplicity(_));
         let rebuilt = self.run(|visited| {
             let id = case.id(visited);
             committed(case.program.tensor(id).kind).then(|| trace.get(id).clone())
-        });
+        })?;
         if kind != "constant" && rebuilt.check(&case.program).is_ok() {
             let same = case.program.outputs().iter().all(|&id| rebuilt.get(id) == self.honest.get(id));
             assert!(same || kind == "input", "{what}: two traces for one input");
