@@ -125,23 +125,6 @@ impl ProvingKey {
         &self.pcs
     }
 
-    /// The program for a recording, and the score that it reveals, if it does.
-    #[cfg(feature = "adversary")]
-    pub(crate) fn lower_for(
-        &self,
-        wav: &Wav,
-        template: &Template,
-        secret: &TemplateSecret,
-        reveal: Reveal,
-    ) -> Result<(Lowered, Option<i32>), ProveError> {
-        let score = match reveal {
-            Reveal::Score => exact_score(&self.model.embed(&wav.samples)?, &secret.values),
-            Reveal::Decision | Reveal::Embedding => None,
-        };
-        let tail = Tail { threshold: Some(template.threshold), score, embedding: reveal == Reveal::Embedding };
-        Ok((self.model.spec().lower(wav.samples.len(), tail)?, score))
-    }
-
     fn check_recording(&self, wav: &Wav) -> Result<(), ProveError> {
         require_rate(wav, self.model.front_end().sample_rate)?;
         self.model.check_length(wav.samples.len())?;

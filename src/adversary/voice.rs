@@ -15,7 +15,8 @@ use crate::gkr::program::SHARED_WIDTH_VARS;
 use crate::gkr::prover::{self, PublicCommitments};
 use crate::gkr::trace::Trace;
 use crate::key::{PROTOCOL, VerifyingKey};
-use crate::model::{integers, samples_table};
+use crate::layers::score::exact_score;
+use crate::model::{Tail, integers, samples_table};
 use crate::proof::{ProveError, ProvingKey, template_table};
 use crate::statement::{
     AudioCommitment, Context, Mode, Proof, Reveal, Revealed, Statement, Template, TemplateSecret, Verdict,
@@ -169,7 +170,12 @@ impl ProvingKey {
         edit: impl FnOnce(&mut Parts),
         mut adversary: impl Adversary,
     ) -> Result<Forged, ProveError> {
-        let (lowered, score) = self.lower_for(wav, template, secret, reveal)?;
+        let score = match reveal {
+            Reveal::Score => exact_score(&self.model().embed(&wav.samples)?, &secret.values),
+            Reveal::Decision | Reveal::Embedding => None,
+        };
+        let tail = Tail { threshold: Some(template.threshold), score, embedding: reveal == Reveal::Embedding };
+        let lowered = self.model().spec().lower(wav.samples.len(), tail)?;
         let samples = Arc::new(samples_table(&lowered.program, &wav.samples));
         let inputs = [samples, Arc::new(template_table(&secret.values))];
         let constants = self.model().constants();

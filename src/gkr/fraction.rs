@@ -41,20 +41,14 @@ pub fn num_vars(len: usize) -> usize {
 ///
 /// # Panics
 /// If there is no leaf.
-pub fn prove<F: SmallField>(
-    channel: &mut impl ProverChannel<F>,
-    #[cfg_attr(not(feature = "adversary"), allow(unused_mut))] mut leaves: Layer<F>,
-) -> Vec<F> {
+pub fn prove<F: SmallField>(channel: &mut impl ProverChannel<F>, mut leaves: Layer<F>) -> Vec<F> {
     assert!(leaves.len() > 0, "a sum has terms");
     let depth = num_vars(leaves.len());
-    #[cfg(feature = "adversary")]
-    channel.visit(crate::adversary::Site::Nodes { level: depth, layer: &mut leaves });
+    show(channel, depth, &mut leaves);
     let mut layers = vec![leaves];
-    for _level in (0..depth).rev() {
-        #[cfg_attr(not(feature = "adversary"), allow(unused_mut))]
+    for level in (0..depth).rev() {
         let mut parents = layers[layers.len() - 1].parents();
-        #[cfg(feature = "adversary")]
-        channel.visit(crate::adversary::Site::Nodes { level: _level, layer: &mut parents });
+        show(channel, level, &mut parents);
         layers.push(parents);
     }
     let root = layers.pop().expect("the leaves are a layer");
@@ -81,6 +75,14 @@ pub fn prove<F: SmallField>(
         }
     }
     point
+}
+
+/// Lets a cheating prover change a level before the ones above are computed from it.
+fn show<F: SmallField>(channel: &mut impl ProverChannel<F>, level: usize, layer: &mut Layer<F>) {
+    #[cfg(feature = "adversary")]
+    channel.visit(crate::adversary::Site::Nodes { level, layer });
+    #[cfg(not(feature = "adversary"))]
+    let _ = (channel, level, layer);
 }
 
 /// The sum-check of one layer; returns `p₀ p₁ q₀ q₁` and the point where they are claimed.

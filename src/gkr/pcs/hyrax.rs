@@ -160,12 +160,8 @@ impl MultilinearPcs for Hyrax {
         channel.absorb_statement(Label::Statement, &statement_digest(key, &commitments, claims));
         let delta = channel.challenge(Label::FoldChallenge);
         let groups = group_claims(claims, delta);
-        #[cfg_attr(not(feature = "adversary"), allow(unused_mut))]
         let mut folded = fold_groups(&groups, &tables, &commitments);
-        #[cfg(feature = "adversary")]
-        for (group, vector) in folded.iter_mut().enumerate() {
-            channel.visit(crate::adversary::Site::Folded { group, vector });
-        }
+        show(channel, &mut folded);
         let (point, values) = prove_columns(&groups, &folded, width_vars, channel);
         channel.send(Label::FoldedValues, &values);
         let epsilon: Fr = channel.challenge(Label::FoldChallenge);
@@ -326,6 +322,16 @@ fn fold_groups<S>(groups: &[Group<'_, S>], tables: &[&IntTable], commitments: &[
         out.iter_mut().zip(part).for_each(|(out, x)| *out += x);
     }
     folded
+}
+
+/// Lets a cheating prover change folded rows before they are summed.
+fn show(channel: &mut impl ProverChannel<Fr>, folded: &mut [Vec<Fr>]) {
+    #[cfg(feature = "adversary")]
+    for (group, vector) in folded.iter_mut().enumerate() {
+        channel.visit(crate::adversary::Site::Folded { group, vector });
+    }
+    #[cfg(not(feature = "adversary"))]
+    let _ = (channel, folded);
 }
 
 /// The column sum-check: the point σ and every `F̃_g(σ)`.
