@@ -26,23 +26,22 @@
 //! (about 100 bits). Wahby, Tzialla, shelat, Thaler, Walfish, "Doubly-Efficient zkSNARKs Without
 //! Trusted Setup", 2018.
 
-use std::iter::successors;
 use std::sync::{Arc, OnceLock};
 
 use ark_bn254::{Fr, G1Affine};
-use ark_ff::{AdditiveGroup, BigInteger, Field, PrimeField, Zero};
+use ark_ff::{AdditiveGroup, BigInteger, PrimeField, Zero};
 use ark_serialize::CanonicalSerialize;
 use sha2::{Digest, Sha256};
 
 use super::combination::Combination;
-use super::fold::fold_committed;
 use super::generators::Generators;
+use super::groups::{Group, add_scaled, fold_groups, group_claims, powers};
 use super::inner_product;
 use super::layout::Layout;
 use super::msm::{Multiples, commit_rows};
 use super::{ColumnWeights, MultilinearPcs, OpeningClaim};
 use crate::sumcheck::batch::{self, Instance};
-use crate::sumcheck::channel::{ProverChannel, Scalar, VerifierChannel};
+use crate::sumcheck::channel::{ProverChannel, VerifierChannel};
 use crate::sumcheck::error::{Check, StatementError, VerifyError};
 use crate::sumcheck::int::IntTable;
 use crate::sumcheck::kernels::Product;
@@ -248,80 +247,6 @@ pub fn reduce<C: VerifierChannel<Fr>>(
         }
     }
     Ok(Reduced { commitment, point: columns.point, value })
-}
-
-/// Claims with the same column weights, combined by powers of δ.
-struct Group<'a, S> {
-    col_weights: &'a ColumnWeights,
-    /// `(commitment, Σ δⁱ·L_i)`.
-    rows: Vec<(usize, Vec<Fr>)>,
-    /// `Σ δⁱ·v_i`.
-    value: S,
-}
-
-impl<S: Scalar<Fr>> Group<'_, S> {
-    fn add(&mut self, claim: &OpeningClaim<S>, power: Fr) {
-        self.value = self.value.clone() + claim.value.clone() * power;
-        match self.rows.iter_mut().find(|(commitment, _)| *commitment == claim.commitment) {
-            Some((_, rows)) => add_scaled(rows, &claim.row_weights, power),
-            None => self.rows.push((claim.commitment, claim.row_weights.iter().map(|&w| w * power).collect())),
-        }
-    }
-}
-
-/// Both sides: the groups in the order of their first claims.
-#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-fn group_claims<S: Scalar<Fr>>(claims: &[OpeningClaim<S>], delta: Fr) -> Vec<Group<'_, S>> {
-    let mut groups: Vec<Group<'_, S>> = Vec::new();
-    for (claim, power) in claims.iter().zip(powers(delta)) {
-        match groups.iter_mut().find(|group| *group.col_weights == claim.col_weights) {
-            Some(group) => group.add(claim, power),
-            None => {
-                let mut group = Group { col_weights: &claim.col_weights, rows: Vec::new(), value: S::from(Fr::ZERO) };
-                group.add(claim, power);
-                groups.push(group);
-            }
-        }
-    }
-    groups
-}
-
-/// `sum += scale · weights`, sparing the many zeros.
-#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-fn add_scaled(sum: &mut [Fr], weights: &[Fr], scale: Fr) {
-    for (sum, weight) in sum.iter_mut().zip(weights).filter(|(_, weight)| !weight.is_zero()) {
-        *sum += scale * weight;
-    }
-}
-
-/// `1, x, x², …`
-#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-fn powers(x: Fr) -> impl Iterator<Item = Fr> {
-    successors(Some(Fr::ONE), move |&power| Some(power * x))
-}
-
-/// The folded row of every group.
-fn fold_groups<S>(groups: &[Group<'_, S>], tables: &[&IntTable], commitments: &[&Commitment]) -> Vec<Vec<Fr>> {
-    let folds: Vec<(usize, usize, &[Fr])> = groups
-        .iter()
-        .enumerate()
-        .flat_map(|(g, group)| group.rows.iter().map(move |(index, rows)| (g, *index, rows.as_slice())))
-        .collect();
-    let parts = par::map(folds.len(), |i| {
-        let (_, index, weights) = folds[i];
-        let (table, width_vars) = (tables[index], commitments[index].width_vars);
-        let layout = Layout::new(table.rows(), table.cols(), width_vars).expect("this table was committed");
-        fold_committed(table, &layout, weights)
-    });
-    let mut folded = vec![Vec::new(); groups.len()];
-    for (&(g, ..), part) in folds.iter().zip(parts) {
-        let out = &mut folded[g];
-        if out.len() < part.len() {
-            out.resize(part.len(), Fr::ZERO);
-        }
-        out.iter_mut().zip(part).for_each(|(out, x)| *out += x);
-    }
-    folded
 }
 
 /// Lets a cheating prover change folded rows before they are summed.

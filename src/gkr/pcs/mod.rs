@@ -26,6 +26,7 @@ mod affine;
 mod combination;
 mod fold;
 pub mod generators;
+mod groups;
 pub mod hyrax;
 pub mod inner_product;
 mod layout;

@@ -1,4 +1,4 @@
-use ark_ff::UniformRand;
+use ark_ff::{Field, UniformRand};
 use ark_poly::{DenseMultilinearExtension, Polynomial};
 use ark_std::rand::rngs::StdRng;
 use ark_std::rand::{Rng, SeedableRng};
