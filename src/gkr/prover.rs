@@ -143,15 +143,12 @@ pub(crate) fn prove_claiming<P: MultilinearPcs, C: ProverChannel<Fr>>(
     let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed();
 
     absorb_public::<P>(program, outputs, public, |label, bytes| channel.absorb_statement(label, bytes));
-    let committed: Vec<P::Commitment> = program
-        .committed()
-        .into_iter()
-        .map(|id| {
-            let commitment = P::commit(key, trace.get(id), program.width_vars(id));
-            P::send(Label::Commitment, &commitment, channel);
-            commitment
-        })
-        .collect();
+    let tables: Vec<(&IntTable, usize)> =
+        program.committed().into_iter().map(|id| (trace.get(id), program.width_vars(id))).collect();
+    let committed = P::commit_all(key, &tables);
+    for commitment in &committed {
+        P::send(Label::Commitment, commitment, channel);
+    }
     timings.commit = lap();
 
     let folds = Folds::new(program, trace);

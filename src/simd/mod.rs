@@ -6,12 +6,14 @@
 
 #![allow(unsafe_code)]
 
-use ark_bn254::Fr;
+use ark_bn254::{Fq, Fr};
 
 #[cfg(target_arch = "x86_64")]
 mod fraction;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod points;
 
 /// Elements that a vector holds: kernels take slices whose lengths are multiples of it.
 pub const LANES: usize = 8;
@@ -40,26 +42,62 @@ pub trait Kernels<F>: Sync {
     fn bind(&self, weights: &[F], inputs: [&[[F; 8]]; 2], out: [&mut [[F; 4]]; 2], r: F) -> [F; 2];
 }
 
-/// The kernels that this machine has.
+/// Marks a reference to a point whose opposite is meant.
+pub const NEGATED: u32 = 1 << 31;
+
+/// In place of the second point of a pair that has none.
+pub const ALONE: u32 = u32::MAX;
+
+/// Room for a vector of elements between the passes of a kernel.
+pub type Saved = [[u64; LANES]; 5];
+
+/// Sums of pairs of points.
+pub trait PointKernels: Sync {
+    /// `out[k] = source[pairs[k][0]] + source[pairs[k][1]]` for points by their coordinates, the identity
+    /// being `[0, 0]`. References may be [`NEGATED`], the second one may be [`ALONE`]. `scratch` is only there
+    /// to be reused.
+    ///
+    /// # Panics
+    /// If there is another number of sums than of pairs, if it is not a multiple of [`LANES`], or if a
+    /// reference is out of range.
+    fn add_pairs(&self, source: &[[Fq; 2]], pairs: &[[u32; 2]], out: &mut [[Fq; 2]], scratch: &mut Vec<Saved>);
+}
+
+/// The kernels for scalars that this machine has.
 #[must_use]
 pub fn kernels() -> Option<&'static dyn Kernels<Fr>> {
     #[cfg(target_arch = "x86_64")]
     {
-        static DETECTED: std::sync::OnceLock<Option<lanes::Ifma>> = std::sync::OnceLock::new();
-        #[cfg(test)]
-        if tests::OFF.load(std::sync::atomic::Ordering::SeqCst) {
-            return None;
-        }
-        let wanted = || std::env::var_os("VOXCHECK_SIMD").is_none_or(|value| value != "off");
-        DETECTED
-            .get_or_init(|| if wanted() { lanes::Ifma::detect() } else { None })
-            .as_ref()
-            .map(|ifma| ifma as &dyn Kernels<Fr>)
+        ifma().map(|ifma| ifma as &dyn Kernels<Fr>)
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
         None
     }
+}
+
+/// The kernels for points that this machine has.
+#[must_use]
+pub fn point_kernels() -> Option<&'static dyn PointKernels> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        ifma().map(|ifma| ifma as &dyn PointKernels)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        None
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn ifma() -> Option<&'static lanes::Ifma> {
+    static DETECTED: std::sync::OnceLock<Option<lanes::Ifma>> = std::sync::OnceLock::new();
+    #[cfg(test)]
+    if tests::OFF.load(std::sync::atomic::Ordering::SeqCst) {
+        return None;
+    }
+    let wanted = || std::env::var_os("VOXCHECK_SIMD").is_none_or(|value| value != "off");
+    DETECTED.get_or_init(|| if wanted() { lanes::Ifma::detect() } else { None }).as_ref()
 }
 
 #[cfg(test)]

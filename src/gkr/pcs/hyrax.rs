@@ -122,9 +122,14 @@ impl MultilinearPcs for Hyrax {
     type ProverKey = ProverKey;
     type VerifierKey = VerifierKey;
 
-    fn commit(key: &ProverKey, table: &IntTable, width_vars: usize) -> Commitment {
-        let layout = Layout::new(table.rows(), table.cols(), width_vars).expect("a table in memory can be indexed");
-        Commitment { width_vars, rows: commit_rows(key.multiples(), table, &layout) }
+    fn commit_all(key: &ProverKey, tables: &[(&IntTable, usize)]) -> Vec<Commitment> {
+        let layout = |table: &IntTable, width_vars| Layout::new(table.rows(), table.cols(), width_vars);
+        let laid_out: Vec<(&IntTable, Layout)> = tables
+            .iter()
+            .map(|&(table, width_vars)| (table, layout(table, width_vars).expect("a table in memory can be indexed")))
+            .collect();
+        let rows = commit_rows(key.multiples(), &laid_out);
+        tables.iter().zip(rows).map(|(&(_, width_vars), rows)| Commitment { width_vars, rows }).collect()
     }
 
     fn encode(commitment: &Commitment) -> Vec<u8> {
