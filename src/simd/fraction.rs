@@ -257,7 +257,7 @@ impl Kernels<Fr> for Ifma {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use ark_ff::UniformRand;
     use ark_std::rand::rngs::StdRng;
     use ark_std::rand::{Rng, SeedableRng};

@@ -38,7 +38,7 @@ impl Ifma {
     }
 }
 
-const LIMBS: usize = 5;
+pub(super) const LIMBS: usize = 5;
 const MASK: u64 = (1 << 52) - 1;
 
 /// A field whose modulus p is below 2^260/84 and has four words: both fields of BN254.
@@ -95,6 +95,17 @@ impl<C> Copy for Sum<C> {}
 #[inline(always)]
 fn lanes<C>(limbs: [__m512i; LIMBS]) -> Lanes<C> {
     Lanes(limbs, PhantomData)
+}
+
+/// A sum from its limbs, each below 2^62; the missing ones are zero.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn sum_of_limbs<C>(limbs: [__m512i; LIMBS + 1]) -> Sum<C> {
+    let mut sum = empty();
+    for (out, limb) in sum.0.iter_mut().zip(limbs) {
+        *out = limb;
+    }
+    sum
 }
 
 /// A sum of nothing.
@@ -314,12 +325,19 @@ pub(super) fn save<C>(out: &mut Saved, x: &Lanes<C>) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 pub(super) fn restore<C>(saved: &Saved) -> Lanes<C> {
+    lanes(limbs_of(saved))
+}
+
+/// The limbs of lanes in memory.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn limbs_of(saved: &Saved) -> [__m512i; LIMBS] {
     let mut limbs = [_mm512_setzero_si512(); LIMBS];
     for (limb, saved) in limbs.iter_mut().zip(saved) {
         // SAFETY: 64 bytes are read from a reference to 64 bytes. The load needs no alignment.
         *limb = unsafe { _mm512_loadu_si512(saved.as_ptr().cast()) };
     }
-    lanes(limbs)
+    limbs
 }
 
 /// Asks for the values that follow `current` in memory: the machine guesses no further than a page.
@@ -349,7 +367,7 @@ pub(super) fn store_words<C: Config>(two: &mut [Element<C>; 2], words: __m512i) 
 /// Word `k` of row `i` becomes word `i` of row `k`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn transpose(rows: [__m512i; 8]) -> [__m512i; 8] {
+pub(super) fn transpose(rows: [__m512i; 8]) -> [__m512i; 8] {
     let mut out = rows;
     for odd in 0..2 {
         // Blocks of two rows by one column; columns odd, 2 + odd, 4 + odd, 6 + odd.

@@ -9,6 +9,8 @@
 use ark_bn254::{Fq, Fr};
 
 #[cfg(target_arch = "x86_64")]
+mod folds;
+#[cfg(target_arch = "x86_64")]
 mod fraction;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
@@ -61,6 +63,49 @@ pub trait PointKernels: Sync {
     /// If there is another number of sums than of pairs, if it is not a multiple of [`LANES`], or if a
     /// reference is out of range.
     fn add_pairs(&self, source: &[[Fq; 2]], pairs: &[[u32; 2]], out: &mut [[Fq; 2]], scratch: &mut Vec<Saved>);
+}
+
+/// A table of machine integers.
+#[derive(Clone, Copy, Debug)]
+pub enum Ints<'a> {
+    /// 8-bit integers.
+    I8(&'a [i8]),
+    /// 16-bit integers.
+    I16(&'a [i16]),
+    /// 32-bit integers.
+    I32(&'a [i32]),
+    /// 64-bit integers.
+    I64(&'a [i64]),
+}
+
+/// Sums of integers times field elements. An integer is taken as one digit of 32 bits, after a bias has made it
+/// unsigned, as [`SmallInt::biased_digit`](crate::sumcheck::int::SmallInt::biased_digit) defines it.
+pub trait FoldKernels<F>: Sync {
+    /// `out[c] = Σ_k wₖ·digit(values[startₖ + c])` for the pairs `(startₖ, wₖ)` of `rows`.
+    ///
+    /// # Panics
+    /// If the number of sums is not a multiple of [`LANES`], or a row is out of range.
+    fn fold_rows(&self, values: Ints<'_>, digit: usize, rows: &[(usize, F)], out: &mut [F]);
+    /// `out[r] = Σ_c weights[c]·digit(values[stride·r + c])`.
+    ///
+    /// # Panics
+    /// If the numbers of weights and of sums are not multiples of [`LANES`], or a row is out of range.
+    fn fold_cols(&self, values: Ints<'_>, digit: usize, stride: usize, weights: &[F], out: &mut [F]);
+    /// `Σ_t weights[t]·values[t]` for integers in `−2^51 … 2^51 − 1`.
+    fn fold_eights(&self, values: &[[i64; LANES]], weights: &[F]) -> [F; LANES];
+}
+
+/// The kernels for folds that this machine has.
+#[must_use]
+pub fn fold_kernels() -> Option<&'static dyn FoldKernels<Fr>> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        ifma().map(|ifma| ifma as &dyn FoldKernels<Fr>)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        None
+    }
 }
 
 /// The kernels for scalars that this machine has.
