@@ -23,8 +23,19 @@ pub(super) fn contract(lhs: &IntTable, rows: &RowMap, rhs: &IntTable, transposed
     }
     let sources: Vec<Vec<u32>> = (0..taps).map(|tap| rows.sources(tap)).collect();
     let shape = Shape { rows: rows.out_rows(), cols, inner, stride: inner.next_power_of_two(), transposed };
+    if shape.rows <= FEW_ROWS && bound < 1 << 62 {
+        return Some(dispatch!(lhs.values(), left => dispatch!(rhs.values(), right => {
+            in_words(left, right, &sources, &shape)
+        })));
+    }
     Some(if bound < 1 << 53 { in_doubles(lhs, rhs, &sources, &shape) } else { in_integers(lhs, rhs, &sources, &shape) })
 }
+
+/// Rows up to which converting the right operand costs more than it saves.
+const FEW_ROWS: usize = 4;
+
+/// Columns of the product that one task computes.
+const COLUMNS: usize = 128;
 
 struct Shape {
     rows: usize,
@@ -72,6 +83,47 @@ fn in_doubles(lhs: &IntTable, rhs: &IntTable, sources: &[Vec<u32>], shape: &Shap
         out
     });
     blocks.into_iter().flatten().map(|x| x as i128).collect()
+}
+
+fn in_words<A: SmallInt, B: SmallInt>(left: &[A], right: &[B], sources: &[Vec<u32>], shape: &Shape) -> Vec<i128> {
+    let chunks = shape.cols.div_ceil(COLUMNS);
+    let blocks = par::map(shape.rows * chunks, |block| {
+        let (row, first) = (block / chunks, block % chunks * COLUMNS);
+        let mut out = vec![0i64; COLUMNS.min(shape.cols - first)];
+        for (tap, sources) in sources.iter().enumerate().filter(|(_, sources)| sources[row] != NONE) {
+            let left = &left[sources[row] as usize * shape.inner..][..shape.inner];
+            add_words(left, right, if shape.transposed { 0 } else { tap * shape.stride }, first, shape, &mut out);
+        }
+        out
+    });
+    blocks.into_iter().flatten().map(i128::from).collect()
+}
+
+/// Adds a row times columns `first..first + out.len()` of the right operand, from its row `start` on.
+fn add_words<A: SmallInt, B: SmallInt>(
+    left: &[A],
+    right: &[B],
+    start: usize,
+    first: usize,
+    shape: &Shape,
+    out: &mut [i64],
+) {
+    // The bound on the sums is one on all that is added; exact, since it is below 2^62.
+    let word = |value: i128| value as i64;
+    if shape.transposed {
+        for (n, out) in out.iter_mut().enumerate() {
+            let right = &right[(first + n) * shape.inner..][..shape.inner];
+            *out += left.iter().zip(right).map(|(&a, &b)| word(a.into()) * word(b.into())).sum::<i64>();
+        }
+        return;
+    }
+    for (c, &value) in left.iter().enumerate() {
+        let value = word(value.into());
+        if value != 0 {
+            let right = &right[(start + c) * shape.cols + first..][..out.len()];
+            out.iter_mut().zip(right).for_each(|(out, &w)| *out += value * word(w.into()));
+        }
+    }
 }
 
 fn in_integers(lhs: &IntTable, rhs: &IntTable, sources: &[Vec<u32>], shape: &Shape) -> Vec<i128> {

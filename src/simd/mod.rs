@@ -16,6 +16,8 @@ mod fraction;
 mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod points;
+#[cfg(target_arch = "x86_64")]
+mod products;
 
 /// Elements that a vector holds: kernels take slices whose lengths are multiples of it.
 pub const LANES: usize = 8;
@@ -93,6 +95,36 @@ pub trait FoldKernels<F>: Sync {
     fn fold_cols(&self, values: Ints<'_>, digit: usize, stride: usize, weights: &[F], out: &mut [F]);
     /// `Σ_t weights[t]·values[t]` for integers in `−2^51 … 2^51 − 1`.
     fn fold_eights(&self, values: &[[i64; LANES]], weights: &[F]) -> [F; LANES];
+}
+
+/// Rounds of sum-checks over products of tables; a pair is a low and a high entry.
+///
+/// All slices of a call have the same length, a multiple of [`LANES`].
+///
+/// # Panics
+/// If lengths differ or are not multiples.
+pub trait ProductKernels<F>: Sync {
+    /// `low + r·(high − low)` of every pair.
+    fn bind(&self, pairs: &[[F; 2]], r: F, out: &mut [F]);
+    /// Sums of values at 0 and of leading coefficients of the products of two lines.
+    fn sums_of_two(&self, a: &[[F; 2]], b: &[[F; 2]]) -> [F; 2];
+    /// Sums of values at 0, of leading coefficients and of values at −1 of the products of three lines.
+    fn sums_of_three(&self, a: &[[F; 2]], b: &[[F; 2]], c: &[[F; 2]]) -> [F; 3];
+    /// [`ProductKernels::sums_of_two`] with a weight for every pair.
+    fn weighted_sums(&self, weights: &[F], a: &[[F; 2]], b: &[[F; 2]]) -> [F; 2];
+}
+
+/// The kernels for products that this machine has.
+#[must_use]
+pub fn product_kernels() -> Option<&'static dyn ProductKernels<Fr>> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        ifma().map(|ifma| ifma as &dyn ProductKernels<Fr>)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        None
+    }
 }
 
 /// The kernels for folds that this machine has.

@@ -6,11 +6,12 @@
 use super::batch::Instance;
 use super::eq::{SplitEq, eq_prefix, eq_table};
 use super::int::{IntTable, SmallInt, dispatch};
-use super::kernels::{Product, add};
+use super::kernels::{Product, add, bind_into};
 use super::par;
 use super::rounds::{evaluate, times_linear};
 use super::small::{SmallField, fold_windows};
 use super::small_rounds::{Grid, VARS, WINDOW};
+use crate::simd::LANES;
 
 /// A matrix operand of [`EqProduct`]: integers until the first challenge, field elements after.
 enum Operand<'a, F> {
@@ -120,7 +121,12 @@ fn field_row<F: SmallField>(a: &[F], b: &[F], low: &[F], high: &[F]) -> [F; 2] {
         let mut sum = [F::ZERO; 2];
         let ((a, a_last), (b, b_last)) = (a.as_chunks::<2>(), b.as_chunks::<2>());
         let pairs = a.len();
-        for ((a, b), &weight) in a.iter().zip(b).zip(low) {
+        let mut done = 0;
+        if let Some(kernels) = F::product_kernels().filter(|_| pairs >= LANES) {
+            done = pairs - pairs % LANES;
+            sum = kernels.weighted_sums(&low[..done], &a[..done], &b[..done]);
+        }
+        for ((a, b), &weight) in a[done..].iter().zip(&b[done..]).zip(&low[done..]) {
             let a0 = a[0] * weight;
             let slope = a[1] * weight - a0;
             sum = [sum[0].plus(a0 * b[0]), sum[1].plus(slope * b[1].minus(b[0]))];
@@ -215,12 +221,7 @@ fn bind_cols<F: SmallField>(operand: &Operand<'_, F>, rows: usize, cols: usize, 
             }
         }),
         Operand::Field(values) => {
-            let row = &values[t * cols..(t + 1) * cols];
-            for (j, out) in out.iter_mut().enumerate() {
-                let low = row[2 * j];
-                let high = row.get(2 * j + 1).copied().unwrap_or(F::ZERO);
-                *out = low + r * (high - low);
-            }
+            bind_into(&values[t * cols..(t + 1) * cols], r, out);
         }
     });
     out

@@ -9,7 +9,7 @@ use ark_ff::{BigInt, BigInteger, PrimeField};
 
 use super::int::{IntTable, SmallInt, dispatch};
 use super::par;
-use crate::simd::{self, FoldKernels, Kernels, LANES};
+use crate::simd::{self, FoldKernels, Kernels, LANES, ProductKernels};
 
 /// A field with a cheap running sum of `element · u32`.
 pub trait SmallField: PrimeField {
@@ -37,6 +37,12 @@ pub trait SmallField: PrimeField {
     /// Vector kernels for this field, where the machine has them.
     #[must_use]
     fn kernels() -> Option<&'static dyn Kernels<Self>> {
+        None
+    }
+
+    /// Vector kernels for rounds of sum-checks, where the machine has them.
+    #[must_use]
+    fn product_kernels() -> Option<&'static dyn ProductKernels<Self>> {
         None
     }
 
@@ -96,6 +102,10 @@ impl SmallField for Fr {
 
     fn kernels() -> Option<&'static dyn Kernels<Fr>> {
         simd::kernels()
+    }
+
+    fn product_kernels() -> Option<&'static dyn ProductKernels<Fr>> {
+        simd::product_kernels()
     }
 
     fn fold_kernels() -> Option<&'static dyn FoldKernels<Fr>> {

@@ -58,7 +58,7 @@ impl Combination {
 }
 
 /// `scalar = Σ_k 2^(bits·k) · digit_k` with digits between `−2^(bits−1)` and `2^(bits−1)`.
-fn signed_digits(scalar: &Fr, bits: usize, positions: usize) -> Vec<i16> {
+pub(super) fn signed_digits(scalar: &Fr, bits: usize, positions: usize) -> Vec<i16> {
     let limbs = scalar.into_bigint().0;
     let mut carry = 0i32;
     (0..positions)

@@ -6,11 +6,12 @@
 //! rule with eight doublings a digit. So a non-zero byte costs one affine addition whose inversion
 //! is shared with thousands of others, and a zero byte costs nothing.
 
-use ark_bn254::{G1Affine, G1Projective};
+use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::CurveGroup;
 use ark_ff::{AdditiveGroup, Zero};
 
 use super::affine::{Adder, RawPoint, affine, raw};
+use super::combination::signed_digits;
 use super::layout::Layout;
 use crate::simd::NEGATED;
 use crate::sumcheck::int::{IntTable, SmallInt, dispatch};
@@ -18,6 +19,9 @@ use crate::sumcheck::par;
 
 /// Multiples of a generator in the table: digits are at most this in absolute value.
 const MULTIPLES: usize = 128;
+
+/// Signed digits in base 256 of a scalar.
+const SCALAR_DIGITS: usize = 32;
 
 /// Generators whose multiples are computed in one batch.
 const BUILD_GROUP: usize = 16;
@@ -43,6 +47,23 @@ impl Multiples {
     #[must_use]
     pub fn num_generators(&self) -> usize {
         self.points.len() / MULTIPLES
+    }
+
+    /// `Σ_k s_k·G_{j_k}` for the pairs `(j_k, s_k)` of `terms`.
+    ///
+    /// # Panics
+    /// If there are fewer generators.
+    #[must_use]
+    pub fn combine(&self, terms: impl Iterator<Item = (usize, Fr)>) -> G1Projective {
+        let digits: Vec<(usize, Vec<i16>)> = terms.map(|(j, s)| (j, signed_digits(&s, 8, SCALAR_DIGITS))).collect();
+        let (mut references, mut lens) = (Vec::with_capacity(SCALAR_DIGITS * digits.len()), Vec::new());
+        for d in 0..SCALAR_DIGITS {
+            let before = references.len();
+            let nonzero = digits.iter().map(|(j, digits)| (*j, i32::from(digits[d]))).filter(|&(_, digit)| digit != 0);
+            references.extend(nonzero.map(|(j, digit)| Self::reference(j, digit)));
+            lens.push(references.len() - before);
+        }
+        horner(&Adder::default().sum_runs(&self.points, &references, &lens))
     }
 
     /// A reference to `digit · G_j`, meaningless for the digit zero.
@@ -213,6 +234,22 @@ mod tests {
                 assert_eq!(if reference & NEGATED == 0 { point } else { -point }, (g * Fr::from(m)).into_affine());
             }
         }
+    }
+
+    #[test]
+    fn combinations_agree_with_the_library() {
+        use ark_ff::UniformRand;
+        let mut rng = ark_std::test_rng();
+        let generators = Generators::new(4);
+        let multiples = Multiples::new(generators.row());
+        let mut scalars =
+            vec![Fr::ZERO, Fr::ONE, -Fr::ONE, Fr::from(128), Fr::from(129), -Fr::from(2).inverse().unwrap()];
+        scalars.extend((0..10).map(|_| Fr::rand(&mut rng)));
+        let expected = G1Projective::msm(generators.row(), &scalars).unwrap();
+        for found in both(|| multiples.combine(scalars.iter().copied().enumerate())) {
+            assert_eq!(found, expected);
+        }
+        assert!(multiples.combine(std::iter::empty()).is_zero());
     }
 
     proptest! {
