@@ -18,7 +18,7 @@ use ark_bn254::{Fr, FrConfig};
 use ark_ff::{AdditiveGroup, Field};
 
 use super::lanes::{
-    self, Ifma, LIMBS, broadcast, canonical, load, mul, reduce, save, split, store, sum_of_limbs, transpose,
+    self, Ifma, LIMBS, broadcast, canonical, load, mul, prefetch, reduce, save, split, store, sum_of_limbs, transpose,
 };
 use super::{FoldKernels, Ints, LANES, Saved};
 
@@ -32,6 +32,9 @@ const MAX_VECTORS: usize = 1 << 6;
 
 /// Vectors of columns, or rows, that are summed at once: as many as registers hold.
 const SIDE: usize = 4;
+
+/// How many rows ahead entries are asked for.
+const AHEAD: usize = 8;
 
 /// A sum that is not reduced yet, eight lanes wide.
 type Acc = [__m512i; LIMBS + 1];
@@ -114,7 +117,11 @@ fn rows_block<I: Digits, const N: usize>(
     out: &mut [[Fr; LANES]],
 ) {
     let mut accs = [[_mm512_setzero_si512(); LIMBS + 1]; N];
-    for (start, weight) in rows {
+    for (k, (start, weight)) in rows.iter().enumerate() {
+        // Rows are far apart: nothing else foresees the next ones.
+        if let Some(next) = rows.get(k + AHEAD).and_then(|(start, _)| values.get(start + first)) {
+            prefetch(next);
+        }
         let row: &[I] = &values[start + first..][..N * LANES];
         let (row, _) = row.as_chunks::<LANES>();
         let weight = weight.map(|limb| _mm512_set1_epi64(limb as i64));

@@ -340,6 +340,17 @@ pub(super) fn limbs_of(saved: &Saved) -> [__m512i; LIMBS] {
     limbs
 }
 
+/// Asks for a value that will be needed.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn prefetch<T>(value: &T) {
+    // SAFETY: prefetching reads nothing that the program could see, and cannot fault, whatever the address.
+    #[allow(unused_unsafe)] // newer compilers know
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast::<i8>());
+    }
+}
+
 /// Asks for the values that follow `current` in memory: the machine guesses no further than a page.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]

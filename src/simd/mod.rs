@@ -52,19 +52,23 @@ pub const NEGATED: u32 = 1 << 31;
 /// In place of the second point of a pair that has none.
 pub const ALONE: u32 = u32::MAX;
 
+/// A point by its coordinates, on a line of the cache of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(64))]
+pub struct Point(pub [Fq; 2]);
+
 /// Room for a vector of elements between the passes of a kernel.
 pub type Saved = [[u64; LANES]; 5];
 
 /// Sums of pairs of points.
 pub trait PointKernels: Sync {
-    /// `out[k] = source[pairs[k][0]] + source[pairs[k][1]]` for points by their coordinates, the identity
-    /// being `[0, 0]`. References may be [`NEGATED`], the second one may be [`ALONE`]. `scratch` is only there
+    /// `out[k] = source[pairs[k][0]] + source[pairs[k][1]]` for points, the identity being `[0, 0]`. References may be [`NEGATED`], the second one may be [`ALONE`]. `scratch` is only there
     /// to be reused.
     ///
     /// # Panics
     /// If there is another number of sums than of pairs, if it is not a multiple of [`LANES`], or if a
     /// reference is out of range.
-    fn add_pairs(&self, source: &[[Fq; 2]], pairs: &[[u32; 2]], out: &mut [[Fq; 2]], scratch: &mut Vec<Saved>);
+    fn add_pairs(&self, source: &[Point], pairs: &[[u32; 2]], out: &mut [Point], scratch: &mut Vec<Saved>);
 }
 
 /// A table of machine integers.

@@ -20,9 +20,9 @@ use ark_ff::{AdditiveGroup, Field};
 
 use super::lanes::{
     self, Ifma, add, broadcast, canonical, equal, load, load_pairs, minus, modulus, mul, mul_add, negated, pair_rows,
-    restore, save, select, store, store_words, sub, times_16,
+    prefetch, restore, save, select, store, store_words, sub, times_16,
 };
-use super::{ALONE, LANES, NEGATED, PointKernels, Saved};
+use super::{ALONE, LANES, NEGATED, Point, PointKernels, Saved};
 
 type Lanes = lanes::Lanes<FqConfig>;
 
@@ -51,8 +51,8 @@ struct Pairs {
 /// The points that references stand for; `negative` has the lanes whose opposite points are meant.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn gather(source: &[[Fq; 2]], references: impl Fn(usize) -> u32, negative: u8) -> Points {
-    let [x, y] = load_pairs(|i| &source[(references(i) & !NEGATED) as usize]);
+fn gather(source: &[Point], references: impl Fn(usize) -> u32, negative: u8) -> Points {
+    let [x, y] = load_pairs(|i| &source[(references(i) & !NEGATED) as usize].0);
     // The identity is its own opposite.
     let negative = if negative == 0 { 0 } else { negative & !equal(&y, &broadcast(&Fq::ZERO)) };
     Points { x, y: if negative == 0 { y } else { select(negative, &negated(y), &y) } }
@@ -60,7 +60,7 @@ fn gather(source: &[[Fq; 2]], references: impl Fn(usize) -> u32, negative: u8) -
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn load_eight(source: &[[Fq; 2]], pairs: &[[u32; 2]; LANES]) -> Pairs {
+fn load_eight(source: &[Point], pairs: &[[u32; 2]; LANES]) -> Pairs {
     let zero = broadcast(&Fq::ZERO);
     let words = load_references(pairs);
     let alone = _mm512_cmpeq_epi64_mask(_mm512_srli_epi64::<32>(words), _mm512_set1_epi64(i64::from(ALONE)));
@@ -134,15 +134,30 @@ impl Pairs {
     }
 }
 
+/// How many vectors of pairs ahead points are asked for: a table of multiples is far larger than a cache.
+const AHEAD: usize = 3;
+
+/// Asks for the points of some pairs.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn ask_for(source: &[Point], pairs: Option<&[[u32; 2]; LANES]>) {
+    for reference in pairs.into_iter().flatten().flatten() {
+        if let Some(point) = source.get((reference & !NEGATED) as usize) {
+            prefetch(point);
+        }
+    }
+}
+
 /// The running products of denominators; what each was before a pair's denominator is saved for it.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn multiply_up(source: &[[Fq; 2]], pairs: &[[[u32; 2]; LANES]], before: &mut [Saved]) -> [Lanes; CHAINS] {
+fn multiply_up(source: &[Point], pairs: &[[[u32; 2]; LANES]], before: &mut [Saved]) -> [Lanes; CHAINS] {
     let mut running = [broadcast(&Fq::ONE); CHAINS];
-    for (k, (pairs, before)) in pairs.iter().zip(before).enumerate() {
+    for (k, (eight, before)) in pairs.iter().zip(before).enumerate() {
+        ask_for(source, pairs.get(k + AHEAD));
         let running = &mut running[k % CHAINS];
         save(before, running);
         // Below (1 + 2·1.1/84)·p.
-        *running = mul(running, &load_eight(source, pairs).denominator());
+        *running = mul(running, &load_eight(source, eight).denominator());
     }
     running
 }
@@ -163,7 +178,7 @@ fn invert(values: [Lanes; CHAINS]) -> [Lanes; CHAINS] {
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn add_pairs(source: &[[Fq; 2]], pairs: &[[[u32; 2]; LANES]], out: &mut [[[Fq; 2]; LANES]], before: &mut [Saved]) {
+fn add_pairs(source: &[Point], pairs: &[[[u32; 2]; LANES]], out: &mut [[Point; LANES]], before: &mut [Saved]) {
     let mut running = invert(multiply_up(source, pairs, before));
     let work = pairs.iter().zip(out).zip(before.iter());
     for (k, ((pairs, out), before)) in work.enumerate().rev() {
@@ -173,13 +188,13 @@ fn add_pairs(source: &[[Fq; 2]], pairs: &[[[u32; 2]; LANES]], out: &mut [[[Fq; 2
         *running = mul(running, &pairs.denominator());
         let Points { x, y } = pairs.sums(&inverse);
         for (out, row) in out.iter_mut().zip(pair_rows([x, y])) {
-            store_words(out, row);
+            store_words(&mut out.0, row);
         }
     }
 }
 
 impl PointKernels for Ifma {
-    fn add_pairs(&self, source: &[[Fq; 2]], pairs: &[[u32; 2]], out: &mut [[Fq; 2]], scratch: &mut Vec<Saved>) {
+    fn add_pairs(&self, source: &[Point], pairs: &[[u32; 2]], out: &mut [Point], scratch: &mut Vec<Saved>) {
         assert!(pairs.len() == out.len(), "one sum a pair");
         let (pairs, rest) = pairs.as_chunks();
         assert!(rest.is_empty(), "a multiple of the lanes");

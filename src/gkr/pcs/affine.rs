@@ -8,40 +8,40 @@ use ark_bn254::{Fq, G1Affine};
 use ark_ec::AffineRepr;
 use ark_ff::{AdditiveGroup, BigInt, BigInteger, Field, PrimeField, Zero};
 
-use crate::simd::{self, ALONE, LANES, NEGATED, Saved};
+use crate::simd::{self, ALONE, LANES, NEGATED, Point, Saved};
 
 /// A point by its coordinates. No point of BN254 G1 has `y = 0`, because the group has odd order;
 /// that value marks the [identity](IDENTITY).
-pub type RawPoint = [Fq; 2];
+pub type RawPoint = Point;
 
 /// The neutral element.
-pub const IDENTITY: RawPoint = [Fq::ZERO; 2];
+pub const IDENTITY: RawPoint = Point([Fq::ZERO; 2]);
 
 /// The coordinates of a point.
 #[must_use]
 pub fn raw(point: &G1Affine) -> RawPoint {
-    point.xy().map_or(IDENTITY, |(x, y)| [x, y])
+    point.xy().map_or(IDENTITY, |(x, y)| Point([x, y]))
 }
 
 /// The point with these coordinates.
 #[must_use]
 pub fn affine(point: RawPoint) -> G1Affine {
-    if is_identity(&point) { G1Affine::identity() } else { G1Affine::new_unchecked(point[0], point[1]) }
+    if is_identity(&point) { G1Affine::identity() } else { G1Affine::new_unchecked(point.0[0], point.0[1]) }
 }
 
 #[inline(always)]
 fn is_identity(point: &RawPoint) -> bool {
-    point[1].is_zero()
+    point.0[1].is_zero()
 }
 
 /// The point that a reference stands for. Signs are unpredictable, so there is no branch.
 #[inline(always)]
 fn resolve(source: &[RawPoint], reference: u32) -> RawPoint {
-    let [x, y] = source[(reference & !NEGATED) as usize];
+    let Point([x, y]) = source[(reference & !NEGATED) as usize];
     let mask = u64::from(reference & NEGATED != 0).wrapping_neg();
     let negative = sub(&Fq::ZERO, &y);
     let limbs = std::array::from_fn(|k| (y.0.0[k] & !mask) | (negative.0.0[k] & mask));
-    [x, Fq::new_unchecked(BigInt(limbs))]
+    Point([x, Fq::new_unchecked(BigInt(limbs))])
 }
 
 /// `a − b` without a branch: ark-ff decides by comparison, which random operands make unpredictable.
@@ -60,11 +60,11 @@ fn denominator(p: &RawPoint, q: &RawPoint) -> Option<Fq> {
     if is_identity(p) || is_identity(q) {
         return None;
     }
-    let difference = sub(&q[0], &p[0]);
+    let difference = sub(&q.0[0], &p.0[0]);
     if !difference.is_zero() {
         Some(difference)
-    } else if p[1] == q[1] {
-        Some(p[1].double())
+    } else if p.0[1] == q.0[1] {
+        Some(p.0[1].double())
     } else {
         None
     }
@@ -82,7 +82,7 @@ fn add_trivial(p: RawPoint, q: RawPoint) -> RawPoint {
 
 /// `p + q` given the inverse of their [`denominator`].
 #[inline(always)]
-fn add_inverted(p: RawPoint, q: RawPoint, inverse: Fq) -> RawPoint {
+fn add_inverted(Point(p): RawPoint, Point(q): RawPoint, inverse: Fq) -> RawPoint {
     let numerator = if p[0] == q[0] {
         let square = p[0].square();
         square.double() + square
@@ -91,7 +91,7 @@ fn add_inverted(p: RawPoint, q: RawPoint, inverse: Fq) -> RawPoint {
     };
     let slope = numerator * inverse;
     let x = sub(&sub(&slope.square(), &p[0]), &q[0]);
-    [x, sub(&(slope * sub(&p[0], &x)), &p[1])]
+    Point([x, sub(&(slope * sub(&p[0], &x)), &p[1])])
 }
 
 /// Independent chains of products: one chain alone would wait for each multiplication to end.

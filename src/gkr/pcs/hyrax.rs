@@ -29,7 +29,7 @@
 use std::sync::{Arc, OnceLock};
 
 use ark_bn254::{Fr, G1Affine};
-use ark_ff::{AdditiveGroup, BigInteger, PrimeField, Zero};
+use ark_ff::{AdditiveGroup, PrimeField, Zero};
 use ark_serialize::CanonicalSerialize;
 use sha2::{Digest, Sha256};
 
@@ -354,6 +354,11 @@ fn statement_digest<S>(key: &VerifierKey, commitments: &[&Commitment], claims: &
         counts.iter().for_each(|&count| hash.update((count as u64).to_le_bytes()));
     };
     let width_vars = commitments.iter().map(|c| c.width_vars).max().unwrap_or(0);
+    let scalars = |hash: &mut Sha256, scalars: &[Fr]| {
+        for scalar in scalars {
+            scalar.into_bigint().0.iter().for_each(|limb| hash.update(limb.to_le_bytes()));
+        }
+    };
     counts(&mut hash, &[key.rounds(width_vars), commitments.len(), claims.len()]);
     for commitment in commitments {
         counts(&mut hash, &[commitment.width_vars, commitment.rows.len()]);
@@ -364,15 +369,23 @@ fn statement_digest<S>(key: &VerifierKey, commitments: &[&Commitment], claims: &
         }
         hash.update(&bytes);
     }
+    // Claims share column weights: each distinct ones are hashed once.
+    let mut distinct: Vec<&ColumnWeights> = Vec::new();
     for claim in claims {
-        let (kind, columns) = match &claim.col_weights {
+        let place = distinct.iter().position(|columns| **columns == claim.col_weights).unwrap_or_else(|| {
+            distinct.push(&claim.col_weights);
+            distinct.len() - 1
+        });
+        counts(&mut hash, &[claim.commitment, place, claim.row_weights.len()]);
+        scalars(&mut hash, &claim.row_weights);
+    }
+    for columns in distinct {
+        let (kind, columns) = match columns {
             ColumnWeights::Point(point) => (0, point),
             ColumnWeights::Vector(weights) => (1, weights),
         };
-        counts(&mut hash, &[claim.commitment, claim.row_weights.len(), kind, columns.len()]);
-        for weight in claim.row_weights.iter().chain(columns) {
-            hash.update(weight.into_bigint().to_bytes_le());
-        }
+        counts(&mut hash, &[kind, columns.len()]);
+        scalars(&mut hash, columns);
     }
     hash.finalize().into()
 }

@@ -56,14 +56,19 @@ impl Multiples {
     #[must_use]
     pub fn combine(&self, terms: impl Iterator<Item = (usize, Fr)>) -> G1Projective {
         let digits: Vec<(usize, Vec<i16>)> = terms.map(|(j, s)| (j, signed_digits(&s, 8, SCALAR_DIGITS))).collect();
-        let (mut references, mut lens) = (Vec::with_capacity(SCALAR_DIGITS * digits.len()), Vec::new());
-        for d in 0..SCALAR_DIGITS {
-            let before = references.len();
-            let nonzero = digits.iter().map(|(j, digits)| (*j, i32::from(digits[d]))).filter(|&(_, digit)| digit != 0);
-            references.extend(nonzero.map(|(j, digit)| Self::reference(j, digit)));
-            lens.push(references.len() - before);
-        }
-        horner(&Adder::default().sum_runs(&self.points, &references, &lens))
+        let group = (GROUP_BYTES / digits.len().max(1)).clamp(1, SCALAR_DIGITS);
+        let sums = par::map(SCALAR_DIGITS.div_ceil(group), |g| {
+            let (mut references, mut lens) = (Vec::with_capacity(group * digits.len()), Vec::new());
+            for d in g * group..((g + 1) * group).min(SCALAR_DIGITS) {
+                let before = references.len();
+                let nonzero =
+                    digits.iter().map(|(j, digits)| (*j, i32::from(digits[d]))).filter(|&(_, digit)| digit != 0);
+                references.extend(nonzero.map(|(j, digit)| Self::reference(j, digit)));
+                lens.push(references.len() - before);
+            }
+            Adder::default().sum_runs(&self.points, &references, &lens)
+        });
+        horner(&sums.concat())
     }
 
     /// A reference to `digit · G_j`, meaningless for the digit zero.
