@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{affine, norm, pooling, recurrent};
+use super::{affine, average_pool, max_pool, norm, pooling, recurrent};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::TensorId;
@@ -84,7 +84,7 @@ pub enum AnyLayer {
     /// The last row of every sequence.
     LastRow(pooling::LastRow),
     /// Largest value of every patch.
-    MaxPool(pooling::MaxPool),
+    MaxPool(max_pool::MaxPool),
     /// Mean over time, then dense.
     MeanDense(pooling::MeanDense),
     /// Mean and deviation over time, then dense.
@@ -93,6 +93,10 @@ pub enum AnyLayer {
     Normalize(norm::Normalize),
     /// Average over the sequences.
     Average(norm::Average),
+    /// Rounding, the largest value of every patch, and ReLU.
+    ReluMaxPool(max_pool::ReluMaxPool),
+    /// Average of every patch.
+    AveragePool(average_pool::AveragePool),
 }
 
 impl AnyLayer {
@@ -109,6 +113,8 @@ impl AnyLayer {
             Self::StatsDense(layer) => layer,
             Self::Normalize(layer) => layer,
             Self::Average(layer) => layer,
+            Self::ReluMaxPool(layer) => layer,
+            Self::AveragePool(layer) => layer,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Networks: their float form, how they are read, and the layers they consist of.
 
 pub mod affine;
+pub mod average_pool;
 mod cell;
 pub mod fixed;
 pub mod logarithm;
 pub mod lowering;
 pub mod matrix;
+pub mod max_pool;
 pub mod network;
 pub mod norm;
 pub mod onnx;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use voxcheck::gkr::builder::ProgramBuilder;
 use voxcheck::gkr::program::{Kind, TensorId};
 use voxcheck::layers::affine::{Affine, Finish, Function, Taps};
+use voxcheck::layers::average_pool::AveragePool;
 use voxcheck::layers::lowering::{AnyLayer, Value};
 use voxcheck::layers::matrix::FloatMatrix;
+use voxcheck::layers::max_pool;
 use voxcheck::layers::network::{self, Network, Node, NodeRef, Op};
 use voxcheck::layers::pooling::LastRow;
 use voxcheck::layers::quantize::{Constants, Options, Ranges, quantize};
@@ -119,7 +121,9 @@ fn shrink(layer: &mut AnyLayer) {
         | AnyLayer::MeanDense(_)
         | AnyLayer::StatsDense(_)
         | AnyLayer::Normalize(_)
-        | AnyLayer::Average(_) => {}
+        | AnyLayer::Average(_)
+        | AnyLayer::ReluMaxPool(_)
+        | AnyLayer::AveragePool(_) => {}
     }
 }
 
@@ -170,13 +174,16 @@ fn affine() -> Vec<Stack> {
         padding: [1, 0, 0, 1],
     });
     let pool = Op::MaxPool2d(network::MaxPool2d { image: [3, 2], kernel: [3, 1], stride: [1, 1], padding: [0; 4] });
+    let image = vec![conv2d, Op::Relu, pool, Op::Flatten, dense(6, 2)];
+    let fused = |stack: Stack| Stack { layers: max_pool::fuse(stack.layers), ..stack };
     let mut stacks = vec![
         Stack::quantized("dense", vec![dense(3, 5)], (3, 3, 1), false),
         Stack::quantized("dense and relu", vec![dense(1, 3), Op::Relu], (5, 1, 1), false),
         Stack::quantized("dense and sigmoid", vec![dense(3, 1), Op::Sigmoid], (1, 3, 2), false),
         Stack::quantized("dense and tanh", vec![dense(2, 3), Op::Tanh], (3, 2, 1), false),
         Stack::quantized("batch norm", vec![conv1d(), norm.clone(), Op::Relu, norm, dense(3, 2)], (7, 3, 1), false),
-        Stack::quantized("conv2d", vec![conv2d, Op::Relu, pool, Op::Flatten, dense(6, 2)], (12, 2, 1), false),
+        Stack::quantized("conv2d", image.clone(), (12, 2, 1), false),
+        fused(Stack::quantized("relu and max pool", image, (12, 2, 1), false)),
     ];
     // An accumulator that stays as it is.
     let mut exact = Constants::default();
@@ -203,11 +210,15 @@ fn pooling() -> Vec<Stack> {
     let stats = Op::StatsPool { min_variance: 1e-3 };
     let unit = vec![dense(3, 3), Op::Relu, Op::L2Normalize];
     let layers = vec![AnyLayer::LastRow(LastRow { name: "last".into(), fraction_bits: FRACTION_BITS })];
+    let patches = Taps::Image { image: [3, 3], kernel: [2, 1], stride: [1, 2], padding: [0, 0, 1, 0] };
+    let average = AveragePool::new("average".into(), patches, FRACTION_BITS).unwrap();
+    let average = vec![AnyLayer::AveragePool(average)];
     vec![
         Stack::quantized("mean", vec![Op::MeanPool, dense(3, 2)], (5, 3, 1), false),
         Stack::quantized("statistics", vec![stats, dense(6, 2)], (5, 3, 1), false),
         Stack::quantized("unit vectors", unit, (1, 3, 3), true),
         Stack { name: "last row", layers, weights: vec![], shape: (3, 2, 2) },
+        Stack { name: "average of patches", layers: average, weights: vec![], shape: (9, 3, 1) },
     ]
 }
 
@@ -356,6 +367,8 @@ fn kind(layer: &AnyLayer) -> &'static str {
         AnyLayer::StatsDense(_) => "statistics",
         AnyLayer::Normalize(_) => "normalize",
         AnyLayer::Average(_) => "average",
+        AnyLayer::ReluMaxPool(_) => "relu and max pool",
+        AnyLayer::AveragePool(_) => "average pool",
     }
 }
 
@@ -377,6 +390,8 @@ fn every_kind_of_layer_is_attacked() {
         "statistics",
         "normalize",
         "average",
+        "relu and max pool",
+        "average pool",
     ]);
     assert_eq!(found, all);
 }

@@ -5,8 +5,9 @@ use voxcheck::error::ModelError;
 use voxcheck::layers::affine::{Affine, Finish, Function, Taps};
 use voxcheck::layers::lowering::{Constant, Layer, Value};
 use voxcheck::layers::matrix::FloatMatrix;
+use voxcheck::layers::max_pool::{MaxPool, ReluMaxPool};
 use voxcheck::layers::norm::{Average, Normalize};
-use voxcheck::layers::pooling::{LastRow, MaxPool, MeanDense, StatsDense};
+use voxcheck::layers::pooling::{LastRow, MeanDense, StatsDense};
 use voxcheck::layers::quantize::Constants;
 use voxcheck::layers::recurrent::{Gates, Gru, Lstm, Recurrence};
 
@@ -253,31 +254,23 @@ fn a_patch_has_one_largest_value() {
     for (image, kernel, patches) in [
         ([2, 3], [2, 2], vec![vec![0, 1, 3, 4], vec![1, 2, 4, 5]]),
         ([1, 5], [1, 3], vec![vec![0, 1, 2], vec![1, 2, 3], vec![2, 3, 4]]),
+        ([2, 1], [1, 1], vec![vec![0], vec![1]]),
     ] {
         let taps = Taps::Image { image, kernel, stride: [1, 1], padding: [0; 4] };
-        let layer = MaxPool { name: "pool".into(), taps, bits: 8, fraction_bits: 0 };
         let pixels = (image[0] * image[1]) as usize;
-        let gadget = gadget(5, pixels, 1, 1, &layer, Constants::default());
+        let layer = MaxPool { name: "pool".into(), taps, bits: 8, fraction_bits: 0 };
+        let plain = gadget(5, pixels, 1, 1, &layer, Constants::default());
+        let layer = ReluMaxPool { name: "pool".into(), taps, shift: 2, bits: 7, fraction_bits: 0 };
+        let relu = gadget(5, pixels, 1, 1, &layer, Constants::default());
         for x in -128..128i128 {
             let inputs: Vec<i128> = [x, 5, -128, 127, -x - 1, x][..pixels].to_vec();
-            let expected: Vec<i128> =
-                patches.iter().map(|patch| patch.iter().map(|&at| inputs[at]).max().unwrap()).collect();
-            // Of equal values, either may have been chosen.
-            let ties: u32 = patches.iter().map(|patch| ties(patch.iter().map(|&at| inputs[at]).collect())).sum();
-            let found = gadget.compare(&[&inputs], Some(&expected));
-            assert_eq!(found.assignments, 1 << ties, "{inputs:?}");
+            let largest = |f: &dyn Fn(i128) -> i128| -> Vec<i128> {
+                patches.iter().map(|patch| patch.iter().map(|&at| f(inputs[at])).max().unwrap()).collect()
+            };
+            plain.check(&[&inputs], Some(&largest(&|v| v)));
+            relu.check(&[&inputs], Some(&largest(&|v| rounded(v, 2).max(0))));
         }
     }
-}
-
-/// Comparisons of equal values where neighbours are compared until one is left.
-fn ties(mut level: Vec<i128>) -> u32 {
-    let mut ties = 0;
-    while level.len() > 1 {
-        ties += level.chunks(2).filter(|pair| pair.len() == 2 && pair[0] == pair[1]).count() as u32;
-        level = level.chunks(2).map(|pair| *pair.iter().max().unwrap()).collect();
-    }
-    ties
 }
 
 /// Unit length of a row: `⌊2^(f+g)·x / ⌊2^g·|x|⌋⌋`.
