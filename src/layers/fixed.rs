@@ -16,6 +16,12 @@ pub(super) fn values(table: &IntTable) -> impl Iterator<Item = i128> + '_ {
     table.values().iter()
 }
 
+/// Bits of the largest magnitude that a tensor can have.
+pub(super) fn bits_of(p: &ProgramBuilder, id: TensorId) -> usize {
+    let (low, high) = p.bounds(id);
+    low.bits().max(high.bits()) as usize
+}
+
 /// A column that is looked up as it is.
 #[must_use]
 pub fn column(view: View) -> Column {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{affine, average_pool, max_pool, norm, pooling, recurrent};
+use super::{affine, attention, average_pool, layer_norm, max_pool, norm, pooling, recurrent};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::TensorId;
@@ -97,6 +97,10 @@ pub enum AnyLayer {
     ReluMaxPool(max_pool::ReluMaxPool),
     /// Average of every patch.
     AveragePool(average_pool::AveragePool),
+    /// Rows less their mean, divided by their standard deviation.
+    LayerNorm(layer_norm::LayerNorm),
+    /// Attention of several heads.
+    Attention(attention::Attention),
 }
 
 impl AnyLayer {
@@ -115,6 +119,8 @@ impl AnyLayer {
             Self::Average(layer) => layer,
             Self::ReluMaxPool(layer) => layer,
             Self::AveragePool(layer) => layer,
+            Self::LayerNorm(layer) => layer,
+            Self::Attention(layer) => layer,
         }
     }
 }

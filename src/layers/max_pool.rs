@@ -335,7 +335,7 @@ mod tests {
             if kernel.0 * kernel.1 <= 6 {
                 let half = (1 << shift) >> 1;
                 let relu = |v: i128| ((v + half) >> shift).max(0);
-                let layer = ReluMaxPool { name, taps, shift, bits: 17, fraction_bits };
+                let layer = ReluMaxPool { name, taps, shift, bits: 16, fraction_bits };
                 prop_assert_eq!(run(&layer, 16, sequences, rows, &x), expected(&taps, sequences, cols, &x, relu));
             }
         }

@@ -1,9 +1,12 @@
 //! Networks: their float form, how they are read, and the layers they consist of.
 
 pub mod affine;
+pub mod attention;
 pub mod average_pool;
 mod cell;
 pub mod fixed;
+pub mod gelu;
+pub mod layer_norm;
 pub mod logarithm;
 pub mod lowering;
 pub mod matrix;
@@ -17,5 +20,6 @@ mod quantize_recurrent;
 mod quantize_weights;
 pub mod recurrent;
 pub mod score;
+pub mod softmax;
 #[cfg(test)]
 mod tests;

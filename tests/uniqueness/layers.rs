@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 use voxcheck::error::ModelError;
 use voxcheck::layers::affine::{Affine, Finish, Function, Taps};
+use voxcheck::layers::attention::Attention;
+use voxcheck::layers::layer_norm::LayerNorm;
 use voxcheck::layers::lowering::{Constant, Layer, Value};
 use voxcheck::layers::matrix::FloatMatrix;
 use voxcheck::layers::max_pool::{MaxPool, ReluMaxPool};
@@ -10,6 +12,7 @@ use voxcheck::layers::norm::{Average, Normalize};
 use voxcheck::layers::pooling::{LastRow, MeanDense, StatsDense};
 use voxcheck::layers::quantize::Constants;
 use voxcheck::layers::recurrent::{Gates, Gru, Lstm, Recurrence};
+use voxcheck::layers::softmax::Softmax;
 
 use crate::fixed_point::{entry, saturated};
 use crate::{Gadget, rounded};
@@ -324,6 +327,60 @@ fn a_convolution_and_the_last_row_have_one_value() {
         let expected = [-4 * 127, 9 * x + 4 * x + 4, 9 * 127].map(|acc| rounded(acc + 21, 3));
         conv.check(&[&[x, 127, -x - 1]], Some(&expected));
         last.check(&[&[5, x, 6, -x - 1]], Some(&[x, -x - 1]));
+    }
+}
+
+/// `(2^g·x − mean)·r / 2^shift`, with the mean and the reciprocal deviation of the row.
+fn normalised_row(x: &[i128], layer: &LayerNorm) -> Vec<i128> {
+    let (count, guard, shift) = (x.len() as i128, layer.guard_bits, layer.shift as usize);
+    let (sum, energy): (i128, i128) = (x.iter().sum(), x.iter().map(|v| v * v).sum());
+    let mean = ((sum << guard) + count / 2).div_euclid(count);
+    let variance = count * energy - sum * sum + i128::from(layer.epsilon);
+    let scale = count << (layer.fraction_bits as usize + shift - guard as usize);
+    let reciprocal = ((scale * scale / variance) as u128).isqrt() as i128;
+    x.iter().map(|v| rounded(((v << guard) - mean) * reciprocal, shift)).collect()
+}
+
+#[test]
+fn a_row_has_one_normalised_row() {
+    for (guard_bits, epsilon) in [(0, 1), (2, 50)] {
+        let mut weights = Constants::default();
+        let ones = integers(&mut weights, 3, &[1, 1, 1]);
+        let name = "norm".to_owned();
+        let layer = LayerNorm { name, ones, epsilon, guard_bits, shift: 6, bits: 16, fraction_bits: 4 };
+        let gadget = gadget(6, 1, 3, 1, &layer, weights);
+        for row in (-128..128).step_by(5).flat_map(|a| [0, 127, a].map(|b| [a, b, -b])) {
+            gadget.check(&[&row], Some(&normalised_row(&row, &layer)));
+        }
+    }
+}
+
+#[test]
+fn a_row_of_scores_has_one_sum_of_values() {
+    for causal in [false, true] {
+        let mut weights = Constants::default();
+        let ones = integers(&mut weights, 2, &[1, 1]);
+        let mask = causal.then(|| integers(&mut weights, 2, &[1, 0, 1, 1]));
+        let softmax = Softmax::new(8, 8, 3, 5, 9);
+        let name = "attention".to_owned();
+        let (shift, bits, fraction_bits) = (6, 12, 3);
+        let layer =
+            Attention { name, heads: 1, width: 1, softmax: softmax.clone(), ones, mask, shift, bits, fraction_bits };
+        let gadget = gadget(6, 2, 3, 1, &layer, weights);
+        for x in (-128..128).step_by(3) {
+            // Query, key and value of two rows.
+            let inputs = [x, 100, 90, -x - 1, 127, x];
+            let sums = [0, 1].map(|t: usize| {
+                let seen = if causal { t + 1 } else { 2 };
+                let score = |j: usize| rounded(inputs[3 * t] * inputs[3 * j + 1], 8);
+                let largest = (0..seen).map(score).max().unwrap();
+                let weight = |j: usize| i128::from(softmax.exponentials[(largest - score(j)) as usize]);
+                let sum: i128 = (0..seen).map(weight).sum();
+                let values: i128 = (0..seen).map(|j| weight(j) * inputs[3 * j + 2]).sum();
+                rounded(values * (((1 << 10) + sum) / (2 * sum)), 6)
+            });
+            gadget.check(&[&inputs], Some(&sums));
+        }
     }
 }
 

@@ -108,6 +108,7 @@ fn registry() -> Vec<Box<dyn Workload>> {
         Box::new(networks::LENET5),
         Box::new(networks::VGG11),
         Box::new(networks::VGG16),
+        Box::new(networks::Gpt2Layer),
         Box::new(features::LogMel),
         Box::new(voice::XVECTOR_SMALL),
         Box::new(voice::GE2E),
