@@ -136,3 +136,68 @@ pub(super) fn bind<F: SmallField>(
     }
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    use ark_ff::AdditiveGroup;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::gkr::Fr;
+    use crate::simd::tests::both;
+
+    /// Elements of full width, and in between the ones at the edges of reduction.
+    struct Elements(u64);
+
+    impl Elements {
+        fn next(&mut self) -> Fr {
+            let mut word = || {
+                self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+                self.0
+            };
+            match word() >> 60 {
+                0 => Fr::from(0u64),
+                1 => -Fr::from(1u64),
+                _ => (0..4).fold(Fr::from(0u64), |x, _| x * Fr::from(1u128 << 64) + Fr::from(word())),
+            }
+        }
+
+        fn many<const N: usize>(&mut self, len: usize) -> Vec<[Fr; N]> {
+            (0..len).map(|_| std::array::from_fn(|_| self.next())).collect()
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn kernels_give_what_the_loops_give(len in 0usize..40, seed: u64) {
+            let mut elements = Elements(seed);
+            let (pairs, other_pairs) = (elements.many::<2>(len), elements.many::<2>(len));
+            let (fours, other_fours) = (elements.many::<4>(len), elements.many::<4>(len));
+            let (eights, other_eights) = (elements.many::<8>(len), elements.many::<8>(len));
+            let weights: Vec<Fr> = elements.many::<1>(len).into_iter().flatten().collect();
+            let (r, one) = (elements.next(), elements.next());
+            let zeros = || vec![Fr::ZERO; len];
+            let zero_fours = || vec![[Fr::ZERO; 4]; len];
+
+            let [with, without] = both(|| {
+                let mut values = weights.clone();
+                scale(&mut values, r);
+                let (mut ones, mut sums) = ([zeros(), zeros()], [zeros(), zeros()]);
+                parents_of_ones(&pairs, ones.each_mut().map(Vec::as_mut_slice));
+                parents(&pairs, &other_pairs, sums.each_mut().map(Vec::as_mut_slice));
+                (values, ones, sums)
+            });
+            prop_assert_eq!(with, without);
+
+            let [with, without] = both(|| {
+                let leadings = [leading_of_ones(&weights, &fours), leading(&weights, &fours, &other_fours)];
+                let (mut ones, mut bound) = (zero_fours(), [zero_fours(), zero_fours()]);
+                let of_ones = bind_ones(&weights, &eights, &mut ones, r, one);
+                let of_both = bind(&weights, [&eights, &other_eights], bound.each_mut().map(Vec::as_mut_slice), r);
+                (leadings, of_ones, of_both, ones, bound)
+            });
+            prop_assert_eq!(with, without);
+        }
+    }
+}

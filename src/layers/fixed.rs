@@ -16,6 +16,12 @@ pub(super) fn values(table: &IntTable) -> impl Iterator<Item = i128> + '_ {
     table.values().iter()
 }
 
+/// Bits of the largest magnitude that a tensor can have.
+pub(super) fn bits_of(p: &ProgramBuilder, id: TensorId) -> usize {
+    let (low, high) = p.bounds(id);
+    low.bits().max(high.bits()) as usize
+}
+
 /// A column that is looked up as it is.
 #[must_use]
 pub fn column(view: View) -> Column {
@@ -81,20 +87,49 @@ pub fn integer(
     let limb = p.range_bits();
     let limbs = bits.div_ceil(limb).max(1);
     check_bits(name, limbs * limb)?;
-    let half = 1i128 << (limbs * limb - 1);
+    from(p, name, shape, (-(1i128 << (limbs * limb - 1)), limbs), inputs, hint)
+}
+
+/// A new tensor that holds at least the integers of `[0, 2^bits)`, and none below zero; otherwise as [`integer`].
+pub fn natural(
+    p: &mut ProgramBuilder,
+    name: &str,
+    shape: (usize, usize),
+    bits: usize,
+    inputs: &[TensorId],
+    hint: impl Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync + 'static,
+) -> Result<TensorId, ProgramError> {
+    check_bits(name, bits)?;
+    let limb = p.range_bits();
+    let limbs = bits.div_ceil(limb).max(1);
+    check_bits(name, limbs * limb)?;
+    from(p, name, shape, (0, limbs), inputs, hint)
+}
+
+/// A new tensor of the integers that `limbs` limbs hold, from `low` on.
+fn from(
+    p: &mut ProgramBuilder,
+    name: &str,
+    shape: (usize, usize),
+    (low, limbs): (i128, usize),
+    inputs: &[TensorId],
+    hint: impl Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync + 'static,
+) -> Result<TensorId, ProgramError> {
+    let limb = p.range_bits();
+    let high = low + ((1i128 << (limbs * limb)) - 1);
     if limbs == 1 {
-        let id = p.witness(name, shape, (-half, half - 1), inputs, hint)?;
-        p.range(p.whole(id), -half, limb)?;
+        let id = p.witness(name, shape, (low, high), inputs, hint)?;
+        p.range(p.whole(id), low, limb)?;
         return Ok(id);
     }
     let (rows, cols) = shape;
     let owned = name.to_owned();
     let split = p.witness(&format!("{name}: limbs"), (limbs * rows, cols), (0, (1 << limb) - 1), inputs, move |t| {
         let values = hint(t)?;
-        if let Some(wide) = values.iter().find(|v| !(-half..half).contains(*v)) {
+        if let Some(wide) = values.iter().find(|v| !(low..=high).contains(*v)) {
             return Err(format!("{owned} reaches {wide}, beyond {} bits", limbs * limb));
         }
-        let limb_at = |j: usize| move |v: &i128| (v + half) >> (j * limb) & ((1 << limb) - 1);
+        let limb_at = |j: usize| move |v: &i128| (v - low) >> (j * limb) & ((1 << limb) - 1);
         Ok((0..limbs).flat_map(|j| values.iter().map(limb_at(j))).collect())
     })?;
     p.range(p.whole(split), 0, limb)?;
@@ -104,7 +139,7 @@ pub fn integer(
             (1i128 << (j * limb), slice)
         })
         .collect();
-    p.linear(name, terms, -half)
+    p.linear(name, terms, low)
 }
 
 /// A committed copy of a virtual tensor: their difference is shown to be zero. Several claims on the

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{affine, norm, pooling, recurrent};
+use super::{affine, attention, average_pool, layer_norm, max_pool, norm, pooling, recurrent};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::TensorId;
@@ -84,7 +84,7 @@ pub enum AnyLayer {
     /// The last row of every sequence.
     LastRow(pooling::LastRow),
     /// Largest value of every patch.
-    MaxPool(pooling::MaxPool),
+    MaxPool(max_pool::MaxPool),
     /// Mean over time, then dense.
     MeanDense(pooling::MeanDense),
     /// Mean and deviation over time, then dense.
@@ -93,6 +93,14 @@ pub enum AnyLayer {
     Normalize(norm::Normalize),
     /// Average over the sequences.
     Average(norm::Average),
+    /// Rounding, the largest value of every patch, and ReLU.
+    ReluMaxPool(max_pool::ReluMaxPool),
+    /// Average of every patch.
+    AveragePool(average_pool::AveragePool),
+    /// Rows less their mean, divided by their standard deviation.
+    LayerNorm(layer_norm::LayerNorm),
+    /// Attention of several heads.
+    Attention(attention::Attention),
 }
 
 impl AnyLayer {
@@ -109,6 +117,10 @@ impl AnyLayer {
             Self::StatsDense(layer) => layer,
             Self::Normalize(layer) => layer,
             Self::Average(layer) => layer,
+            Self::ReluMaxPool(layer) => layer,
+            Self::AveragePool(layer) => layer,
+            Self::LayerNorm(layer) => layer,
+            Self::Attention(layer) => layer,
         }
     }
 }

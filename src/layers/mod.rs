@@ -1,11 +1,16 @@
 //! Networks: their float form, how they are read, and the layers they consist of.
 
 pub mod affine;
+pub mod attention;
+pub mod average_pool;
 mod cell;
 pub mod fixed;
+pub mod gelu;
+pub mod layer_norm;
 pub mod logarithm;
 pub mod lowering;
 pub mod matrix;
+pub mod max_pool;
 pub mod network;
 pub mod norm;
 pub mod onnx;
@@ -15,5 +20,6 @@ mod quantize_recurrent;
 mod quantize_weights;
 pub mod recurrent;
 pub mod score;
+pub mod softmax;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,13 @@
-//! Pooling: over time with the dense layer that follows, the last row, and patches of an image.
+//! Pooling over time: with the dense layer that follows, and the last row.
 //!
 //! Sums over time are views, so they are exact and free. What depends on the number of rows `T` is
 //! public: coefficients of linear relations.
 
 use serde::{Deserialize, Serialize};
 
-use super::affine::Taps;
 use super::fixed;
 use super::lowering::{Constant, Layer, Value, layer_header};
+pub use super::max_pool::MaxPool;
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::TensorId;
@@ -181,48 +181,5 @@ impl StatsDense {
         let bits = bits[0].max(bits[1]) + 1;
         let clipped = fixed::maximum(p, &format!("{name}/clipped variance"), variance, floor, bits)?;
         Ok(fixed::sqrt(p, &format!("{name}/deviation"), clipped, bits.div_ceil(2))?)
-    }
-}
-
-/// The largest value of every patch of an image whose rows are pixels: the output is at least every
-/// value of its patch, and one of them, since it is built from pairwise maxima.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MaxPool {
-    /// Name.
-    pub name: String,
-    /// The patches, as [`Taps::Image`] without padding.
-    pub taps: Taps,
-    /// Bits of the input.
-    pub bits: u32,
-    /// Fraction bits of input and output.
-    pub fraction_bits: i32,
-}
-
-impl Layer for MaxPool {
-    layer_header!(fraction_bits);
-
-    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
-        let name = &self.name;
-        let map = self.taps.row_map(name, input.sequences, input.length(p))?;
-        let mut level: Vec<TensorId> = Vec::with_capacity(map.num_taps());
-        for tap in 0..map.num_taps() {
-            let mut view = View::rows(input.tensor, map.clone());
-            view.tap_weights = (0..map.num_taps()).map(|k| i128::from(k == tap)).collect();
-            level.push(p.linear(&format!("{name}/tap {tap}"), vec![(1, view)], 0)?);
-        }
-        while level.len() > 1 {
-            let mut next = Vec::with_capacity(level.len().div_ceil(2));
-            for (k, pair) in level.chunks(2).enumerate() {
-                next.push(match *pair {
-                    [a, b] => {
-                        let name = format!("{name}/maximum {} of {}", k + 1, level.len());
-                        fixed::maximum(p, &name, a, b, self.bits.min(100) as usize + 1)?
-                    }
-                    _ => pair[0],
-                });
-            }
-            level = next;
-        }
-        Ok(Value { tensor: level[0], sequences: input.sequences })
     }
 }

@@ -16,7 +16,7 @@
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::view::{RowMap, View};
-use crate::layers::fixed::{is_positive, range};
+use crate::layers::fixed::{bits_of, is_positive, range};
 
 /// The denominator `D` of a threshold.
 pub const THRESHOLD_ONE: u32 = 1 << 15;
@@ -38,12 +38,6 @@ fn inner(p: &mut ProgramBuilder, embedding: TensorId, template: TensorId) -> Res
     let norms = p.product("score: norms", p.whole(ee), p.whole(tt))?;
     let dot_bits = bits_of(p, dot);
     Ok(Inner { dot, square, norms, dot_bits })
-}
-
-/// Bits of the largest magnitude that a tensor can have.
-fn bits_of(p: &ProgramBuilder, id: TensorId) -> usize {
-    let (low, high) = p.bounds(id);
-    low.bits().max(high.bits()) as usize
 }
 
 /// Adds the decision at threshold `tau / D` as a public output; returns the accept bit. It is that of

@@ -4,19 +4,24 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use voxcheck::gkr::builder::ProgramBuilder;
-use voxcheck::gkr::program::{Kind, TensorId};
+use voxcheck::gkr::program::TensorId;
 use voxcheck::layers::affine::{Affine, Finish, Function, Taps};
+use voxcheck::layers::attention::Attention;
+use voxcheck::layers::average_pool::AveragePool;
+use voxcheck::layers::layer_norm::LayerNorm;
 use voxcheck::layers::lowering::{AnyLayer, Value};
 use voxcheck::layers::matrix::FloatMatrix;
+use voxcheck::layers::max_pool;
 use voxcheck::layers::network::{self, Network, Node, NodeRef, Op};
 use voxcheck::layers::pooling::LastRow;
 use voxcheck::layers::quantize::{Constants, Options, Ranges, quantize};
 use voxcheck::layers::score::{self, THRESHOLD_ONE};
+use voxcheck::layers::softmax::Softmax;
 use voxcheck::sumcheck::error::Refusal;
 use voxcheck::sumcheck::int::{IntTable, IntVec};
 
 use crate::common::{Case, table};
-use crate::witness::{CHANGES, Refused, Target, report};
+use crate::witness::{CHANGES, PLACES, Refused, Tables, Target, report};
 
 /// Bits of the range table, and of the arguments of activations: small, so that a proof takes little.
 const BITS: usize = 9;
@@ -119,7 +124,11 @@ fn shrink(layer: &mut AnyLayer) {
         | AnyLayer::MeanDense(_)
         | AnyLayer::StatsDense(_)
         | AnyLayer::Normalize(_)
-        | AnyLayer::Average(_) => {}
+        | AnyLayer::Average(_)
+        | AnyLayer::ReluMaxPool(_)
+        | AnyLayer::AveragePool(_)
+        | AnyLayer::LayerNorm(_)
+        | AnyLayer::Attention(_) => {}
     }
 }
 
@@ -170,13 +179,16 @@ fn affine() -> Vec<Stack> {
         padding: [1, 0, 0, 1],
     });
     let pool = Op::MaxPool2d(network::MaxPool2d { image: [3, 2], kernel: [3, 1], stride: [1, 1], padding: [0; 4] });
+    let image = vec![conv2d, Op::Relu, pool, Op::Flatten, dense(6, 2)];
+    let fused = |stack: Stack| Stack { layers: max_pool::fuse(stack.layers), ..stack };
     let mut stacks = vec![
         Stack::quantized("dense", vec![dense(3, 5)], (3, 3, 1), false),
         Stack::quantized("dense and relu", vec![dense(1, 3), Op::Relu], (5, 1, 1), false),
         Stack::quantized("dense and sigmoid", vec![dense(3, 1), Op::Sigmoid], (1, 3, 2), false),
         Stack::quantized("dense and tanh", vec![dense(2, 3), Op::Tanh], (3, 2, 1), false),
         Stack::quantized("batch norm", vec![conv1d(), norm.clone(), Op::Relu, norm, dense(3, 2)], (7, 3, 1), false),
-        Stack::quantized("conv2d", vec![conv2d, Op::Relu, pool, Op::Flatten, dense(6, 2)], (12, 2, 1), false),
+        Stack::quantized("conv2d", image.clone(), (12, 2, 1), false),
+        fused(Stack::quantized("relu and max pool", image, (12, 2, 1), false)),
     ];
     // An accumulator that stays as it is.
     let mut exact = Constants::default();
@@ -203,12 +215,58 @@ fn pooling() -> Vec<Stack> {
     let stats = Op::StatsPool { min_variance: 1e-3 };
     let unit = vec![dense(3, 3), Op::Relu, Op::L2Normalize];
     let layers = vec![AnyLayer::LastRow(LastRow { name: "last".into(), fraction_bits: FRACTION_BITS })];
+    let patches = Taps::Image { image: [3, 3], kernel: [2, 1], stride: [1, 2], padding: [0, 0, 1, 0] };
+    let average = AveragePool::new("average".into(), patches, FRACTION_BITS).unwrap();
+    let average = vec![AnyLayer::AveragePool(average)];
     vec![
         Stack::quantized("mean", vec![Op::MeanPool, dense(3, 2)], (5, 3, 1), false),
         Stack::quantized("statistics", vec![stats, dense(6, 2)], (5, 3, 1), false),
         Stack::quantized("unit vectors", unit, (1, 3, 3), true),
         Stack { name: "last row", layers, weights: vec![], shape: (3, 2, 2) },
+        Stack { name: "average of patches", layers: average, weights: vec![], shape: (9, 3, 1) },
     ]
+}
+
+/// Layer norms, and attention of two heads of two columns on five rows, causal or not.
+fn transformers() -> Vec<Stack> {
+    let norm = || {
+        let mut weights = Constants::default();
+        let ones = weights.add(&FloatMatrix::from_fn(3, 1, |_, _| 1.0), 0);
+        let epsilon = LayerNorm::epsilon(1e-3, 3, FRACTION_BITS);
+        let layer = LayerNorm {
+            name: "norm".into(),
+            ones,
+            epsilon,
+            guard_bits: 2,
+            shift: 9,
+            bits: 9,
+            fraction_bits: FRACTION_BITS,
+        };
+        Stack {
+            name: "layer norm",
+            layers: vec![AnyLayer::LayerNorm(layer)],
+            weights: weights.into_tables(),
+            shape: (5, 3, 1),
+        }
+    };
+    let attention = |name: &'static str, causal: bool| {
+        let mut weights = Constants::default();
+        let ones = weights.add(&FloatMatrix::from_fn(6, 1, |_, _| 1.0), 0);
+        let mask = causal.then(|| weights.add(&Attention::causal_mask(6), 0));
+        let layer = Attention {
+            name: "attention".into(),
+            heads: 2,
+            width: 2,
+            softmax: Softmax::new(8, 8, 4, 6, 14),
+            ones,
+            mask,
+            shift: 12,
+            bits: 9,
+            fraction_bits: FRACTION_BITS + 2,
+        };
+        Stack { name, layers: vec![AnyLayer::Attention(layer)], weights: weights.into_tables(), shape: (5, 12, 1) }
+    };
+    vec![norm(), attention("attention", false), attention("causal attention", true)]
 }
 
 /// Decisions on a dense layer: accepted, opposite, zero, below; with and without a score.
@@ -259,33 +317,18 @@ fn decision(stack: &Stack, template: &[i128], show: Option<i32>) -> Case {
 }
 
 fn stacks() -> Vec<Stack> {
-    [affine(), recurrent(), pooling()].into_iter().flatten().collect()
+    [affine(), recurrent(), pooling(), transformers()].into_iter().flatten().collect()
 }
 
-/// Where entries are changed, as fractions of rows and columns.
-const PLACES: [(f64, f64); 3] = [(0.5, 0.5), (0.0, 0.0), (1.0, 1.0)];
-
-/// Adds one to an entry of every tensor of every case. Committed tensors and weights must be refused, at the next
-/// place if a choice between equal values was free. What is virtual may be rounded away, and what is one more in an
-/// input is another true statement.
-fn attack_every_tensor(cases: impl IntoIterator<Item = (String, Case)>) {
-    let (_, plus_one) = CHANGES[0];
+/// [`Target::attack_every_tensor`] of every case: refused changes by the kind of table that they concern.
+fn attack_every_tensor(cases: impl IntoIterator<Item = (String, Case)>) -> Tables {
+    let mut tables = Tables::new();
     for (name, case) in cases {
-        let tensors = case.program.tensors().to_vec();
-        let target = Target::new(case);
-        for (i, tensor) in tensors.iter().enumerate() {
-            let at = |part: f64, len: usize| (part * (len - 1) as f64).round() as usize;
-            let mut places = PLACES.map(|(row, col)| (at(row, tensor.rows), at(col, tensor.cols))).into_iter();
-            let fixed = matches!(tensor.kind, Kind::Witness | Kind::Multiplicity(_) | Kind::Constant(_));
-            let refusal = if fixed {
-                places.find_map(|place| target.attack(i, place, plus_one))
-            } else {
-                places.next().and_then(|place| target.attack(i, place, plus_one))
-            };
-            println!("{name:32} {:40} {refusal:?}", tensor.name);
-            assert!(refusal.is_some() || !fixed, "{name}: no change of `{}` is refused", tensor.name);
+        for (kind, refused) in Target::new(case).attack_every_tensor(&name) {
+            *tables.entry(kind).or_default() += refused;
         }
     }
+    tables
 }
 
 fn plain(stacks: Vec<Stack>) -> impl Iterator<Item = (String, Case)> {
@@ -299,12 +342,20 @@ fn every_tensor_of_dense_layers_and_convolutions_changed_is_refused() {
 
 #[test]
 fn every_tensor_of_recurrences_changed_is_refused() {
-    attack_every_tensor(plain(recurrent()));
+    let tables = attack_every_tensor(plain(recurrent()));
+    for kind in ["range", "function", "three columns"] {
+        assert!(tables.get(kind).is_some_and(|&refused| refused >= 2), "{kind}: {tables:?}");
+    }
 }
 
 #[test]
 fn every_tensor_of_pooling_changed_is_refused() {
     attack_every_tensor(plain(pooling()));
+}
+
+#[test]
+fn every_tensor_of_norms_and_attention_changed_is_refused() {
+    attack_every_tensor(plain(transformers()));
 }
 
 #[test]
@@ -356,6 +407,11 @@ fn kind(layer: &AnyLayer) -> &'static str {
         AnyLayer::StatsDense(_) => "statistics",
         AnyLayer::Normalize(_) => "normalize",
         AnyLayer::Average(_) => "average",
+        AnyLayer::ReluMaxPool(_) => "relu and max pool",
+        AnyLayer::AveragePool(_) => "average pool",
+        AnyLayer::LayerNorm(_) => "layer norm",
+        AnyLayer::Attention(layer) if layer.mask.is_some() => "causal attention",
+        AnyLayer::Attention(_) => "attention",
     }
 }
 
@@ -377,6 +433,11 @@ fn every_kind_of_layer_is_attacked() {
         "statistics",
         "normalize",
         "average",
+        "relu and max pool",
+        "average pool",
+        "layer norm",
+        "causal attention",
+        "attention",
     ]);
     assert_eq!(found, all);
 }

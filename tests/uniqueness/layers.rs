@@ -3,12 +3,16 @@
 use proptest::prelude::*;
 use voxcheck::error::ModelError;
 use voxcheck::layers::affine::{Affine, Finish, Function, Taps};
+use voxcheck::layers::attention::Attention;
+use voxcheck::layers::layer_norm::LayerNorm;
 use voxcheck::layers::lowering::{Constant, Layer, Value};
 use voxcheck::layers::matrix::FloatMatrix;
+use voxcheck::layers::max_pool::{MaxPool, ReluMaxPool};
 use voxcheck::layers::norm::{Average, Normalize};
-use voxcheck::layers::pooling::{LastRow, MaxPool, MeanDense, StatsDense};
+use voxcheck::layers::pooling::{LastRow, MeanDense, StatsDense};
 use voxcheck::layers::quantize::Constants;
 use voxcheck::layers::recurrent::{Gates, Gru, Lstm, Recurrence};
+use voxcheck::layers::softmax::Softmax;
 
 use crate::fixed_point::{entry, saturated};
 use crate::{Gadget, rounded};
@@ -253,31 +257,23 @@ fn a_patch_has_one_largest_value() {
     for (image, kernel, patches) in [
         ([2, 3], [2, 2], vec![vec![0, 1, 3, 4], vec![1, 2, 4, 5]]),
         ([1, 5], [1, 3], vec![vec![0, 1, 2], vec![1, 2, 3], vec![2, 3, 4]]),
+        ([2, 1], [1, 1], vec![vec![0], vec![1]]),
     ] {
         let taps = Taps::Image { image, kernel, stride: [1, 1], padding: [0; 4] };
-        let layer = MaxPool { name: "pool".into(), taps, bits: 8, fraction_bits: 0 };
         let pixels = (image[0] * image[1]) as usize;
-        let gadget = gadget(5, pixels, 1, 1, &layer, Constants::default());
+        let layer = MaxPool { name: "pool".into(), taps, bits: 8, fraction_bits: 0 };
+        let plain = gadget(5, pixels, 1, 1, &layer, Constants::default());
+        let layer = ReluMaxPool { name: "pool".into(), taps, shift: 2, bits: 7, fraction_bits: 0 };
+        let relu = gadget(5, pixels, 1, 1, &layer, Constants::default());
         for x in -128..128i128 {
             let inputs: Vec<i128> = [x, 5, -128, 127, -x - 1, x][..pixels].to_vec();
-            let expected: Vec<i128> =
-                patches.iter().map(|patch| patch.iter().map(|&at| inputs[at]).max().unwrap()).collect();
-            // Of equal values, either may have been chosen.
-            let ties: u32 = patches.iter().map(|patch| ties(patch.iter().map(|&at| inputs[at]).collect())).sum();
-            let found = gadget.compare(&[&inputs], Some(&expected));
-            assert_eq!(found.assignments, 1 << ties, "{inputs:?}");
+            let largest = |f: &dyn Fn(i128) -> i128| -> Vec<i128> {
+                patches.iter().map(|patch| patch.iter().map(|&at| f(inputs[at])).max().unwrap()).collect()
+            };
+            plain.check(&[&inputs], Some(&largest(&|v| v)));
+            relu.check(&[&inputs], Some(&largest(&|v| rounded(v, 2).max(0))));
         }
     }
-}
-
-/// Comparisons of equal values where neighbours are compared until one is left.
-fn ties(mut level: Vec<i128>) -> u32 {
-    let mut ties = 0;
-    while level.len() > 1 {
-        ties += level.chunks(2).filter(|pair| pair.len() == 2 && pair[0] == pair[1]).count() as u32;
-        level = level.chunks(2).map(|pair| *pair.iter().max().unwrap()).collect();
-    }
-    ties
 }
 
 /// Unit length of a row: `⌊2^(f+g)·x / ⌊2^g·|x|⌋⌋`.
@@ -331,6 +327,60 @@ fn a_convolution_and_the_last_row_have_one_value() {
         let expected = [-4 * 127, 9 * x + 4 * x + 4, 9 * 127].map(|acc| rounded(acc + 21, 3));
         conv.check(&[&[x, 127, -x - 1]], Some(&expected));
         last.check(&[&[5, x, 6, -x - 1]], Some(&[x, -x - 1]));
+    }
+}
+
+/// `(2^g·x − mean)·r / 2^shift`, with the mean and the reciprocal deviation of the row.
+fn normalised_row(x: &[i128], layer: &LayerNorm) -> Vec<i128> {
+    let (count, guard, shift) = (x.len() as i128, layer.guard_bits, layer.shift as usize);
+    let (sum, energy): (i128, i128) = (x.iter().sum(), x.iter().map(|v| v * v).sum());
+    let mean = ((sum << guard) + count / 2).div_euclid(count);
+    let variance = count * energy - sum * sum + i128::from(layer.epsilon);
+    let scale = count << (layer.fraction_bits as usize + shift - guard as usize);
+    let reciprocal = ((scale * scale / variance) as u128).isqrt() as i128;
+    x.iter().map(|v| rounded(((v << guard) - mean) * reciprocal, shift)).collect()
+}
+
+#[test]
+fn a_row_has_one_normalised_row() {
+    for (guard_bits, epsilon) in [(0, 1), (2, 50)] {
+        let mut weights = Constants::default();
+        let ones = integers(&mut weights, 3, &[1, 1, 1]);
+        let name = "norm".to_owned();
+        let layer = LayerNorm { name, ones, epsilon, guard_bits, shift: 6, bits: 16, fraction_bits: 4 };
+        let gadget = gadget(6, 1, 3, 1, &layer, weights);
+        for row in (-128..128).step_by(5).flat_map(|a| [0, 127, a].map(|b| [a, b, -b])) {
+            gadget.check(&[&row], Some(&normalised_row(&row, &layer)));
+        }
+    }
+}
+
+#[test]
+fn a_row_of_scores_has_one_sum_of_values() {
+    for causal in [false, true] {
+        let mut weights = Constants::default();
+        let ones = integers(&mut weights, 2, &[1, 1]);
+        let mask = causal.then(|| integers(&mut weights, 2, &[1, 0, 1, 1]));
+        let softmax = Softmax::new(8, 8, 3, 5, 9);
+        let name = "attention".to_owned();
+        let (shift, bits, fraction_bits) = (6, 12, 3);
+        let layer =
+            Attention { name, heads: 1, width: 1, softmax: softmax.clone(), ones, mask, shift, bits, fraction_bits };
+        let gadget = gadget(6, 2, 3, 1, &layer, weights);
+        for x in (-128..128).step_by(3) {
+            // Query, key and value of two rows.
+            let inputs = [x, 100, 90, -x - 1, 127, x];
+            let sums = [0, 1].map(|t: usize| {
+                let seen = if causal { t + 1 } else { 2 };
+                let score = |j: usize| rounded(inputs[3 * t] * inputs[3 * j + 1], 8);
+                let largest = (0..seen).map(score).max().unwrap();
+                let weight = |j: usize| i128::from(softmax.exponentials[(largest - score(j)) as usize]);
+                let sum: i128 = (0..seen).map(weight).sum();
+                let values: i128 = (0..seen).map(|j| weight(j) * inputs[3 * j + 2]).sum();
+                rounded(values * (((1 << 10) + sum) / (2 * sum)), 6)
+            });
+            gadget.check(&[&inputs], Some(&sums));
+        }
     }
 }
 

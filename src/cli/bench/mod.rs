@@ -6,7 +6,7 @@
 mod commit;
 mod features;
 mod lookup;
-mod network;
+mod networks;
 mod sumcheck;
 mod tensor_program;
 mod voice;
@@ -103,8 +103,12 @@ fn registry() -> Vec<Box<dyn Workload>> {
         Box::new(sumcheck::Products::<3> { name: "sumcheck-prod3-20" }),
         Box::new(lookup::Lookup),
         Box::new(commit::Commit),
-        Box::new(network::DENSE),
-        Box::new(network::CNN),
+        Box::new(networks::DENSE),
+        Box::new(networks::CNN),
+        Box::new(networks::LENET5),
+        Box::new(networks::VGG11),
+        Box::new(networks::VGG16),
+        Box::new(networks::Gpt2Layer),
         Box::new(features::LogMel),
         Box::new(voice::XVECTOR_SMALL),
         Box::new(voice::GE2E),

@@ -70,6 +70,12 @@ impl TensorProgram {
         Ok(Self { key, program, recipes, inputs, constants, committed })
     }
 
+    /// The program.
+    #[cfg(test)]
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
     /// Runs and proves the program.
     pub fn prove(&self) -> Result<Proved> {
         let clock = Instant::now();

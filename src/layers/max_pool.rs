@@ -1,0 +1,343 @@
+//! Max pooling: the largest value of every patch of an image whose rows are pixels.
+//!
+//! ```text
+//! d[κ, o] = m[o] − x[source(o, κ)] ∈ [0, 2^b)         Π_κ d[κ, o] = 0
+//! ```
+//!
+//! `m` is at least every value of its patch, and the product says that it is one of them: both hold for the
+//! largest value only. Nothing says which one it is, so equal values leave no choice.
+//!
+//! After a convolution the rounded quotients `y = ⌊(x + 2^(s−1)) / 2^s⌋` of its accumulators `x`, their maximum and
+//! the ReLU are shown together by [`ReluMaxPool`], and no quotient is committed but as its distance from the maximum:
+//!
+//! ```text
+//! x[source(o, κ)] + 2^(s−1) − 2^s·(z[o] − e[κ, o]) ∈ [0, 2^s)      so z − e is the quotient y, which is unique
+//! z[o] ≥ 0,  e[κ, o] ≥ 0,  z[o]·Π_κ e[κ, o] = 0                     so z = max(0, y[κ, o] over κ)
+//! ```
+//!
+//! That takes `2 + 1/k` lookups and `1 + 1/k` commitments a value in patches of `k`; quotients and a table of the
+//! ReLU before the maximum take three and `2 + 1/k`.
+//!
+//! Patches have no padding. Rows and columns beyond the real ones are in no lookup, and zero in every product: they
+//! have no weight in a claim on what is defined here.
+
+use serde::{Deserialize, Serialize};
+
+use super::affine::{Affine, Finish, Function, Taps};
+use super::fixed;
+use super::lowering::{AnyLayer, Layer, Value, layer_header};
+use crate::error::ModelError;
+use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::program::{ProgramError, TensorId};
+use crate::gkr::view::{RowMap, SourceAxis, View};
+use crate::sumcheck::int::IntTable;
+
+/// Most bits of a product that is computed: a sign less than the trace's integers have.
+const PRODUCT_BITS: usize = 126;
+/// Most factors: with 16 bits each, and a sign, below what programs admit.
+const MAX_FACTORS: usize = 11;
+
+/// The values of all patches, block after block: row `κ·rows + o` is tap `κ` of patch `o`.
+struct Patches {
+    /// From such a row to the row of the image.
+    map: RowMap,
+    count: usize,
+    rows: usize,
+}
+
+impl Patches {
+    fn new(map: &RowMap) -> Self {
+        let source = map.source.iter().map(|axis| SourceAxis {
+            out_strides: axis.tap_strides.iter().chain(&axis.out_strides).copied().collect(),
+            tap_strides: vec![0],
+            ..axis.clone()
+        });
+        let blocks =
+            RowMap { out: map.taps.iter().chain(&map.out).copied().collect(), taps: vec![1], source: source.collect() };
+        Self { map: blocks, count: map.num_taps(), rows: map.out_rows() }
+    }
+
+    /// The values of the patches.
+    fn gather(&self, x: TensorId) -> View {
+        View::rows(x, self.map.clone())
+    }
+
+    /// Every block is a copy of the tensor.
+    fn repeat(&self, x: TensorId) -> View {
+        let axis = SourceAxis { len: self.rows as u32, offset: 0, out_strides: vec![0, 1], tap_strides: vec![0] };
+        View::rows(x, RowMap { out: vec![self.count as u32, self.rows as u32], taps: vec![1], source: vec![axis] })
+    }
+
+    /// One block.
+    fn block(&self, blocks: TensorId, tap: usize) -> View {
+        View::rows(blocks, RowMap::slice(self.count * self.rows, (tap * self.rows) as i64, self.rows))
+    }
+
+    /// Shows that the product of all blocks and `others` is zero, patch by patch.
+    fn zero_product(
+        &self,
+        p: &mut ProgramBuilder,
+        name: &str,
+        blocks: TensorId,
+        others: Option<TensorId>,
+    ) -> Result<(), ProgramError> {
+        let mut factors: Vec<View> = (0..self.count).map(|tap| self.block(blocks, tap)).collect();
+        factors.extend(others.map(|id| p.whole(id)));
+        while factors.len() > 1 {
+            let mut next = Vec::with_capacity(factors.len().div_ceil(2));
+            for pair in factors.chunks(2) {
+                next.push(match pair {
+                    [a, b] => {
+                        let product = p.product(&format!("{name}: product"), a.clone(), b.clone())?;
+                        p.whole(product)
+                    }
+                    _ => pair[0].clone(),
+                });
+            }
+            factors = next;
+        }
+        let product = p.linear(&format!("{name}: zero"), vec![(1, factors.remove(0))], 0)?;
+        p.zero(product);
+        Ok(())
+    }
+}
+
+/// The largest of `f(value)` in every patch, column by column, and `least`.
+fn largest(
+    x: &IntTable,
+    sources: &[u32],
+    (count, rows): (usize, usize),
+    least: i128,
+    f: impl Fn(i128) -> i128,
+) -> Vec<i128> {
+    let cols = x.cols();
+    let mut out = vec![least; rows * cols];
+    for (i, &source) in sources.iter().enumerate().take(count * rows) {
+        let out = &mut out[i % rows * cols..][..cols];
+        out.iter_mut().enumerate().for_each(|(c, out)| *out = (*out).max(f(x.get(source as usize, c))));
+    }
+    out
+}
+
+/// The largest value of every patch of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaxPool {
+    /// Name.
+    pub name: String,
+    /// The patches, as [`Taps::Image`] without padding.
+    pub taps: Taps,
+    /// Bits of the input, its sign included.
+    pub bits: u32,
+    /// Fraction bits of input and output.
+    pub fraction_bits: i32,
+}
+
+impl MaxPool {
+    /// The patches as they are, or first along the rows and then along the columns of the image where their
+    /// values have too wide a product.
+    fn stages(&self) -> Vec<Taps> {
+        let Taps::Image { image: [h, w], kernel: [down, across], stride: [below, right], padding } = self.taps else {
+            return vec![self.taps];
+        };
+        let taps = u64::from(down) * u64::from(across);
+        let fits = taps <= MAX_FACTORS as u64 && taps * u64::from(self.bits) <= PRODUCT_BITS as u64;
+        if fits || across <= 1 || down <= 1 || right == 0 || w < across || padding != [0; 4] {
+            return vec![self.taps];
+        }
+        let narrow = (w - across) / right + 1;
+        vec![
+            Taps::Image { image: [h, w], kernel: [1, across], stride: [1, right], padding },
+            Taps::Image { image: [h, narrow], kernel: [down, 1], stride: [below, 1], padding },
+        ]
+    }
+
+    fn pool(&self, p: &mut ProgramBuilder, name: &str, input: Value, taps: &Taps) -> Result<Value, ModelError> {
+        let x = input.tensor;
+        let patches = Patches::new(&taps.row_map(&self.name, input.sequences, input.length(p))?);
+        let (shape, bits) = ((patches.rows, p.shape(x).1), self.bits as usize);
+        let (sources, blocks) = (patches.map.sources(0), (patches.count, patches.rows));
+        let tensor =
+            fixed::integer(p, name, shape, bits, &[x], move |t| Ok(largest(t[0], &sources, blocks, i128::MIN, |v| v)))?;
+        let terms = vec![(1, patches.repeat(tensor)), (-1, patches.gather(x))];
+        let below = p.linear(&format!("{name}: below"), terms, 0)?;
+        fixed::range(p, &format!("{name}: below"), below, bits)?;
+        patches.zero_product(p, name, below, None)?;
+        Ok(Value { tensor, ..input })
+    }
+}
+
+impl Layer for MaxPool {
+    layer_header!(fraction_bits);
+
+    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
+        let stages = self.stages();
+        let mut value = input;
+        for (i, taps) in stages.iter().enumerate() {
+            let name = if i + 1 == stages.len() { "output" } else { "along rows" };
+            value = self.pool(p, &format!("{}/{name}", self.name), value, taps)?;
+        }
+        Ok(value)
+    }
+}
+
+/// Accumulators divided by `2^shift` and rounded, the largest of every patch, then ReLU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReluMaxPool {
+    /// Name.
+    pub name: String,
+    /// The patches, as [`Taps::Image`] without padding.
+    pub taps: Taps,
+    /// Bits that the accumulators drop.
+    pub shift: u32,
+    /// Bits of a quotient, its sign included.
+    pub bits: u32,
+    /// Fraction bits of the output.
+    pub fraction_bits: i32,
+}
+
+impl Layer for ReluMaxPool {
+    layer_header!(fraction_bits);
+
+    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
+        let (name, x) = (format!("{}/output", self.name), input.tensor);
+        let patches = Patches::new(&self.taps.row_map(&self.name, input.sequences, input.length(p))?);
+        let (blocks, cols) = ((patches.count, patches.rows), p.shape(x).1);
+        let (shift, bits) = (self.shift as usize, self.bits as usize);
+        let one = fixed::power(&name, self.shift)?;
+        let half = one / 2;
+        let sources = patches.map.sources(0);
+        let gathered = sources.clone();
+        let tensor = fixed::natural(p, &name, (patches.rows, cols), bits, &[x], move |t| {
+            Ok(largest(t[0], &sources, blocks, 0, |v| (v + half) >> shift))
+        })?;
+        let rows = patches.count * patches.rows;
+        let distance = fixed::natural(p, &format!("{name}: distance"), (rows, cols), bits, &[x, tensor], move |t| {
+            let distance = |i: usize| {
+                let (row, col) = (i / cols, i % cols);
+                t[1].get(row % blocks.1, col) - ((t[0].get(gathered[row] as usize, col) + half) >> shift)
+            };
+            Ok((0..rows * cols).map(distance).collect())
+        })?;
+        let terms = vec![(1, patches.gather(x)), (one, p.whole(distance)), (-one, patches.repeat(tensor))];
+        let remainder = p.linear(&format!("{name}: remainder"), terms, half)?;
+        fixed::range(p, &format!("{name}: remainder"), remainder, shift)?;
+        patches.zero_product(p, &name, distance, Some(tensor))?;
+        Ok(Value { tensor, ..input })
+    }
+}
+
+/// Joins every ReLU of a convolution with the max pooling right after it.
+#[must_use]
+pub fn fuse(layers: Vec<AnyLayer>) -> Vec<AnyLayer> {
+    let mut fused: Vec<AnyLayer> = Vec::with_capacity(layers.len());
+    for layer in layers {
+        let joined = match (fused.last_mut(), &layer) {
+            (Some(AnyLayer::Affine(affine)), AnyLayer::MaxPool(pool)) => join(affine, pool),
+            _ => None,
+        };
+        fused.push(joined.map_or(layer, AnyLayer::ReluMaxPool));
+    }
+    fused
+}
+
+/// The layer after `affine` has lost its ReLU, if both can be joined.
+fn join(affine: &mut Affine, pool: &MaxPool) -> Option<ReluMaxPool> {
+    let Finish::Activate { shift, function } = &affine.finish else { return None };
+    let Taps::Image { kernel: [down, across], .. } = pool.taps else { return None };
+    let bits = function.values.len().checked_ilog2()?;
+    let factors = u64::from(down) * u64::from(across) + 1;
+    let fits = factors <= MAX_FACTORS as u64 && factors * u64::from(bits) <= PRODUCT_BITS as u64;
+    if !fits || !is_relu(function) {
+        return None;
+    }
+    let (shift, fraction_bits) = (*shift, pool.fraction_bits);
+    affine.finish = Finish::Exact;
+    affine.fraction_bits += shift as i32;
+    Some(ReluMaxPool { name: pool.name.clone(), taps: pool.taps, shift, bits, fraction_bits })
+}
+
+/// Whether a table is that of `max(x, 0)` on as many integers below zero as from there on.
+fn is_relu(function: &Function) -> bool {
+    let arguments = function.start..;
+    function.start == -(function.values.len() as i64 / 2)
+        && function.values.iter().zip(arguments).all(|(&value, argument)| value == argument.max(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::gkr::trace::Trace;
+
+    /// What a layer computes of an image of 16-bit values; its trace is checked.
+    fn run(layer: &dyn Layer, range_bits: usize, sequences: usize, rows: usize, x: &[i128]) -> Vec<i128> {
+        let mut p = ProgramBuilder::new(range_bits);
+        let shape = (rows, x.len() / rows);
+        let input = fixed::integer(&mut p, "x", shape, 16, &[], {
+            let x = x.to_vec();
+            move |_| Ok(x.clone())
+        });
+        let output = layer.lower(&mut p, Value { tensor: input.unwrap(), sequences }).unwrap();
+        p.output(output.tensor);
+        let (program, recipes) = p.finish().unwrap();
+        let trace = Trace::run(&program, &recipes, &[], &[]).unwrap();
+        trace.check(&program).unwrap();
+        trace.get(output.tensor).values().iter().collect()
+    }
+
+    /// The largest of `f(value)` of every patch, by its definition.
+    fn expected(taps: &Taps, sequences: usize, cols: usize, x: &[i128], f: impl Fn(i128) -> i128) -> Vec<i128> {
+        let Taps::Image { image, kernel, stride, .. } = *taps else { unreachable!() };
+        let [h, w] = image.map(|n| n as usize);
+        let outputs = [0, 1].map(|i| ((image[i] - kernel[i]) / stride[i] + 1) as usize);
+        let mut out = Vec::new();
+        for (s, y, x0) in
+            (0..sequences).flat_map(|s| (0..outputs[0]).flat_map(move |y| (0..outputs[1]).map(move |x| (s, y, x))))
+        {
+            for c in 0..cols {
+                let rows = (0..kernel[0] as usize).map(|k| y * stride[0] as usize + k);
+                let value = |(r, k): (usize, usize)| {
+                    let column = x0 * stride[1] as usize + k;
+                    f(x[((s * h + r) * w + column) * cols + c])
+                };
+                out.push(rows.flat_map(|r| (0..kernel[1] as usize).map(move |k| (r, k))).map(value).max().unwrap());
+            }
+        }
+        out
+    }
+
+    fn taps(extents: [u32; 6]) -> Taps {
+        let [h, w, down, across, below, right] = extents;
+        let kernel = [down.min(h), across.min(w)];
+        Taps::Image { image: [h, w], kernel, stride: [below, right], padding: [0; 4] }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn the_largest_value_of_every_patch(
+            h in 1u32..6, w in 1u32..6, kernel in (1u32..5, 1u32..5), stride in (1u32..4, 1u32..4),
+            cols in 1usize..4, sequences in 1usize..3, wide: bool, narrow: bool, shift in 0u32..7, seed: u64,
+        ) {
+            let taps = taps([h, w, kernel.0, kernel.1, stride.0, stride.1]);
+            let rows = sequences * (h * w) as usize;
+            // Few values, so that many are equal, or all of 16 bits.
+            let value = |i: usize| {
+                let random = (seed ^ i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+                i128::from(random as i16 >> if narrow { 13 } else { 0 })
+            };
+            let x: Vec<i128> = (0..rows * cols).map(value).collect();
+            let (name, fraction_bits) = ("pool".to_owned(), 0);
+            let range_bits = if wide { 16 } else { 6 };
+            let layer = MaxPool { name: name.clone(), taps, bits: 16, fraction_bits };
+            prop_assert_eq!(run(&layer, range_bits, sequences, rows, &x), expected(&taps, sequences, cols, &x, |v| v));
+            if kernel.0 * kernel.1 <= 6 {
+                let half = (1 << shift) >> 1;
+                let relu = |v: i128| ((v + half) >> shift).max(0);
+                let layer = ReluMaxPool { name, taps, shift, bits: 16, fraction_bits };
+                prop_assert_eq!(run(&layer, 16, sequences, rows, &x), expected(&taps, sequences, cols, &x, relu));
+            }
+        }
+    }
+}
