@@ -1,12 +1,14 @@
 //! Exact integer matrix products.
 //!
-//! While every partial sum stays below 2^53, a product of integer matrices in double precision is
-//! exact, and much faster than integer arithmetic.
+//! Products of 16-bit integers have vector kernels. Without them, while every partial sum stays below
+//! 2^53, a product of integer matrices in double precision is exact, and much faster than integer arithmetic.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
 use super::view::{NONE, RowMap};
+use crate::simd;
+use crate::simd::matrix::{MatrixKernels, PackedMatrix, pair, pairs_in_word};
 use crate::sumcheck::int::{IntTable, SmallInt, dispatch};
 use crate::sumcheck::par;
 
@@ -17,7 +19,8 @@ const ROWS: usize = 64;
 pub(super) fn contract(lhs: &IntTable, rows: &RowMap, rhs: &IntTable, transposed: bool) -> Option<Vec<i128>> {
     let (taps, inner) = (rows.num_taps(), lhs.cols());
     let cols = if transposed { rhs.rows() } else { rhs.cols() };
-    let bound = largest(lhs).checked_mul(largest(rhs))?.checked_mul((taps * inner) as u128)?;
+    let (left, right) = (largest(lhs), largest(rhs));
+    let bound = left.checked_mul(right)?.checked_mul((taps * inner) as u128)?;
     if bound >> 126 != 0 {
         return None;
     }
@@ -28,11 +31,21 @@ pub(super) fn contract(lhs: &IntTable, rows: &RowMap, rhs: &IntTable, transposed
             in_words(left, right, &sources, &shape)
         })));
     }
+    let word = |largest: u128| u64::try_from(largest).unwrap_or(u64::MAX);
+    let run = pairs_in_word(word(left), word(right));
+    if left.max(right) < 1 << 15 && run >= LEAST_RUN && bound < 1 << 62 {
+        if let Some(kernels) = simd::matrix_kernels() {
+            return Some(in_halves(kernels, lhs, rhs, &sources, &shape, run));
+        }
+    }
     Some(if bound < 1 << 53 { in_doubles(lhs, rhs, &sources, &shape) } else { in_integers(lhs, rhs, &sources, &shape) })
 }
 
 /// Rows up to which converting the right operand costs more than it saves.
 const FEW_ROWS: usize = 4;
+
+/// Pairs of products that must fit a sum of 32 bits, or widening sums costs more than it saves.
+const LEAST_RUN: usize = 2;
 
 /// Columns of the product that one task computes.
 const COLUMNS: usize = 128;
@@ -48,6 +61,55 @@ struct Shape {
 
 fn largest(table: &IntTable) -> u128 {
     dispatch!(table.values(), values => values.iter().map(|&v| Into::<i128>::into(v).unsigned_abs()).max()).unwrap_or(0)
+}
+
+fn in_halves(
+    kernels: &dyn MatrixKernels,
+    lhs: &IntTable,
+    rhs: &IntTable,
+    sources: &[Vec<u32>],
+    shape: &Shape,
+    run: usize,
+) -> Vec<i128> {
+    // Every tap has an even number of rows of its own.
+    let (k, n) = (shape.inner, shape.cols);
+    let pairs = k.div_ceil(2);
+    let right = dispatch!(rhs.values(), right => PackedMatrix::new(sources.len() * pairs, n, |line, col| {
+        let (tap, first) = (line / pairs, line % pairs * 2);
+        let entry = |c: usize| match (c < k, shape.transposed) {
+            (false, _) => 0,
+            (true, true) => half(right[col * k + c]),
+            (true, false) => half(right[(tap * shape.stride + c) * n + col]),
+        };
+        pair(entry(first), entry(first + 1))
+    }));
+    let blocks = par::map(shape.rows.div_ceil(ROWS), |block| {
+        let rows = block * ROWS..shape.rows.min((block + 1) * ROWS);
+        let mut left = Vec::with_capacity(rows.len() * right.pairs());
+        dispatch!(lhs.values(), values => {
+            for row in rows.clone() {
+                for sources in sources {
+                    match sources[row] {
+                        NONE => left.resize(left.len() + pairs, 0),
+                        source => {
+                            let row = &values[source as usize * k..][..k];
+                            left.extend(row.chunks(2).map(|two| pair(half(two[0]), two.get(1).map_or(0, |&v| half(v)))));
+                        }
+                    }
+                }
+            }
+        });
+        let mut out = vec![0; rows.len() * n];
+        kernels.multiply(&left, &right, run, &mut out);
+        out
+    });
+    blocks.into_iter().flatten().map(i128::from).collect()
+}
+
+/// An integer whose absolute value is below 2^15.
+fn half<I: SmallInt>(value: I) -> i16 {
+    let wide: i128 = value.into();
+    wide as i16
 }
 
 fn to_doubles(table: &IntTable) -> Vec<f64> {

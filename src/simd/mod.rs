@@ -14,6 +14,7 @@ mod folds;
 mod fraction;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
+pub mod matrix;
 #[cfg(target_arch = "x86_64")]
 mod points;
 #[cfg(target_arch = "x86_64")]
@@ -118,6 +119,22 @@ pub trait ProductKernels<F>: Sync {
     fn weighted_sums(&self, weights: &[F], a: &[[F; 2]], b: &[[F; 2]]) -> [F; 2];
 }
 
+/// The kernels for matrices of 16-bit integers that this machine has.
+#[must_use]
+pub fn matrix_kernels() -> Option<&'static dyn matrix::MatrixKernels> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        static DETECTED: std::sync::OnceLock<Option<matrix::vnni::Vnni>> = std::sync::OnceLock::new();
+        let detect = || matrix::vnni::Vnni::detect().filter(|_| wanted());
+        let detected = DETECTED.get_or_init(detect).as_ref();
+        detected.filter(|_| !turned_off()).map(|vnni| vnni as &dyn matrix::MatrixKernels)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        None
+    }
+}
+
 /// The kernels for products that this machine has.
 #[must_use]
 pub fn product_kernels() -> Option<&'static dyn ProductKernels<Fr>> {
@@ -173,12 +190,26 @@ pub fn point_kernels() -> Option<&'static dyn PointKernels> {
 #[cfg(target_arch = "x86_64")]
 fn ifma() -> Option<&'static lanes::Ifma> {
     static DETECTED: std::sync::OnceLock<Option<lanes::Ifma>> = std::sync::OnceLock::new();
+    DETECTED.get_or_init(|| lanes::Ifma::detect().filter(|_| wanted())).as_ref().filter(|_| !turned_off())
+}
+
+/// Whether the environment leaves the kernels on.
+#[cfg(target_arch = "x86_64")]
+fn wanted() -> bool {
+    std::env::var_os("VOXCHECK_SIMD").is_none_or(|value| value != "off")
+}
+
+/// Whether a test has turned the kernels off.
+#[cfg(target_arch = "x86_64")]
+fn turned_off() -> bool {
     #[cfg(test)]
-    if tests::OFF.load(std::sync::atomic::Ordering::SeqCst) {
-        return None;
+    {
+        tests::OFF.load(std::sync::atomic::Ordering::SeqCst)
     }
-    let wanted = || std::env::var_os("VOXCHECK_SIMD").is_none_or(|value| value != "off");
-    DETECTED.get_or_init(|| if wanted() { lanes::Ifma::detect() } else { None }).as_ref()
+    #[cfg(not(test))]
+    {
+        false
+    }
 }
 
 #[cfg(test)]
