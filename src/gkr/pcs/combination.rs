@@ -37,8 +37,9 @@ impl Combination {
     /// Computes the sum.
     pub fn sum(&self) -> G1Projective {
         let points: Vec<RawPoint> = self.terms.iter().map(|(point, _)| raw(point)).collect();
-        // The cost is (points + a few buckets) additions a position; this is close to the least.
-        let bits = (points.len().max(1).ilog2() as usize).saturating_sub(2).clamp(2, 12);
+        // A position costs an addition a point and two of another kind, ten times as dear, a bucket; this is close
+        // to the least.
+        let bits = (points.len().max(1).ilog2() as usize).saturating_sub(3).clamp(2, 12);
         // One bit more than a scalar has, for the last carry.
         let positions = Fr::MODULUS_BIT_SIZE as usize / bits + 1;
         let digits: Vec<Vec<i16>> = self.terms.iter().map(|(_, s)| signed_digits(s, bits, positions)).collect();

@@ -43,6 +43,7 @@ use super::{ColumnWeights, MultilinearPcs, OpeningClaim};
 use crate::gkr::program::MAX_WIDTH_VARS;
 use crate::sumcheck::batch::{self, Instance};
 use crate::sumcheck::channel::{ProverChannel, VerifierChannel};
+use crate::sumcheck::eq::eq_prefix;
 use crate::sumcheck::error::{Check, StatementError, VerifyError};
 use crate::sumcheck::int::IntTable;
 use crate::sumcheck::kernels::Product;
@@ -268,9 +269,11 @@ pub fn reduce<C: VerifierChannel<Fr>>(
     let columns = batch::verify(channel, 2, &sums)?;
 
     let values = channel.recv(Label::FoldedValues, groups.len())?;
+    let longest = groups.iter().map(|group| group.col_weights.num_stored()).max().unwrap_or(0);
+    let eq = eq_prefix(&columns.point, longest);
     let mut expected = zero();
     for ((group, value), gamma) in groups.iter().zip(&values).zip(powers(columns.gamma)) {
-        expected = expected + value.clone() * (gamma * group.col_weights.evaluate(&columns.point));
+        expected = expected + value.clone() * (gamma * group.col_weights.evaluate_with(&columns.point, &eq));
     }
     channel.require_zero(columns.claim - expected, Check::Columns)?;
 

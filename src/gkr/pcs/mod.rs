@@ -161,17 +161,31 @@ impl ColumnWeights {
         table
     }
 
-    /// The multilinear extension of the weights at `point`, which is no shorter than theirs.
+    /// How many weights are given one by one.
     #[must_use]
-    pub fn evaluate(&self, point: &[Fr]) -> Fr {
+    pub fn num_stored(&self) -> usize {
+        match self {
+            Self::Point(_) => 0,
+            Self::Vector(weights) => weights.len(),
+        }
+    }
+
+    /// The multilinear extension of the weights at `point`, which is no shorter than theirs; `eq` has as many
+    /// values of `eq(point, ·)` as there are [weights](ColumnWeights::num_stored), or more.
+    #[must_use]
+    pub fn evaluate_with(&self, point: &[Fr], eq: &[Fr]) -> Fr {
         match self {
             Self::Point(own) => {
                 let (low, high) = point.split_at(own.len().min(point.len()));
                 eq_eval(own, low) * high.iter().map(|&r| Fr::ONE - r).product::<Fr>()
             }
-            Self::Vector(weights) => {
-                eq_prefix(point, weights.len()).iter().zip(weights).map(|(&eq, weight)| eq * weight).sum()
-            }
+            Self::Vector(weights) => eq.iter().zip(weights).map(|(&eq, weight)| eq * weight).sum(),
         }
+    }
+
+    /// The multilinear extension of the weights at `point`, which is no shorter than theirs.
+    #[must_use]
+    pub fn evaluate(&self, point: &[Fr]) -> Fr {
+        self.evaluate_with(point, &eq_prefix(point, self.num_stored()))
     }
 }
