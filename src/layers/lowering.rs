@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{affine, attention, average_pool, layer_norm, max_pool, norm, pooling, recurrent};
+use super::{affine, average_pool, layer_norm, max_pool, multi_head, norm, pooling, recurrent};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::TensorId;
@@ -100,7 +100,7 @@ pub enum AnyLayer {
     /// Rows less their mean, divided by their standard deviation.
     LayerNorm(layer_norm::LayerNorm),
     /// Attention of several heads.
-    Attention(attention::Attention),
+    MultiHeadAttention(multi_head::MultiHeadAttention),
 }
 
 impl AnyLayer {
@@ -120,7 +120,7 @@ impl AnyLayer {
             Self::ReluMaxPool(layer) => layer,
             Self::AveragePool(layer) => layer,
             Self::LayerNorm(layer) => layer,
-            Self::Attention(layer) => layer,
+            Self::MultiHeadAttention(layer) => layer,
         }
     }
 }

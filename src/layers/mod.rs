@@ -1,7 +1,6 @@
 //! Networks: their float form, how they are read, and the layers they consist of.
 
 pub mod affine;
-pub mod attention;
 pub mod average_pool;
 mod cell;
 pub mod fixed;
@@ -11,6 +10,7 @@ pub mod logarithm;
 pub mod lowering;
 pub mod matrix;
 pub mod max_pool;
+pub mod multi_head;
 pub mod network;
 pub mod norm;
 pub mod onnx;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use voxcheck::gkr::builder::ProgramBuilder;
 use voxcheck::gkr::program::TensorId;
 use voxcheck::layers::affine::{Affine, Finish, Function, Taps};
-use voxcheck::layers::attention::Attention;
 use voxcheck::layers::average_pool::AveragePool;
 use voxcheck::layers::layer_norm::LayerNorm;
 use voxcheck::layers::lowering::{AnyLayer, Value};
 use voxcheck::layers::matrix::FloatMatrix;
 use voxcheck::layers::max_pool;
+use voxcheck::layers::multi_head::MultiHeadAttention;
 use voxcheck::layers::network::{self, Network, Node, NodeRef, Op};
 use voxcheck::layers::pooling::LastRow;
 use voxcheck::layers::quantize::{Constants, Options, Ranges, quantize};
@@ -128,7 +128,7 @@ fn shrink(layer: &mut AnyLayer) {
         | AnyLayer::ReluMaxPool(_)
         | AnyLayer::AveragePool(_)
         | AnyLayer::LayerNorm(_)
-        | AnyLayer::Attention(_) => {}
+        | AnyLayer::MultiHeadAttention(_) => {}
     }
 }
 
@@ -252,8 +252,8 @@ fn transformers() -> Vec<Stack> {
     let attention = |name: &'static str, causal: bool| {
         let mut weights = Constants::default();
         let ones = weights.add(&FloatMatrix::from_fn(6, 1, |_, _| 1.0), 0);
-        let mask = causal.then(|| weights.add(&Attention::causal_mask(6), 0));
-        let layer = Attention {
+        let mask = causal.then(|| weights.add(&MultiHeadAttention::causal_mask(6), 0));
+        let layer = MultiHeadAttention {
             name: "attention".into(),
             heads: 2,
             width: 2,
@@ -264,7 +264,12 @@ fn transformers() -> Vec<Stack> {
             bits: 9,
             fraction_bits: FRACTION_BITS + 2,
         };
-        Stack { name, layers: vec![AnyLayer::Attention(layer)], weights: weights.into_tables(), shape: (5, 12, 1) }
+        Stack {
+            name,
+            layers: vec![AnyLayer::MultiHeadAttention(layer)],
+            weights: weights.into_tables(),
+            shape: (5, 12, 1),
+        }
     };
     vec![norm(), attention("attention", false), attention("causal attention", true)]
 }
@@ -410,8 +415,8 @@ fn kind(layer: &AnyLayer) -> &'static str {
         AnyLayer::ReluMaxPool(_) => "relu and max pool",
         AnyLayer::AveragePool(_) => "average pool",
         AnyLayer::LayerNorm(_) => "layer norm",
-        AnyLayer::Attention(layer) if layer.mask.is_some() => "causal attention",
-        AnyLayer::Attention(_) => "attention",
+        AnyLayer::MultiHeadAttention(layer) if layer.mask.is_some() => "causal attention",
+        AnyLayer::MultiHeadAttention(_) => "attention",
     }
 }
 

@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 use voxcheck::error::ModelError;
 use voxcheck::layers::affine::{Affine, Finish, Function, Taps};
-use voxcheck::layers::attention::Attention;
 use voxcheck::layers::layer_norm::LayerNorm;
 use voxcheck::layers::lowering::{Constant, Layer, Value};
 use voxcheck::layers::matrix::FloatMatrix;
 use voxcheck::layers::max_pool::{MaxPool, ReluMaxPool};
+use voxcheck::layers::multi_head::MultiHeadAttention;
 use voxcheck::layers::norm::{Average, Normalize};
 use voxcheck::layers::pooling::{LastRow, MeanDense, StatsDense};
 use voxcheck::layers::quantize::Constants;
@@ -364,8 +364,17 @@ fn a_row_of_scores_has_one_sum_of_values() {
         let softmax = Softmax::new(8, 8, 3, 5, 9);
         let name = "attention".to_owned();
         let (shift, bits, fraction_bits) = (6, 12, 3);
-        let layer =
-            Attention { name, heads: 1, width: 1, softmax: softmax.clone(), ones, mask, shift, bits, fraction_bits };
+        let layer = MultiHeadAttention {
+            name,
+            heads: 1,
+            width: 1,
+            softmax: softmax.clone(),
+            ones,
+            mask,
+            shift,
+            bits,
+            fraction_bits,
+        };
         let gadget = gadget(6, 2, 3, 1, &layer, weights);
         for x in (-128..128).step_by(3) {
             // Query, key and value of two rows.

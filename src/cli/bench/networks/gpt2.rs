@@ -12,12 +12,12 @@ use voxcheck::gkr::builder::ProgramBuilder;
 use voxcheck::gkr::program::TensorId;
 use voxcheck::gkr::view::{RowMap, View};
 use voxcheck::layers::affine::{Affine, Finish, Function, Taps};
-use voxcheck::layers::attention::{Attention, heads};
 use voxcheck::layers::fixed;
 use voxcheck::layers::gelu::gelu_tanh;
 use voxcheck::layers::layer_norm::LayerNorm;
 use voxcheck::layers::lowering::{Constant, Layer, Value};
 use voxcheck::layers::matrix::FloatMatrix;
+use voxcheck::layers::multi_head::{MultiHeadAttention, heads};
 use voxcheck::layers::quantize::Constants;
 use voxcheck::layers::softmax::Softmax;
 use voxcheck::sumcheck::int::{IntTable, IntVec};
@@ -103,7 +103,7 @@ impl Weights {
             |a: &FloatMatrix, b: &FloatMatrix| FloatMatrix::from_fn(a.rows, a.cols, |r, c| a.row(r)[c] + b.row(r)[c]);
         let qkv = LayerNorm::float(x, EPSILON).multiply(&self.qkv);
         let part = |at: usize| FloatMatrix::from_fn(x.rows, WIDTH, |r, c| qkv.row(r)[at * WIDTH + c]);
-        let attended = Attention::float([&part(0), &part(1), &part(2)], HEADS, true);
+        let attended = MultiHeadAttention::float([&part(0), &part(1), &part(2)], HEADS, true);
         let y = add(x, &attended.multiply(&self.out));
         let mut hidden = LayerNorm::float(&y, EPSILON).multiply(&self.up);
         hidden.data.iter_mut().for_each(|v| *v = gelu_tanh(*v));
@@ -123,7 +123,7 @@ impl Weights {
             up: dense(&self.up, [NORM_FRACTION, GELU_FRACTION, SHIFT]),
             down: dense(&self.down, [GELU_FRACTION, WIDE_FRACTION, LAST_SHIFT]),
             ones: constants.add(&FloatMatrix::from_fn(WIDTH, 1, |_, _| 1.0), 0),
-            mask: constants.add(&Attention::causal_mask(ROWS), 0),
+            mask: constants.add(&MultiHeadAttention::causal_mask(ROWS), 0),
         }
     }
 }
@@ -141,11 +141,11 @@ impl IntegerWeights {
         }
     }
 
-    fn attention(&self) -> Attention {
+    fn attention(&self) -> MultiHeadAttention {
         // Scores have twice the fraction bits of their factors, and three more for the root of 64.
         let shift = (2 * QKV_FRACTION + 3 - SCORE_FRACTION) as u32;
         let softmax = Softmax::new(shift, SCORE_BITS, SCORE_FRACTION, EXP_FRACTION, RECIPROCAL_BITS);
-        Attention {
+        MultiHeadAttention {
             name: "attention".into(),
             heads: HEADS as u32,
             width: HEAD as u32,

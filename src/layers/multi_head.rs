@@ -24,9 +24,9 @@ use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::TensorId;
 use crate::gkr::view::{RowMap, SourceAxis, View};
 
-/// Attention on queries, keys and values that stand beside one another, each of [`Attention::columns`] columns.
+/// Attention on queries, keys and values that stand beside one another, each of [`MultiHeadAttention::columns`] columns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attention {
+pub struct MultiHeadAttention {
     /// Name.
     pub name: String,
     /// Number of heads.
@@ -53,7 +53,7 @@ pub fn heads(heads: usize, length: usize) -> RowMap {
     RowMap::strided(heads * length, length, heads, 1, length as i64, 0)
 }
 
-impl Attention {
+impl MultiHeadAttention {
     /// From one head to the next: a power of two, since slices of columns are aligned.
     #[must_use]
     pub fn stride(&self) -> usize {
@@ -120,7 +120,7 @@ impl Attention {
     }
 }
 
-impl Layer for Attention {
+impl Layer for MultiHeadAttention {
     layer_header!(fraction_bits);
 
     fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
@@ -184,18 +184,26 @@ mod tests {
     const FRACTION_BITS: i32 = 6;
     const STEP_BITS: i32 = 6;
 
-    fn layer(heads: u32, width: u32, length: usize, causal: bool) -> (Attention, Vec<IntTable>) {
+    fn layer(heads: u32, width: u32, length: usize, causal: bool) -> (MultiHeadAttention, Vec<IntTable>) {
         let mut constants = Constants::default();
         let ones = constants.add(&FloatMatrix::from_fn(length, 1, |_, _| 1.0), 0);
-        let mask = causal.then(|| constants.add(&Attention::causal_mask(length), 0));
+        let mask = causal.then(|| constants.add(&MultiHeadAttention::causal_mask(length), 0));
         // Without a factor for the width: it is that of one column.
         let softmax = Softmax::new((2 * FRACTION_BITS - STEP_BITS) as u32, 12, STEP_BITS, 10, 22);
         let name = "attention".into();
         let (shift, bits, fraction_bits) = (16, 16, FRACTION_BITS + 22 - 16);
-        (Attention { name, heads, width, softmax, ones, mask, shift, bits, fraction_bits }, constants.into_tables())
+        (
+            MultiHeadAttention { name, heads, width, softmax, ones, mask, shift, bits, fraction_bits },
+            constants.into_tables(),
+        )
     }
 
-    fn run(layer: &Attention, constants: Vec<IntTable>, length: usize, x: &[i128]) -> Result<Vec<i128>, TraceError> {
+    fn run(
+        layer: &MultiHeadAttention,
+        constants: Vec<IntTable>,
+        length: usize,
+        x: &[i128],
+    ) -> Result<Vec<i128>, TraceError> {
         let mut p = ProgramBuilder::new(16);
         let input = p.input("x", (length, 3 * layer.columns()), -32768, 32767).unwrap();
         p.range(p.whole(input), -32768, 16).unwrap();
@@ -211,7 +219,7 @@ mod tests {
     }
 
     /// What the docs of attention and softmax say.
-    fn by_definition(layer: &Attention, length: usize, x: &[i128]) -> Vec<i128> {
+    fn by_definition(layer: &MultiHeadAttention, length: usize, x: &[i128]) -> Vec<i128> {
         let (columns, width, softmax) = (layer.columns(), layer.width as usize, &layer.softmax);
         let round = |v: i128, shift: u32| (v + (1 << (shift - 1))) >> shift;
         let mut out = Vec::new();
@@ -259,7 +267,7 @@ mod tests {
             let x = values(length * 6, 7, 8);
             let found = run(&layer, constants, length, &x).unwrap();
             let part = |at: usize| FloatMatrix::from_fn(length, 2, |r, c| x[r * 6 + at * 2 + c] as f64 / 64.0);
-            let exact = Attention::float([&part(0), &part(1), &part(2)], 2, causal);
+            let exact = MultiHeadAttention::float([&part(0), &part(1), &part(2)], 2, causal);
             let unit = f64::from(layer.fraction_bits).exp2();
             for (h, t) in (0..2).flat_map(|h| (0..length).map(move |t| (h, t))) {
                 let (found, exact) = (found[h * length + t] as f64 / unit, exact.row(t)[h]);
