@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::files::{self, FileError, Row};
 use crate::gkr::Fr;
 use crate::gkr::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey as PcsProver, VerifierKey as PcsVerifier};
-use crate::gkr::program::{Program, SHARED_WIDTH_VARS};
+use crate::gkr::program::{MAX_WIDTH_VARS, Program, constant_width_vars};
 use crate::gkr::prover::PublicCommitments;
 use crate::gkr::verifier;
 use crate::layers::score::THRESHOLD_ONE;
@@ -60,14 +60,14 @@ pub struct StatementMismatch {
 #[derive(Serialize, Deserialize)]
 struct Stored {
     spec: Spec,
-    /// Commitments to the constants, row by row.
+    /// Commitments to the constants: variables of a row, and the rows.
     #[serde(deserialize_with = "files::short_list")]
-    rows: Vec<Vec<[u8; 32]>>,
+    rows: Vec<(u32, Vec<[u8; 32]>)>,
 }
 
 impl VerifyingKey {
     pub(crate) fn new(spec: Arc<Spec>, constants: Vec<Commitment>, pcs: PcsVerifier) -> Self {
-        let rows: Vec<Vec<Row>> = constants.iter().map(files::rows).collect();
+        let rows = encoded(&constants);
         let model = model_digest(&spec, &rows);
         Self { spec, constants: Arc::new(constants), model, pcs }
     }
@@ -78,9 +78,10 @@ impl VerifyingKey {
     }
 
     pub(crate) fn with_prover(model: &Model) -> (Self, PcsProver) {
-        let pcs = PcsProver::new(PcsVerifier::new(SHARED_WIDTH_VARS));
-        let commit = |table: &Arc<IntTable>| Hyrax::commit(&pcs, table, SHARED_WIDTH_VARS);
-        let constants = model.constants().iter().map(commit).collect();
+        let pcs = PcsProver::new(PcsVerifier::new(MAX_WIDTH_VARS));
+        let width = |table: &IntTable| constant_width_vars(table.rows(), table.cols());
+        let tables: Vec<(&IntTable, usize)> = model.constants().iter().map(|t| (&**t, width(t))).collect();
+        let constants = Hyrax::commit_all(&pcs, &tables);
         (Self::new(Arc::new(model.spec().clone()), constants, pcs.verifier_key().clone()), pcs)
     }
 
@@ -183,7 +184,7 @@ impl VerifyingKey {
     /// The bytes of a `.vxk` file.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let rows: Vec<Vec<Row>> = self.constants.iter().map(files::rows).collect();
+        let rows = encoded(&self.constants);
         files::KEY.wrap(&self.model, &files::encode(&(&*self.spec, rows)))
     }
 
@@ -200,10 +201,13 @@ impl VerifyingKey {
         let shortest = spec.min_samples as usize;
         spec.lower(shortest, Tail { embedding: true, ..Tail::default() })
             .map_err(|error| kind.error(error.to_string()))?;
-        let decode = |rows: Vec<[u8; 32]>| rows.into_iter().map(Row::try_from).collect::<Result<Vec<Row>, _>>();
-        let rows = rows.into_iter().map(decode).collect::<Result<Vec<_>, _>>().map_err(|error| kind.error(error))?;
-        let constants = rows.iter().map(|rows| files::commitment(SHARED_WIDTH_VARS, rows)).collect();
-        let pcs = PcsVerifier::new(SHARED_WIDTH_VARS);
+        let decode = |(width_vars, rows): (u32, Vec<[u8; 32]>)| {
+            let rows: Vec<Row> = rows.into_iter().map(Row::try_from).collect::<Result<_, _>>()?;
+            Ok(files::commitment(width_vars as usize, &rows))
+        };
+        let constants =
+            rows.into_iter().map(decode).collect::<Result<_, _>>().map_err(|error: &'static str| kind.error(error))?;
+        let pcs = PcsVerifier::new(MAX_WIDTH_VARS);
         Ok(Self { spec: Arc::new(spec), constants: Arc::new(constants), model: digest, pcs })
     }
 }
@@ -216,9 +220,14 @@ impl Model {
     }
 }
 
+/// Commitments as they are stored and as they are bound: variables of a row, and the rows.
+fn encoded(commitments: &[Commitment]) -> Vec<(u32, Vec<Row>)> {
+    commitments.iter().map(|commitment| (commitment.width_vars as u32, files::rows(commitment))).collect()
+}
+
 /// What binds a model: the suite, the specification and the commitments to the weights. Rows are points or
 /// their encodings, which have one form.
-fn model_digest<R: Serialize>(spec: &Spec, rows: &[Vec<R>]) -> [u8; 32] {
+fn model_digest<R: Serialize>(spec: &Spec, rows: &[(u32, Vec<R>)]) -> [u8; 32] {
     digest("voxcheck model", &(files::SUITE, spec, rows))
 }
 

@@ -33,7 +33,10 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 use self::console::{Console, Outcome, print_error};
 use self::error::{CliError, Result, exit};
@@ -160,7 +163,8 @@ fn parse_and_run(json: bool) -> u8 {
         Err(help) => return console::written(help.print(), exit::SUCCESS),
     };
     let Cli { global, command } = cli;
-    start_logging(&global);
+    let trace = Trace::new();
+    start_logging(&global, &trace);
     let mut console = Console {
         json: global.json,
         quiet: global.quiet,
@@ -169,7 +173,7 @@ fn parse_and_run(json: bool) -> u8 {
         stdout_taken: false,
         written: Vec::new(),
         warnings: Vec::new(),
-        trace: Trace::new(),
+        trace,
         profile: global.profile,
     };
     let result = start_threads(global.threads).and_then(|()| run_command(&command, &mut console));
@@ -224,7 +228,8 @@ fn use_color(when: When) -> bool {
     }
 }
 
-fn start_logging(global: &Global) {
+/// Logs to stderr what the filter lets through, and records spans if a trace was asked for.
+fn start_logging(global: &Global, trace: &Trace) {
     let default = match (global.quiet, global.verbose) {
         (true, _) => "off",
         (_, 0) => "warn",
@@ -240,8 +245,9 @@ fn start_logging(global: &Global) {
         When::Never => false,
         When::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _ = builder.with_ansi(color).try_init();
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(color).with_filter(filter);
+    let spans = global.profile.is_some().then(|| trace.clone().with_filter(Targets::new().with_default(Level::TRACE)));
+    let _ = tracing_subscriber::registry().with(log).with(spans).try_init();
 }
 
 fn start_threads(threads: Option<u16>) -> Result<()> {

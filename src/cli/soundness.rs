@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use voxcheck::Statement;
 use voxcheck::gkr::ledger::{GROUP_BITS, GROUP_SOURCE, Ledger, Term};
-use voxcheck::gkr::pcs::hyrax::DEFAULT_ROUNDS;
+use voxcheck::gkr::pcs::hyrax::default_rounds;
 use voxcheck::layers::score::THRESHOLD_ONE;
 use voxcheck::model::{Spec, Tail};
 
@@ -23,7 +23,7 @@ pub fn tail_of(statement: &Statement) -> Tail {
 /// The ledger of a specification for a number of samples; none if it takes no such recording.
 pub fn of_spec(spec: &Spec, samples: usize, tail: Tail) -> Option<Ledger> {
     let lowered = spec.lower(samples, tail).ok()?;
-    Ledger::new(&lowered.program, DEFAULT_ROUNDS).ok()
+    Ledger::new(&lowered.program, default_rounds(lowered.program.max_width_vars())).ok()
 }
 
 /// As a JSON value.

@@ -11,8 +11,8 @@ use num_bigint::BigInt;
 
 use super::admission::{check_ranged, check_used};
 use super::program::{
-    Column, Contraction, Kind, Linear, Lookup, Product, Program, ProgramError, Relation, SHARED_WIDTH_VARS, TableId,
-    Tensor, TensorId,
+    Column, Contraction, Kind, Linear, Lookup, MAX_WIDTH_VARS, Product, Program, ProgramError, Relation,
+    SHARED_WIDTH_VARS, TableId, Tensor, TensorId,
 };
 use super::tables::Table;
 use super::view::View;
@@ -54,20 +54,20 @@ pub struct ProgramBuilder {
     recipes: Recipes,
     range: Option<TableId>,
     range_bits: usize,
-    width_vars: usize,
+    width_vars: Option<usize>,
 }
 
 impl ProgramBuilder {
     /// A builder whose range table has `2^range_bits` entries.
     #[must_use]
     pub fn new(range_bits: usize) -> Self {
-        Self { range_bits, width_vars: SHARED_WIDTH_VARS, ..Self::default() }
+        Self { range_bits, ..Self::default() }
     }
 
-    /// Commits to the witness in rows of `2^width_vars` entries.
+    /// Commits to the witness in rows of `2^width_vars` entries, whatever would be best.
     #[must_use]
     pub fn with_width_vars(mut self, width_vars: usize) -> Self {
-        self.width_vars = width_vars;
+        self.width_vars = Some(width_vars);
         self
     }
 
@@ -304,7 +304,8 @@ impl ProgramBuilder {
                 self.add(&name, (1, cols), kind, BigInt::ZERO, BigInt::from(MAX_ENTRIES))
             })
             .collect::<Result<_, _>>()?;
-        let Self { tensors, relations, tables, outputs, zeros, recipes, width_vars, .. } = self;
+        let width_vars = self.width_vars.unwrap_or_else(|| best_width(&self.tensors));
+        let Self { tensors, relations, tables, outputs, zeros, recipes, .. } = self;
         let program = Program { tensors, relations, tables, multiplicities, outputs, zeros, width_vars };
         check_used(&program)?;
         Ok((program, recipes))
@@ -340,4 +341,16 @@ impl ProgramBuilder {
         self.names.insert(unused.clone(), 1);
         unused
     }
+}
+
+/// Variables of the rows of commitments for which proofs are smallest and verified fastest: a verifier pays
+/// for every row (a point to decode, a term to add) and for every generator (a term), and a proof holds every
+/// row and an eighth as many scalars as a row is long.
+fn best_width(tensors: &[Tensor]) -> usize {
+    let committed = |t: &&Tensor| matches!(t.kind, Kind::Witness | Kind::Multiplicity(_));
+    let cost = |width_vars: &usize| {
+        let rows = tensors.iter().filter(committed).map(|t| (t.rows << t.col_vars()).div_ceil(1 << width_vars));
+        4 * rows.sum::<usize>() + (1 << width_vars)
+    };
+    (SHARED_WIDTH_VARS..=MAX_WIDTH_VARS).min_by_key(cost).unwrap_or(SHARED_WIDTH_VARS)
 }

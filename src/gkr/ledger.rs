@@ -338,7 +338,7 @@ mod tests {
 
     use super::*;
     use crate::gkr::builder::{ProgramBuilder, Recipes};
-    use crate::gkr::pcs::hyrax::DEFAULT_ROUNDS;
+    use crate::gkr::pcs::hyrax::default_rounds;
     use crate::gkr::pcs::{Hyrax, MultilinearPcs, ProverKey, VerifierKey};
     use crate::gkr::program::SHARED_WIDTH_VARS;
     use crate::gkr::prover::{self, PublicCommitments};
@@ -436,7 +436,7 @@ mod tests {
             let mut channel = PlainVerifier::new(Counting(Merlin::new(b"ledger"), Rc::clone(&drawn)), &proof);
             let output = trace.get(program.outputs()[0]);
             verifier::verify::<Hyrax, _>(key.verifier_key(), &program, &[output], &public, &mut channel).unwrap();
-            let ledger = Ledger::new(&program, DEFAULT_ROUNDS).unwrap();
+            let ledger = Ledger::new(&program, default_rounds(SHARED_WIDTH_VARS)).unwrap();
             assert_eq!(ledger.challenges(), drawn.get(), "rows of 2^{width_vars}, {rows} rows");
             let points = ledger.terms().iter().any(|term| term.name.starts_with("points"));
             assert_eq!(points, width_vars == 2 && rows > 1, "rows of 2^{width_vars}, {rows} rows");
@@ -445,7 +445,7 @@ mod tests {
 
     #[test]
     fn a_longer_computation_has_a_larger_error() {
-        let of = |rows| Ledger::new(&dense(10, rows).0, DEFAULT_ROUNDS).unwrap().log2();
+        let of = |rows| Ledger::new(&dense(10, rows).0, default_rounds(SHARED_WIDTH_VARS)).unwrap().log2();
         assert!(of(2) < of(300) && of(300) < of(3000) && of(3000) < -230.0);
     }
 }

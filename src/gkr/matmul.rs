@@ -1,12 +1,14 @@
 //! Exact integer matrix products.
 //!
-//! While every partial sum stays below 2^53, a product of integer matrices in double precision is
-//! exact, and much faster than integer arithmetic.
+//! Products of 16-bit integers have vector kernels. Without them, while every partial sum stays below
+//! 2^53, a product of integer matrices in double precision is exact, and much faster than integer arithmetic.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
 use super::view::{NONE, RowMap};
+use crate::simd;
+use crate::simd::matrix::{MatrixKernels, PackedMatrix, pair, pairs_in_word};
 use crate::sumcheck::int::{IntTable, SmallInt, dispatch};
 use crate::sumcheck::par;
 
@@ -17,14 +19,36 @@ const ROWS: usize = 64;
 pub(super) fn contract(lhs: &IntTable, rows: &RowMap, rhs: &IntTable, transposed: bool) -> Option<Vec<i128>> {
     let (taps, inner) = (rows.num_taps(), lhs.cols());
     let cols = if transposed { rhs.rows() } else { rhs.cols() };
-    let bound = largest(lhs).checked_mul(largest(rhs))?.checked_mul((taps * inner) as u128)?;
+    let (left, right) = (largest(lhs), largest(rhs));
+    let bound = left.checked_mul(right)?.checked_mul((taps * inner) as u128)?;
     if bound >> 126 != 0 {
         return None;
     }
     let sources: Vec<Vec<u32>> = (0..taps).map(|tap| rows.sources(tap)).collect();
     let shape = Shape { rows: rows.out_rows(), cols, inner, stride: inner.next_power_of_two(), transposed };
+    if shape.rows <= FEW_ROWS && bound < 1 << 62 {
+        return Some(dispatch!(lhs.values(), left => dispatch!(rhs.values(), right => {
+            in_words(left, right, &sources, &shape)
+        })));
+    }
+    let word = |largest: u128| u64::try_from(largest).unwrap_or(u64::MAX);
+    let run = pairs_in_word(word(left), word(right));
+    if left.max(right) < 1 << 15 && run >= LEAST_RUN && bound < 1 << 62 {
+        if let Some(kernels) = simd::matrix_kernels() {
+            return Some(in_halves(kernels, lhs, rhs, &sources, &shape, run));
+        }
+    }
     Some(if bound < 1 << 53 { in_doubles(lhs, rhs, &sources, &shape) } else { in_integers(lhs, rhs, &sources, &shape) })
 }
+
+/// Rows up to which converting the right operand costs more than it saves.
+const FEW_ROWS: usize = 4;
+
+/// Pairs of products that must fit a sum of 32 bits, or widening sums costs more than it saves.
+const LEAST_RUN: usize = 2;
+
+/// Columns of the product that one task computes.
+const COLUMNS: usize = 128;
 
 struct Shape {
     rows: usize,
@@ -37,6 +61,55 @@ struct Shape {
 
 fn largest(table: &IntTable) -> u128 {
     dispatch!(table.values(), values => values.iter().map(|&v| Into::<i128>::into(v).unsigned_abs()).max()).unwrap_or(0)
+}
+
+fn in_halves(
+    kernels: &dyn MatrixKernels,
+    lhs: &IntTable,
+    rhs: &IntTable,
+    sources: &[Vec<u32>],
+    shape: &Shape,
+    run: usize,
+) -> Vec<i128> {
+    // Every tap has an even number of rows of its own.
+    let (k, n) = (shape.inner, shape.cols);
+    let pairs = k.div_ceil(2);
+    let right = dispatch!(rhs.values(), right => PackedMatrix::new(sources.len() * pairs, n, |line, col| {
+        let (tap, first) = (line / pairs, line % pairs * 2);
+        let entry = |c: usize| match (c < k, shape.transposed) {
+            (false, _) => 0,
+            (true, true) => half(right[col * k + c]),
+            (true, false) => half(right[(tap * shape.stride + c) * n + col]),
+        };
+        pair(entry(first), entry(first + 1))
+    }));
+    let blocks = par::map(shape.rows.div_ceil(ROWS), |block| {
+        let rows = block * ROWS..shape.rows.min((block + 1) * ROWS);
+        let mut left = Vec::with_capacity(rows.len() * right.pairs());
+        dispatch!(lhs.values(), values => {
+            for row in rows.clone() {
+                for sources in sources {
+                    match sources[row] {
+                        NONE => left.resize(left.len() + pairs, 0),
+                        source => {
+                            let row = &values[source as usize * k..][..k];
+                            left.extend(row.chunks(2).map(|two| pair(half(two[0]), two.get(1).map_or(0, |&v| half(v)))));
+                        }
+                    }
+                }
+            }
+        });
+        let mut out = vec![0; rows.len() * n];
+        kernels.multiply(&left, &right, run, &mut out);
+        out
+    });
+    blocks.into_iter().flatten().map(i128::from).collect()
+}
+
+/// An integer whose absolute value is below 2^15.
+fn half<I: SmallInt>(value: I) -> i16 {
+    let wide: i128 = value.into();
+    wide as i16
 }
 
 fn to_doubles(table: &IntTable) -> Vec<f64> {
@@ -72,6 +145,47 @@ fn in_doubles(lhs: &IntTable, rhs: &IntTable, sources: &[Vec<u32>], shape: &Shap
         out
     });
     blocks.into_iter().flatten().map(|x| x as i128).collect()
+}
+
+fn in_words<A: SmallInt, B: SmallInt>(left: &[A], right: &[B], sources: &[Vec<u32>], shape: &Shape) -> Vec<i128> {
+    let chunks = shape.cols.div_ceil(COLUMNS);
+    let blocks = par::map(shape.rows * chunks, |block| {
+        let (row, first) = (block / chunks, block % chunks * COLUMNS);
+        let mut out = vec![0i64; COLUMNS.min(shape.cols - first)];
+        for (tap, sources) in sources.iter().enumerate().filter(|(_, sources)| sources[row] != NONE) {
+            let left = &left[sources[row] as usize * shape.inner..][..shape.inner];
+            add_words(left, right, if shape.transposed { 0 } else { tap * shape.stride }, first, shape, &mut out);
+        }
+        out
+    });
+    blocks.into_iter().flatten().map(i128::from).collect()
+}
+
+/// Adds a row times columns `first..first + out.len()` of the right operand, from its row `start` on.
+fn add_words<A: SmallInt, B: SmallInt>(
+    left: &[A],
+    right: &[B],
+    start: usize,
+    first: usize,
+    shape: &Shape,
+    out: &mut [i64],
+) {
+    // The bound on the sums is one on all that is added; exact, since it is below 2^62.
+    let word = |value: i128| value as i64;
+    if shape.transposed {
+        for (n, out) in out.iter_mut().enumerate() {
+            let right = &right[(first + n) * shape.inner..][..shape.inner];
+            *out += left.iter().zip(right).map(|(&a, &b)| word(a.into()) * word(b.into())).sum::<i64>();
+        }
+        return;
+    }
+    for (c, &value) in left.iter().enumerate() {
+        let value = word(value.into());
+        if value != 0 {
+            let right = &right[(start + c) * shape.cols + first..][..out.len()];
+            out.iter_mut().zip(right).for_each(|(out, &w)| *out += value * word(w.into()));
+        }
+    }
 }
 
 fn in_integers(lhs: &IntTable, rhs: &IntTable, sources: &[Vec<u32>], shape: &Shape) -> Vec<i128> {

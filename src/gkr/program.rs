@@ -20,6 +20,21 @@ pub struct TensorId(pub u32);
 /// Variables of a row of commitments that several programs refer to: 1024 entries.
 pub const SHARED_WIDTH_VARS: usize = 10;
 
+/// Entries from which on a constant is committed in the longest rows.
+const LARGE_CONSTANT: usize = 1 << 18;
+
+/// Variables of a row of the commitment to a constant of this shape. It depends on nothing else, since a model's
+/// constants are committed once for all lengths of its input: in as few rows as can be where they are many,
+/// because a verifier pays for each.
+#[must_use]
+pub fn constant_width_vars(rows: usize, cols: usize) -> usize {
+    let entries = cols.checked_next_power_of_two().and_then(|cols| cols.checked_mul(rows));
+    if entries.is_none_or(|n| n >= LARGE_CONSTANT) { MAX_WIDTH_VARS } else { SHARED_WIDTH_VARS }
+}
+
+/// Most variables of a row of commitments: 4096 entries.
+pub const MAX_WIDTH_VARS: usize = 12;
+
 /// A table of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct TableId(pub u32);
@@ -252,10 +267,18 @@ impl Program {
     /// have a width of their own.
     #[must_use]
     pub fn width_vars(&self, id: TensorId) -> usize {
-        match self.tensor(id).kind {
-            Kind::Input | Kind::Constant(_) => SHARED_WIDTH_VARS,
+        let tensor = self.tensor(id);
+        match tensor.kind {
+            Kind::Input => SHARED_WIDTH_VARS,
+            Kind::Constant(_) => constant_width_vars(tensor.rows, tensor.cols),
             Kind::Witness | Kind::Multiplicity(_) | Kind::Virtual(_) => self.width_vars,
         }
+    }
+
+    /// The widest row of any commitment.
+    #[must_use]
+    pub fn max_width_vars(&self) -> usize {
+        (0..self.tensors.len() as u32).map(|id| self.width_vars(TensorId(id))).max().unwrap_or(0)
     }
 
     /// The tensor `id`.

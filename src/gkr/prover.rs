@@ -143,15 +143,14 @@ pub(crate) fn prove_claiming<P: MultilinearPcs, C: ProverChannel<Fr>>(
     let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed();
 
     absorb_public::<P>(program, outputs, public, |label, bytes| channel.absorb_statement(label, bytes));
-    let committed: Vec<P::Commitment> = program
-        .committed()
-        .into_iter()
-        .map(|id| {
-            let commitment = P::commit(key, trace.get(id), program.width_vars(id));
-            P::send(Label::Commitment, &commitment, channel);
-            commitment
-        })
-        .collect();
+    let span = tracing::trace_span!("commit rows").entered();
+    let tables: Vec<(&IntTable, usize)> =
+        program.committed().into_iter().map(|id| (trace.get(id), program.width_vars(id))).collect();
+    let committed = P::commit_all(key, &tables);
+    for commitment in &committed {
+        P::send(Label::Commitment, commitment, channel);
+    }
+    drop(span);
     timings.commit = lap();
 
     let folds = Folds::new(program, trace);
@@ -165,9 +164,12 @@ pub(crate) fn prove_claiming<P: MultilinearPcs, C: ProverChannel<Fr>>(
     }
     timings.waves = lap();
 
+    let span = tracing::trace_span!("weighted claims").entered();
     let all = claims.take_all();
     let (mut direct, weighted) = openings::split(program, all);
     direct.extend(prove_weighted(&folds, weighted, channel));
+    drop(span);
+    let span = tracing::trace_span!("opening claims").entered();
     let order = openings::committed(program);
     let places: HashMap<TensorId, usize> = order.iter().enumerate().map(|(i, &id)| (id, i)).collect();
     let commitments: Vec<&P::Commitment> =
@@ -182,6 +184,7 @@ pub(crate) fn prove_claiming<P: MultilinearPcs, C: ProverChannel<Fr>>(
     let mut point = |n: usize| -> Vec<Fr> { (0..n).map(|_| channel.challenge(Label::PaddingChallenge)).collect() };
     let (rows, cols) = (point(rows), point(cols));
     opened.extend(openings::padding(program, &order, &rows, &cols).expect("the tables were committed"));
+    drop(span);
     P::open(key, &tables, &opened, channel);
     timings.open = lap();
     timings
@@ -213,8 +216,10 @@ fn prove_lookups<C: ProverChannel<Fr>>(folds: &Folds<'_>, channel: &mut C, claim
     let beta = channel.challenge(Label::TupleChallenge);
     let alpha = channel.challenge(Label::LookupChallenge);
     let compression = Compression::new(program, beta, alpha);
-    let leaves = leaves::build(program, folds.trace(), &layout, &compression);
-    let point = fraction::prove(channel, leaves);
+    let leaves =
+        tracing::trace_span!("leaves").in_scope(|| leaves::build(program, folds.trace(), &layout, &compression));
+    let point = tracing::trace_span!("fraction tree").in_scope(|| fraction::prove(channel, leaves));
+    let _span = tracing::trace_span!("leaf values").entered();
     // Only the point of the claim matters here; whether its values are right is the verifier's check.
     let leaf = LeafClaim { point, numerator: Fr::from(0u64), denominator: Fr::from(0u64) };
     let mut values = SendValues { folds, channel, label: Label::LeafValues };
@@ -236,6 +241,7 @@ fn prove_outputs<C: ProverChannel<Fr>>(folds: &Folds<'_>, channel: &mut C, claim
 
 fn prove_wave<C: ProverChannel<Fr>>(folds: &Folds<'_>, wave: &[usize], channel: &mut C, claims: &mut Claims<Fr>) {
     let program = folds.program();
+    let span = tracing::trace_span!("wave tables").entered();
     let due = waves::due(program, wave, claims);
     let operands: Vec<Option<[Arc<IntTable>; 2]>> = due
         .iter()
@@ -258,7 +264,10 @@ fn prove_wave<C: ProverChannel<Fr>>(folds: &Folds<'_>, wave: &[usize], channel: 
     let values: Vec<Fr> = due.iter().map(|due| due.claim.value).collect();
     let mut borrowed: Vec<&mut dyn Instance<Fr>> =
         instances.iter_mut().map(|i| &mut **i as &mut dyn Instance<Fr>).collect();
-    let (gamma, point) = batch::prove(channel, waves::degree(program, wave), &mut borrowed, &values);
+    drop(span);
+    let (gamma, point) = tracing::trace_span!("wave sum-check")
+        .in_scope(|| batch::prove(channel, waves::degree(program, wave), &mut borrowed, &values));
+    let _span = tracing::trace_span!("wave values").entered();
     drop(instances);
     let mut values = SendValues { folds, channel, label: Label::WaveValues };
     waves::finish(program, &due, gamma, &point, claims, &mut values).expect("a prover's values are never refused");

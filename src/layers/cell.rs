@@ -4,6 +4,8 @@
 
 use super::affine::Function;
 use super::recurrent::{Gates, Gru, Lstm};
+use crate::simd;
+use crate::simd::matrix::{MatrixKernels, PackedMatrix, pair, pairs_in_word};
 use crate::sumcheck::int::IntTable;
 use crate::sumcheck::par;
 
@@ -30,26 +32,49 @@ fn gate(gates: &Gates, function: &Function, acc: i64, shift: u32) -> Result<i64,
     })
 }
 
-/// Rows of doubles, exact for the integers that occur here.
+/// Recurrent weights: packed for vector kernels where they are 16-bit integers, and as doubles.
 struct Weights {
     cols: usize,
+    largest: u64,
+    packed: Option<(&'static dyn MatrixKernels, PackedMatrix)>,
     values: Vec<f64>,
 }
 
 impl Weights {
     fn new(table: &IntTable) -> Self {
-        Self { cols: table.cols(), values: table.values().iter().map(|v| v as f64).collect() }
+        let (rows, cols) = (table.rows(), table.cols());
+        let largest = table.values().iter().map(i128::unsigned_abs).max().unwrap_or(0);
+        let entry = |r: usize, c: usize| if r < rows { table.get(r, c) as i16 } else { 0 };
+        let pack = |kernels| {
+            let pairs = rows.div_ceil(2);
+            (kernels, PackedMatrix::new(pairs, cols, |k, c| pair(entry(2 * k, c), entry(2 * k + 1, c))))
+        };
+        Self {
+            cols,
+            largest: u64::try_from(largest).unwrap_or(u64::MAX),
+            packed: simd::matrix_kernels().filter(|_| largest < 1 << 15).map(pack),
+            values: table.values().iter().map(|v| v as f64).collect(),
+        }
     }
 
     /// `state · weights`; exact while every sum is below 2^53.
-    fn apply(&self, state: &[i64], out: &mut [f64]) {
-        out.fill(0.0);
+    fn apply(&self, state: &[i64], out: &mut [i64]) {
+        let largest = state.iter().map(|h| h.unsigned_abs()).max().unwrap_or(0);
+        let run = pairs_in_word(largest, self.largest);
+        if let Some((kernels, packed)) = self.packed.as_ref().filter(|_| largest < 1 << 15 && run > 0) {
+            let half = |h: &i64| *h as i16;
+            let left: Vec<i32> = state.chunks(2).map(|h| pair(half(&h[0]), h.get(1).map_or(0, half))).collect();
+            kernels.multiply(&left, packed, run, out);
+            return;
+        }
+        let mut sums = vec![0f64; out.len()];
         for (&h, row) in state.iter().zip(self.values.chunks_exact(self.cols)) {
             if h != 0 {
                 let h = h as f64;
-                out.iter_mut().zip(row).for_each(|(out, w)| *out += h * w);
+                sums.iter_mut().zip(row).for_each(|(sum, w)| *sum += h * w);
             }
         }
+        out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum as i64);
     }
 }
 
@@ -89,12 +114,12 @@ impl LstmCell {
         let Lstm { recurrence: net, gates, cell_tanh, gate_bits, cell_bits, .. } = &self.layer;
         let (hidden, stride) = (net.hidden as usize, (net.hidden as usize).next_power_of_two());
         let (mut h, mut c) = (vec![0i64; hidden], vec![0i64; hidden]);
-        let mut product = vec![0f64; weights.cols];
+        let mut product = vec![0i64; weights.cols];
         let mut out = Vec::new();
         let (align, shift) = (gate_bits - cell_bits, 2 * gate_bits - cell_bits);
         for x in xw.chunks_exact(weights.cols) {
             weights.apply(&h, &mut product);
-            let acc = |k: usize| (x[k] << net.input_shift) + ((product[k] as i64) << net.hidden_shift) + bias[k];
+            let acc = |k: usize| (x[k] << net.input_shift) + (product[k] << net.hidden_shift) + bias[k];
             for j in 0..hidden {
                 let [i, f, o] = [0, 1, 2].map(|k| gate(gates, &gates.sigmoid, acc(k * stride + j), gates.shift));
                 let g = gate(gates, &gates.tanh, acc(3 * stride + j), gates.shift)?;
@@ -168,11 +193,11 @@ impl GruCell {
         let Gru { recurrence: net, gates, gate_bits, candidate_shift, linear_before_reset, .. } = &self.layer;
         let (hidden, stride) = (net.hidden as usize, (net.hidden as usize).next_power_of_two());
         let mut h = vec![0i64; hidden];
-        let (mut product, mut recurrent) = (vec![0f64; weights.cols], vec![0f64; candidate.cols]);
+        let (mut product, mut recurrent) = (vec![0i64; weights.cols], vec![0i64; candidate.cols]);
         let mut out = Vec::new();
         for x in xw.chunks_exact(cols) {
             weights.apply(&h, &mut product);
-            let acc = |k: usize| (x[k] << net.input_shift) + ((product[k] as i64) << net.hidden_shift) + bias[k];
+            let acc = |k: usize| (x[k] << net.input_shift) + (product[k] << net.hidden_shift) + bias[k];
             let sigmoid = |offset: usize| -> Result<Vec<i64>, String> {
                 (0..hidden).map(|j| gate(gates, &gates.sigmoid, acc(offset + j), gates.shift)).collect()
             };
@@ -181,7 +206,7 @@ impl GruCell {
             candidate.apply(if *linear_before_reset { &h } else { &reset }, &mut recurrent);
             for j in 0..hidden {
                 let from_input = (x[2 * stride + j] << net.input_shift) + bias[2 * stride + j];
-                let inner = recurrent[j] as i64 + d[j];
+                let inner = recurrent[j] + d[j];
                 let acc = if *linear_before_reset {
                     (from_input << gate_bits) + ((r[j] * inner) << net.hidden_shift)
                 } else {

@@ -3,14 +3,17 @@
 //! Products are 1/16 of what they stand for (see [`super::lanes`]): where they are stored, a factor is
 //! taken times 16; in sums, two products deep, the total is multiplied by 256 at the end.
 
-use ark_bn254::Fr;
+use ark_bn254::{Fr, FrConfig};
 use ark_ff::{AdditiveGroup, Field};
 
 use super::lanes::{
-    Ifma, Lanes, MAX_TERMS, Sum, add, add_product, broadcast, canonical, empty, load, load_pairs, mix, mul, mul_add,
+    self, Ifma, MAX_TERMS, add, add_product, broadcast, canonical, empty, load, load_pairs, mix, mul, mul_add,
     pair_rows, prefetch_after, reduce, store, store_words, sub, times_16, total,
 };
 use super::{Kernels, LANES};
+
+type Lanes = lanes::Lanes<FrConfig>;
+type Sum = lanes::Sum<FrConfig>;
 
 /// Vectors of `N` elements a lane.
 type Groups<const N: usize> = [[Fr; N]; LANES];
@@ -254,7 +257,7 @@ impl Kernels<Fr> for Ifma {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use ark_ff::UniformRand;
     use ark_std::rand::rngs::StdRng;
     use ark_std::rand::{Rng, SeedableRng};

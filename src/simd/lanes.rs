@@ -1,4 +1,4 @@
-//! Eight elements of the scalar field of BN254 in AVX-512 registers, in radix 2^52.
+//! Eight elements of a field of BN254, scalars or coordinates, in AVX-512 registers, in radix 2^52.
 //!
 //! ```text
 //! element   stored as x·2^256 mod p in four limbs of 64 bits; in registers five limbs of 52 bits
@@ -15,14 +15,14 @@ use std::arch::x86_64::{
     _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_mask_blend_epi64, _mm512_or_si512,
     _mm512_permutex2var_epi64, _mm512_set_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shrdi_epi64,
     _mm512_shuffle_i64x2, _mm512_slli_epi64, _mm512_srai_epi64, _mm512_srli_epi64, _mm512_storeu_si512,
-    _mm512_sub_epi64, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
+    _mm512_sub_epi64, _mm512_testn_epi64_mask, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64, _mm512_xor_si512,
 };
 
-use ark_bn254::{Fr, FrConfig};
-use ark_ff::{AdditiveGroup, MontConfig, PrimeField};
+use std::marker::PhantomData;
 
-use super::LANES;
-use crate::sumcheck::small::SmallField;
+use ark_ff::{AdditiveGroup, Fp, MontBackend, MontConfig};
+
+use super::{LANES, Saved};
 
 /// Proof that the machine has the instructions: there is a value only if they were detected.
 #[derive(Clone, Copy)]
@@ -38,12 +38,22 @@ impl Ifma {
     }
 }
 
-const LIMBS: usize = 5;
+pub(super) const LIMBS: usize = 5;
 const MASK: u64 = (1 << 52) - 1;
-/// The modulus p.
-const P: [u64; LIMBS] = split(Fr::MODULUS.0);
-/// `−1/p mod 2^52`.
-const NEG_INVERSE: u64 = <FrConfig as MontConfig<4>>::INV & MASK;
+
+/// A field whose modulus p is below 2^260/84 and has four words: both fields of BN254.
+pub(super) trait Config: MontConfig<4> {
+    /// The modulus.
+    const P: [u64; LIMBS] = split(Self::MODULUS.0);
+    /// `−1/p mod 2^52`.
+    const NEG_INVERSE: u64 = Self::INV & MASK;
+}
+impl Config for ark_bn254::FrConfig {}
+impl Config for ark_bn254::FqConfig {}
+
+/// An element as it is stored.
+pub(super) type Element<C> = Fp<MontBackend<C, 4>, 4>;
+
 /// Products that a [`Sum`] takes of factors below 2.1·p and p: then it is below (1 + 32·2.1/84)·p < 2p,
 /// and a limb, to which a product adds ten words of 52 bits, stays below 2^61.
 pub(super) const MAX_TERMS: usize = 32;
@@ -60,16 +70,49 @@ pub(super) const fn split(x: [u64; 4]) -> [u64; LIMBS] {
 }
 
 /// Eight values in five limbs each, normalised unless said otherwise.
-pub(super) type Lanes = [__m512i; LIMBS];
+pub(super) struct Lanes<C>([__m512i; LIMBS], PhantomData<C>);
 
 /// Sum of products that are not reduced yet; limbs of 64 bits that weigh 2^52 each.
-pub(super) type Sum = [__m512i; 2 * LIMBS];
+pub(super) struct Sum<C>([__m512i; 2 * LIMBS], PhantomData<C>);
+
+impl<C> Clone for Lanes<C> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<C> Copy for Lanes<C> {}
+
+impl<C> Clone for Sum<C> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<C> Copy for Sum<C> {}
+
+/// Limbs as lanes.
+#[inline(always)]
+fn lanes<C>(limbs: [__m512i; LIMBS]) -> Lanes<C> {
+    Lanes(limbs, PhantomData)
+}
+
+/// A sum from its limbs, each below 2^62; the missing ones are zero.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn sum_of_limbs<C>(limbs: [__m512i; LIMBS + 1]) -> Sum<C> {
+    let mut sum = empty();
+    for (out, limb) in sum.0.iter_mut().zip(limbs) {
+        *out = limb;
+    }
+    sum
+}
 
 /// A sum of nothing.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn empty() -> Sum {
-    [_mm512_setzero_si512(); 2 * LIMBS]
+pub(super) fn empty<C>() -> Sum<C> {
+    Sum([_mm512_setzero_si512(); 2 * LIMBS], PhantomData)
 }
 
 #[inline]
@@ -81,24 +124,29 @@ fn word(x: u64) -> __m512i {
 /// The same stored form in every lane.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn broadcast(x: &Fr) -> Lanes {
-    let x = split(x.0.0);
-    [word(x[0]), word(x[1]), word(x[2]), word(x[3]), word(x[4])]
+pub(super) fn broadcast<C: Config>(x: &Element<C>) -> Lanes<C> {
+    words(split(x.0.0))
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn modulus() -> Lanes {
-    [word(P[0]), word(P[1]), word(P[2]), word(P[3]), word(P[4])]
+fn words<C>(x: [u64; LIMBS]) -> Lanes<C> {
+    lanes([word(x[0]), word(x[1]), word(x[2]), word(x[3]), word(x[4])])
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn modulus<C: Config>() -> Lanes<C> {
+    words(C::P)
 }
 
 /// Carries from limb to limb. Limbs may be negative, and so may the result be, in its last limb.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn carry(mut x: Lanes) -> Lanes {
+fn carry<C>(mut x: Lanes<C>) -> Lanes<C> {
     for i in 0..LIMBS - 1 {
-        x[i + 1] = _mm512_add_epi64(x[i + 1], _mm512_srai_epi64::<52>(x[i]));
-        x[i] = _mm512_and_si512(x[i], word(MASK));
+        x.0[i + 1] = _mm512_add_epi64(x.0[i + 1], _mm512_srai_epi64::<52>(x.0[i]));
+        x.0[i] = _mm512_and_si512(x.0[i], word(MASK));
     }
     x
 }
@@ -106,9 +154,9 @@ fn carry(mut x: Lanes) -> Lanes {
 /// Limb by limb, not normalised.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn add_limbs(mut a: Lanes, b: &Lanes) -> Lanes {
+fn add_limbs<C>(mut a: Lanes<C>, b: &Lanes<C>) -> Lanes<C> {
     for i in 0..LIMBS {
-        a[i] = _mm512_add_epi64(a[i], b[i]);
+        a.0[i] = _mm512_add_epi64(a.0[i], b.0[i]);
     }
     a
 }
@@ -116,9 +164,9 @@ fn add_limbs(mut a: Lanes, b: &Lanes) -> Lanes {
 /// Limb by limb, not normalised, limbs possibly negative.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn sub_limbs(mut a: Lanes, b: &Lanes) -> Lanes {
+fn sub_limbs<C>(mut a: Lanes<C>, b: &Lanes<C>) -> Lanes<C> {
     for i in 0..LIMBS {
-        a[i] = _mm512_sub_epi64(a[i], b[i]);
+        a.0[i] = _mm512_sub_epi64(a.0[i], b.0[i]);
     }
     a
 }
@@ -126,25 +174,42 @@ fn sub_limbs(mut a: Lanes, b: &Lanes) -> Lanes {
 /// `a + b`; bounds add up.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn add(a: Lanes, b: &Lanes) -> Lanes {
+pub(super) fn add<C>(a: Lanes<C>, b: &Lanes<C>) -> Lanes<C> {
     carry(add_limbs(a, b))
 }
 
 /// `a − b + p` for `b ≤ p`: below the bound of `a` plus p.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn sub(a: Lanes, b: &Lanes) -> Lanes {
+pub(super) fn sub<C: Config>(a: Lanes<C>, b: &Lanes<C>) -> Lanes<C> {
     carry(add_limbs(sub_limbs(a, b), &modulus()))
+}
+
+/// `p − a` for `0 < a ≤ p`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn negated<C: Config>(a: Lanes<C>) -> Lanes<C> {
+    carry(sub_limbs(modulus(), &a))
+}
+
+/// `a` minus all of `terms`, limb by limb, for [`mul_add`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn minus<C, const N: usize>(mut a: Lanes<C>, terms: &[Lanes<C>; N]) -> Lanes<C> {
+    for term in terms {
+        a = sub_limbs(a, term);
+    }
+    a
 }
 
 /// `sum += a·b`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn add_product(sum: &mut Sum, a: &Lanes, b: &Lanes) {
+pub(super) fn add_product<C: Config>(sum: &mut Sum<C>, a: &Lanes<C>, b: &Lanes<C>) {
     for i in 0..LIMBS {
         for j in 0..LIMBS {
-            sum[i + j] = _mm512_madd52lo_epu64(sum[i + j], a[i], b[j]);
-            sum[i + j + 1] = _mm512_madd52hi_epu64(sum[i + j + 1], a[i], b[j]);
+            sum.0[i + j] = _mm512_madd52lo_epu64(sum.0[i + j], a.0[i], b.0[j]);
+            sum.0[i + j + 1] = _mm512_madd52hi_epu64(sum.0[i + j + 1], a.0[i], b.0[j]);
         }
     }
 }
@@ -153,31 +218,31 @@ pub(super) fn add_product(sum: &mut Sum, a: &Lanes, b: &Lanes) {
 /// result is, its last limb is.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn reduce_and_add(mut sum: Sum, rest: Lanes) -> Lanes {
-    let p = modulus();
+pub(super) fn reduce_and_add<C: Config>(sum: Sum<C>, rest: Lanes<C>) -> Lanes<C> {
+    let (p, mut sum) = (modulus::<C>().0, sum.0);
     for i in 0..LIMBS {
         // Makes limb i a multiple of 2^52.
-        let m = _mm512_madd52lo_epu64(_mm512_setzero_si512(), sum[i], word(NEG_INVERSE));
+        let m = _mm512_madd52lo_epu64(_mm512_setzero_si512(), sum[i], word(C::NEG_INVERSE));
         for j in 0..LIMBS {
             sum[i + j] = _mm512_madd52lo_epu64(sum[i + j], m, p[j]);
             sum[i + j + 1] = _mm512_madd52hi_epu64(sum[i + j + 1], m, p[j]);
         }
         sum[i + 1] = _mm512_add_epi64(sum[i + 1], _mm512_srli_epi64::<52>(sum[i]));
     }
-    carry(add_limbs(rest, &[sum[5], sum[6], sum[7], sum[8], sum[9]]))
+    carry(add_limbs(rest, &lanes([sum[5], sum[6], sum[7], sum[8], sum[9]])))
 }
 
 /// `sum·2^-260`, below p more than that.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn reduce(sum: Sum) -> Lanes {
-    reduce_and_add(sum, [_mm512_setzero_si512(); LIMBS])
+pub(super) fn reduce<C: Config>(sum: Sum<C>) -> Lanes<C> {
+    reduce_and_add(sum, lanes([_mm512_setzero_si512(); LIMBS]))
 }
 
 /// `a·b·2^-260`, below p more than that.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn mul(a: &Lanes, b: &Lanes) -> Lanes {
+pub(super) fn mul<C: Config>(a: &Lanes<C>, b: &Lanes<C>) -> Lanes<C> {
     let mut sum = empty();
     add_product(&mut sum, a, b);
     reduce(sum)
@@ -186,7 +251,7 @@ pub(super) fn mul(a: &Lanes, b: &Lanes) -> Lanes {
 /// `a·b·2^-260 + rest`, as [`reduce_and_add`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn mul_add(a: &Lanes, b: &Lanes, rest: Lanes) -> Lanes {
+pub(super) fn mul_add<C: Config>(a: &Lanes<C>, b: &Lanes<C>, rest: Lanes<C>) -> Lanes<C> {
     let mut sum = empty();
     add_product(&mut sum, a, b);
     reduce_and_add(sum, rest)
@@ -195,38 +260,95 @@ pub(super) fn mul_add(a: &Lanes, b: &Lanes, rest: Lanes) -> Lanes {
 /// `low + r·(high − low)` in 0 … p − 1, for `low` and `high` there, and `r16 = 16r mod p`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn mix(low: Lanes, high: Lanes, r16: &Lanes) -> Lanes {
+pub(super) fn mix<C: Config>(low: Lanes<C>, high: Lanes<C>, r16: &Lanes<C>) -> Lanes<C> {
     // The product is below (1 + 2/84)·p, low − p in −p … −1: the sum in −p … (1 + 2/84)·p.
     canonical(mul_add(&sub(high, &low), r16, sub_limbs(low, &modulus())))
+}
+
+/// `chosen` in the lanes of `mask`, `other` elsewhere.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn select<C>(mask: u8, chosen: &Lanes<C>, other: &Lanes<C>) -> Lanes<C> {
+    let mut out = *other;
+    for i in 0..LIMBS {
+        out.0[i] = _mm512_mask_blend_epi64(mask, other.0[i], chosen.0[i]);
+    }
+    out
+}
+
+/// The lanes in which two canonical values are equal.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn equal<C>(a: &Lanes<C>, b: &Lanes<C>) -> u8 {
+    let mut difference = _mm512_setzero_si512();
+    for i in 0..LIMBS {
+        difference = _mm512_or_si512(difference, _mm512_xor_si512(a.0[i], b.0[i]));
+    }
+    _mm512_testn_epi64_mask(difference, difference)
 }
 
 /// The value modulo p in 0 … p − 1, for −p ≤ x < 2p; if x is negative, its last limb is.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn canonical(x: Lanes) -> Lanes {
-    let (zero, p) = (_mm512_setzero_si512(), modulus());
-    let negative = _mm512_cmplt_epi64_mask(x[LIMBS - 1], zero);
+pub(super) fn canonical<C: Config>(x: Lanes<C>) -> Lanes<C> {
+    let (zero, p) = (_mm512_setzero_si512(), modulus::<C>());
+    let negative = _mm512_cmplt_epi64_mask(x.0[LIMBS - 1], zero);
     // x + p if x is negative, x − p otherwise; the latter is taken only if it is not negative.
     let mut moved = x;
     for i in 0..LIMBS {
-        let step = _mm512_mask_blend_epi64(negative, word(P[i].wrapping_neg()), p[i]);
-        moved[i] = _mm512_add_epi64(x[i], step);
+        let step = _mm512_mask_blend_epi64(negative, word(C::P[i].wrapping_neg()), p.0[i]);
+        moved.0[i] = _mm512_add_epi64(x.0[i], step);
     }
     moved = carry(moved);
-    let stay = _mm512_cmplt_epi64_mask(moved[LIMBS - 1], zero);
-    for i in 0..LIMBS {
-        moved[i] = _mm512_mask_blend_epi64(stay, moved[i], x[i]);
-    }
-    moved
+    let stay = _mm512_cmplt_epi64_mask(moved.0[LIMBS - 1], zero);
+    select(stay, &x, &moved)
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn load_words(two: &[Fr; 2]) -> __m512i {
-    const { assert!(size_of::<Fr>() == 32) };
-    // SAFETY: 64 bytes are read from a reference to 64 bytes, which are eight words: an `Fr` is four words and
+fn load_words<C: Config>(two: &[Element<C>; 2]) -> __m512i {
+    const { assert!(size_of::<Element<C>>() == 32) };
+    // SAFETY: 64 bytes are read from a reference to 64 bytes, which are eight words: an element is four words and
     // nothing else, as its size says. The load needs no alignment.
     unsafe { _mm512_loadu_si512(two.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn save<C>(out: &mut Saved, x: &Lanes<C>) {
+    for (out, limb) in out.iter_mut().zip(x.0) {
+        // SAFETY: 64 bytes are written through an exclusive reference to 64 bytes, which any words are valid for.
+        unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), limb) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn restore<C>(saved: &Saved) -> Lanes<C> {
+    lanes(limbs_of(saved))
+}
+
+/// The limbs of lanes in memory.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn limbs_of(saved: &Saved) -> [__m512i; LIMBS] {
+    let mut limbs = [_mm512_setzero_si512(); LIMBS];
+    for (limb, saved) in limbs.iter_mut().zip(saved) {
+        // SAFETY: 64 bytes are read from a reference to 64 bytes. The load needs no alignment.
+        *limb = unsafe { _mm512_loadu_si512(saved.as_ptr().cast()) };
+    }
+    limbs
+}
+
+/// Asks for a value that will be needed.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn prefetch<T>(value: &T) {
+    // SAFETY: prefetching reads nothing that the program could see, and cannot fault, whatever the address.
+    #[allow(unused_unsafe)] // newer compilers know
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast::<i8>());
+    }
 }
 
 /// Asks for the values that follow `current` in memory: the machine guesses no further than a page.
@@ -246,8 +368,8 @@ pub(super) fn prefetch_after<T>(current: &T) {
 /// Stores words, such as a row of [`pair_rows`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn store_words(two: &mut [Fr; 2], words: __m512i) {
-    const { assert!(size_of::<Fr>() == 32) };
+pub(super) fn store_words<C: Config>(two: &mut [Element<C>; 2], words: __m512i) {
+    const { assert!(size_of::<Element<C>>() == 32) };
     // SAFETY: 64 bytes are written through an exclusive reference to 64 bytes, which are eight words, and any
     // words are valid ones. That they are below p is a matter of correctness: callers store canonical values.
     unsafe { _mm512_storeu_si512(two.as_mut_ptr().cast(), words) }
@@ -256,7 +378,7 @@ pub(super) fn store_words(two: &mut [Fr; 2], words: __m512i) {
 /// Word `k` of row `i` becomes word `i` of row `k`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn transpose(rows: [__m512i; 8]) -> [__m512i; 8] {
+pub(super) fn transpose(rows: [__m512i; 8]) -> [__m512i; 8] {
     let mut out = rows;
     for odd in 0..2 {
         // Blocks of two rows by one column; columns odd, 2 + odd, 4 + odd, 6 + odd.
@@ -282,22 +404,22 @@ fn transpose(rows: [__m512i; 8]) -> [__m512i; 8] {
 /// Limbs of 52 bits, from words.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn from_words(x: [__m512i; 4]) -> Lanes {
+fn from_words<C>(x: [__m512i; 4]) -> Lanes<C> {
     let mask = word(MASK);
-    [
+    lanes([
         _mm512_and_si512(x[0], mask),
         _mm512_and_si512(_mm512_shrdi_epi64::<52>(x[0], x[1]), mask),
         _mm512_and_si512(_mm512_shrdi_epi64::<40>(x[1], x[2]), mask),
         _mm512_and_si512(_mm512_shrdi_epi64::<28>(x[2], x[3]), mask),
         _mm512_srli_epi64::<16>(x[3]),
-    ]
+    ])
 }
 
 /// 16 times a value below p, which is below 2^258.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn times_16(mut x: Lanes) -> Lanes {
-    for limb in &mut x {
+pub(super) fn times_16<C>(mut x: Lanes<C>) -> Lanes<C> {
+    for limb in &mut x.0 {
         *limb = _mm512_slli_epi64::<4>(*limb);
     }
     carry(x)
@@ -305,7 +427,8 @@ pub(super) fn times_16(mut x: Lanes) -> Lanes {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn to_words(x: Lanes) -> [__m512i; 4] {
+fn to_words<C>(x: Lanes<C>) -> [__m512i; 4] {
+    let x = x.0;
     [
         _mm512_or_si512(x[0], _mm512_slli_epi64::<52>(x[1])),
         _mm512_or_si512(_mm512_srli_epi64::<12>(x[1]), _mm512_slli_epi64::<40>(x[2])),
@@ -317,7 +440,7 @@ fn to_words(x: Lanes) -> [__m512i; 4] {
 /// The two elements, one vector each, of eight pairs.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn load_pairs<'a>(pair: impl Fn(usize) -> &'a [Fr; 2]) -> [Lanes; 2] {
+pub(super) fn load_pairs<'a, C: Config>(pair: impl Fn(usize) -> &'a [Element<C>; 2]) -> [Lanes<C>; 2] {
     let mut rows = [_mm512_setzero_si512(); LANES];
     for (i, row) in rows.iter_mut().enumerate() {
         *row = load_words(pair(i));
@@ -329,7 +452,7 @@ pub(super) fn load_pairs<'a>(pair: impl Fn(usize) -> &'a [Fr; 2]) -> [Lanes; 2] 
 /// The rows of eight pairs, of canonical values; the `i`-th is for [`store_words`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn pair_rows([a, b]: [Lanes; 2]) -> [__m512i; 8] {
+pub(super) fn pair_rows<C>([a, b]: [Lanes<C>; 2]) -> [__m512i; 8] {
     let (a, b) = (to_words(a), to_words(b));
     transpose([a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]])
 }
@@ -337,7 +460,7 @@ pub(super) fn pair_rows([a, b]: [Lanes; 2]) -> [__m512i; 8] {
 /// Eight elements in a row.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn load(x: &[Fr; LANES]) -> Lanes {
+pub(super) fn load<C: Config>(x: &[Element<C>; LANES]) -> Lanes<C> {
     let (pairs, _) = x.as_chunks::<2>();
     let two = |i: usize| load_words(&pairs[i]);
     // Words 0, 1 and 2, 3 of four elements.
@@ -356,7 +479,7 @@ pub(super) fn load(x: &[Fr; LANES]) -> Lanes {
 /// Stores eight canonical values in a row.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn store(out: &mut [Fr; LANES], x: Lanes) {
+pub(super) fn store<C: Config>(out: &mut [Element<C>; LANES], x: Lanes<C>) {
     let w = to_words(x);
     // Words 0, 1 and 2, 3 of each element, lower and upper four elements.
     let a = [_mm512_unpacklo_epi64(w[0], w[1]), _mm512_unpackhi_epi64(w[0], w[1])];
@@ -377,14 +500,15 @@ pub(super) fn store(out: &mut [Fr; LANES], x: Lanes) {
 /// The sum over all lanes of a [`Sum`] of at most [`MAX_TERMS`] products, times 2^-260.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn total(sum: Sum) -> Fr {
-    let mut lanes = [Fr::ZERO; LANES];
-    store(&mut lanes, canonical(reduce(sum)));
-    lanes[1..].iter().fold(lanes[0], |total, &lane| total.plus(lane))
+pub(super) fn total<C: Config>(sum: Sum<C>) -> Element<C> {
+    let mut parts = [Element::<C>::ZERO; LANES];
+    store(&mut parts, canonical(reduce(sum)));
+    parts.into_iter().sum()
 }
 
 #[cfg(test)]
 mod tests {
+    use ark_bn254::{FqConfig, FrConfig};
     use ark_ff::{BigInteger, UniformRand};
     use ark_std::rand::SeedableRng;
     use ark_std::rand::rngs::StdRng;
@@ -392,8 +516,8 @@ mod tests {
 
     use super::*;
 
-    fn modulus_of_the_field() -> BigInt {
-        BigUint::from_bytes_le(&Fr::MODULUS.to_bytes_le()).into()
+    fn modulus_of<C: Config>() -> BigInt {
+        BigUint::from_bytes_le(&C::MODULUS.to_bytes_le()).into()
     }
 
     /// Normalised limbs of a value in −2^259 … 2^260 − 1, negative ones in the last limb only.
@@ -411,9 +535,9 @@ mod tests {
     }
 
     /// Eight vectors' worth of values at the edges of `low` … `high − 1`, and random ones.
-    fn samples(low: &BigInt, high: &BigInt) -> Vec<[BigInt; LANES]> {
+    fn samples<C: Config>(low: &BigInt, high: &BigInt) -> Vec<[BigInt; LANES]> {
         let mut rng = StdRng::seed_from_u64(1);
-        let p = modulus_of_the_field();
+        let p = modulus_of::<C>();
         let mut values = vec![low.clone(), low + 1, high - 1, high - 2];
         // Around every multiple of p, and values whose limbs are all ones or all zeros.
         for k in -2i32..=90 {
@@ -425,23 +549,26 @@ mod tests {
         }
         values.retain(|x| low <= x && x < high);
         while values.len() < 160 || !values.len().is_multiple_of(LANES) {
-            let word: BigInt = BigUint::from_bytes_le(&Fr::rand(&mut rng).0.to_bytes_le()).into();
+            let word: BigInt = BigUint::from_bytes_le(&Element::<C>::rand(&mut rng).0.to_bytes_le()).into();
             values.push(low + (word * (high - low)) / &p);
         }
         values.as_chunks::<LANES>().0.to_vec()
     }
 
     /// Runs `f` on vectors of limbs: what tests need to call functions that want instructions.
-    fn run<const N: usize>(inputs: [&[BigInt; LANES]; N], f: impl Fn([Lanes; N]) -> Lanes) -> Option<[BigInt; LANES]> {
+    fn run<C, const N: usize>(
+        inputs: [&[BigInt; LANES]; N],
+        f: impl Fn([Lanes<C>; N]) -> Lanes<C>,
+    ) -> Option<[BigInt; LANES]> {
         Ifma::detect()?;
-        let inputs = inputs.map(|lanes| {
-            let lanes: [[u64; LIMBS]; LANES] = std::array::from_fn(|i| limbs(&lanes[i]));
-            let columns: [[u64; LANES]; LIMBS] = std::array::from_fn(|k| lanes.map(|lane| lane[k]));
+        let inputs = inputs.map(|values| {
+            let rows: [[u64; LIMBS]; LANES] = std::array::from_fn(|i| limbs(&values[i]));
+            let columns: [[u64; LANES]; LIMBS] = std::array::from_fn(|k| rows.map(|lane| lane[k]));
             // SAFETY: arrays of eight words and vectors of eight words are the same 64 bytes.
-            columns.map(|column| unsafe { std::mem::transmute::<[u64; LANES], __m512i>(column) })
+            lanes(columns.map(|column| unsafe { std::mem::transmute::<[u64; LANES], __m512i>(column) }))
         });
         // SAFETY: as above.
-        let columns = f(inputs).map(|column| unsafe { std::mem::transmute::<__m512i, [u64; LANES]>(column) });
+        let columns = f(inputs).0.map(|column| unsafe { std::mem::transmute::<__m512i, [u64; LANES]>(column) });
         Some(std::array::from_fn(|i| {
             let lane = columns.map(|column| column[i]);
             assert!(lane[..LIMBS - 1].iter().all(|&limb| limb <= MASK), "limbs are normalised");
@@ -451,53 +578,73 @@ mod tests {
 
     #[test]
     fn splitting_keeps_the_value() {
+        splitting_keeps_the_value_in::<FrConfig>();
+        splitting_keeps_the_value_in::<FqConfig>();
+    }
+
+    fn splitting_keeps_the_value_in<C: Config>() {
         let mut rng = StdRng::seed_from_u64(2);
-        for x in [Fr::from(0), -Fr::from(1), Fr::rand(&mut rng)] {
+        for x in [Element::<C>::from(0), -Element::<C>::from(1), Element::<C>::rand(&mut rng)] {
             assert_eq!(value(&split(x.0.0)), BigUint::from_bytes_le(&x.0.to_bytes_le()).into());
         }
-        assert_eq!(value(&P), modulus_of_the_field());
-        assert_eq!((value(&P) * NEG_INVERSE + 1u32) % (1u64 << 52), BigInt::ZERO);
-        assert!(value(&P) * 84 < BigInt::from(1) << 260);
+        assert_eq!(value(&C::P), modulus_of::<C>());
+        assert_eq!((value(&C::P) * C::NEG_INVERSE + 1u32) % (1u64 << 52), BigInt::ZERO);
+        assert!(value(&C::P) * 84 < BigInt::from(1) << 260);
     }
 
     #[test]
     fn reduction_is_exact_up_to_its_bounds() {
-        let p = modulus_of_the_field();
-        for x in samples(&-p.clone(), &(&p * 2)) {
+        reduction_is_exact_up_to_its_bounds_in::<FrConfig>();
+        reduction_is_exact_up_to_its_bounds_in::<FqConfig>();
+    }
+
+    fn reduction_is_exact_up_to_its_bounds_in<C: Config>() {
+        let p = modulus_of::<C>();
+        for x in samples::<C>(&-p.clone(), &(&p * 2)) {
             // SAFETY: `run` calls this only if the instructions were detected.
-            let Some(found) = run([&x], |[x]| unsafe { canonical(x) }) else { return };
+            let Some(found) = run::<C, _>([&x], |[x]| unsafe { canonical(x) }) else { return };
             assert_eq!(found, x.map(|x| ((x % &p) + &p) % &p));
         }
     }
 
     #[test]
     fn sums_and_differences_are_exact_up_to_their_bounds() {
-        let p = modulus_of_the_field();
-        let (wide, narrow) = (samples(&BigInt::ZERO, &(&p * 16)), samples(&BigInt::ZERO, &(&p + 1)));
+        sums_and_differences_are_exact_up_to_their_bounds_in::<FrConfig>();
+        sums_and_differences_are_exact_up_to_their_bounds_in::<FqConfig>();
+    }
+
+    fn sums_and_differences_are_exact_up_to_their_bounds_in<C: Config>() {
+        let p = modulus_of::<C>();
+        let (wide, narrow) = (samples::<C>(&BigInt::ZERO, &(&p * 16)), samples::<C>(&BigInt::ZERO, &(&p + 1)));
         for (a, b) in wide.iter().zip(narrow.iter().cycle()) {
             // SAFETY: `run` calls this only if the instructions were detected.
-            let Some(found) = run([a, b], |[a, b]| unsafe { add(a, &b) }) else { return };
+            let Some(found) = run::<C, _>([a, b], |[a, b]| unsafe { add(a, &b) }) else { return };
             assert_eq!(found, std::array::from_fn(|i| &a[i] + &b[i]));
             // SAFETY: as above.
-            let found = run([a, b], |[a, b]| unsafe { sub(a, &b) }).unwrap();
+            let found = run::<C, _>([a, b], |[a, b]| unsafe { sub(a, &b) }).unwrap();
             assert_eq!(found, std::array::from_fn(|i| &a[i] - &b[i] + &p));
         }
-        for a in samples(&BigInt::ZERO, &p) {
+        for a in samples::<C>(&BigInt::ZERO, &p) {
             // SAFETY: as above.
-            let found = run([&a], |[a]| unsafe { times_16(a) }).unwrap();
+            let found = run::<C, _>([&a], |[a]| unsafe { times_16(a) }).unwrap();
             assert_eq!(found, a.map(|a| a * 16));
         }
     }
 
     #[test]
     fn products_stay_within_their_bounds() {
-        let (p, base) = (modulus_of_the_field(), BigInt::from(1) << 260);
+        products_stay_within_their_bounds_in::<FrConfig>();
+        products_stay_within_their_bounds_in::<FqConfig>();
+    }
+
+    fn products_stay_within_their_bounds_in<C: Config>() {
+        let (p, base) = (modulus_of::<C>(), BigInt::from(1) << 260);
         // The largest factors there are, and 16p times p, 4p times 4p.
         for (j, k) in [(1, 1), (16, 1), (4, 4), (2, 2), (42, 2), (80, 80)] {
-            let (a, b) = (samples(&BigInt::ZERO, &(&p * j)), samples(&BigInt::ZERO, &(&p * k)));
+            let (a, b) = (samples::<C>(&BigInt::ZERO, &(&p * j)), samples::<C>(&BigInt::ZERO, &(&p * k)));
             for (a, b) in a.iter().zip(b.iter().rev().cycle()).chain(a.iter().zip(b.iter().cycle())) {
                 // SAFETY: `run` calls this only if the instructions were detected.
-                let Some(found) = run([a, b], |[a, b]| unsafe { mul(&a, &b) }) else { return };
+                let Some(found) = run::<C, _>([a, b], |[a, b]| unsafe { mul(&a, &b) }) else { return };
                 for ((a, b), found) in a.iter().zip(b).zip(&found) {
                     assert_eq!((found * &base - a * b) % &p, BigInt::ZERO);
                     assert!(*found >= BigInt::ZERO && found * 84 < (84 + j * k) * &p);
@@ -508,11 +655,16 @@ mod tests {
 
     #[test]
     fn rests_are_added_whatever_their_sign() {
-        let (p, base) = (modulus_of_the_field(), BigInt::from(1) << 260);
-        let (factors, rests) = (samples(&BigInt::ZERO, &(&p * 2)), samples(&-p.clone(), &p));
+        rests_are_added_whatever_their_sign_in::<FrConfig>();
+        rests_are_added_whatever_their_sign_in::<FqConfig>();
+    }
+
+    fn rests_are_added_whatever_their_sign_in<C: Config>() {
+        let (p, base) = (modulus_of::<C>(), BigInt::from(1) << 260);
+        let (factors, rests) = (samples::<C>(&BigInt::ZERO, &(&p * 2)), samples::<C>(&-p.clone(), &p));
         for (a, rest) in factors.iter().zip(rests.iter().cycle()) {
             // SAFETY: `run` calls this only if the instructions were detected.
-            let Some(found) = run([a, rest], |[a, rest]| unsafe { mul_add(&a, &a, rest) }) else { return };
+            let Some(found) = run::<C, _>([a, rest], |[a, rest]| unsafe { mul_add(&a, &a, rest) }) else { return };
             for ((a, rest), found) in a.iter().zip(rest).zip(&found) {
                 assert_eq!(((found - rest) * &base - a * a) % &p, BigInt::ZERO);
                 assert!(*found >= rest.clone() && found * 84 < rest * 84 + 88 * &p);
@@ -522,12 +674,17 @@ mod tests {
 
     #[test]
     fn the_longest_sums_do_not_overflow() {
-        let (p, base) = (modulus_of_the_field(), BigInt::from(1) << 260);
+        the_longest_sums_do_not_overflow_in::<FrConfig>();
+        the_longest_sums_do_not_overflow_in::<FqConfig>();
+    }
+
+    fn the_longest_sums_do_not_overflow_in<C: Config>() {
+        let (p, base) = (modulus_of::<C>(), BigInt::from(1) << 260);
         // Factors of 2.1·p and p; then the largest ones that limbs can be.
         for (a, b, terms) in [(&p * 21 / 10, &p - 1, MAX_TERMS), (&base - 1, &base - 1, 3)] {
             let (a, b): ([BigInt; LANES], [BigInt; LANES]) =
                 (std::array::from_fn(|i| &a - i), std::array::from_fn(|i| &b - i * i));
-            let products = |[a, b]: [Lanes; 2]| {
+            let products = |[a, b]: [Lanes<C>; 2]| {
                 // SAFETY: `run` calls this only if the instructions were detected.
                 unsafe {
                     let mut sum = empty();
@@ -536,7 +693,7 @@ mod tests {
                 }
             };
             let narrow = |x: &BigInt| x.bits() <= 259;
-            let Some(found) = run([&a, &b], products) else { return };
+            let Some(found) = run::<C, _>([&a, &b], products) else { return };
             for ((a, b), found) in a.iter().zip(&b).zip(&found) {
                 assert_eq!((found * &base - a * b * terms) % &p, BigInt::ZERO);
                 assert!(!narrow(a) || *found < &p * 2);
@@ -546,12 +703,18 @@ mod tests {
 
     #[test]
     fn layouts_are_inverse_to_each_other() {
+        layouts_are_inverse_to_each_other_in::<FrConfig>();
+        layouts_are_inverse_to_each_other_in::<FqConfig>();
+    }
+
+    fn layouts_are_inverse_to_each_other_in<C: Config>() {
         if Ifma::detect().is_none() {
             return;
         }
         let mut rng = StdRng::seed_from_u64(3);
-        let eight: [Fr; LANES] = std::array::from_fn(|_| Fr::rand(&mut rng));
-        let pairs: [[Fr; 2]; LANES] = std::array::from_fn(|_| [Fr::rand(&mut rng), Fr::rand(&mut rng)]);
+        let random = |rng: &mut StdRng| Element::<C>::rand(rng);
+        let eight: [Element<C>; LANES] = std::array::from_fn(|_| random(&mut rng));
+        let pairs: [[Element<C>; 2]; LANES] = std::array::from_fn(|_| [random(&mut rng), random(&mut rng)]);
         let (mut out, mut columns, mut back) = (eight, [eight; 2], pairs);
         back.reverse();
         // SAFETY: the instructions were detected.

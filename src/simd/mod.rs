@@ -6,12 +6,19 @@
 
 #![allow(unsafe_code)]
 
-use ark_bn254::Fr;
+use ark_bn254::{Fq, Fr};
 
+#[cfg(target_arch = "x86_64")]
+mod folds;
 #[cfg(target_arch = "x86_64")]
 mod fraction;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
+pub mod matrix;
+#[cfg(target_arch = "x86_64")]
+mod points;
+#[cfg(target_arch = "x86_64")]
+mod products;
 
 /// Elements that a vector holds: kernels take slices whose lengths are multiples of it.
 pub const LANES: usize = 8;
@@ -40,25 +47,168 @@ pub trait Kernels<F>: Sync {
     fn bind(&self, weights: &[F], inputs: [&[[F; 8]]; 2], out: [&mut [[F; 4]]; 2], r: F) -> [F; 2];
 }
 
-/// The kernels that this machine has.
+/// Marks a reference to a point whose opposite is meant.
+pub const NEGATED: u32 = 1 << 31;
+
+/// In place of the second point of a pair that has none.
+pub const ALONE: u32 = u32::MAX;
+
+/// A point by its coordinates, on a line of the cache of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(64))]
+pub struct Point(pub [Fq; 2]);
+
+/// Room for a vector of elements between the passes of a kernel.
+pub type Saved = [[u64; LANES]; 5];
+
+/// Sums of pairs of points.
+pub trait PointKernels: Sync {
+    /// `out[k] = source[pairs[k][0]] + source[pairs[k][1]]` for points, the identity being `[0, 0]`. References may be [`NEGATED`], the second one may be [`ALONE`]. `scratch` is only there
+    /// to be reused.
+    ///
+    /// # Panics
+    /// If there is another number of sums than of pairs, if it is not a multiple of [`LANES`], or if a
+    /// reference is out of range.
+    fn add_pairs(&self, source: &[Point], pairs: &[[u32; 2]], out: &mut [Point], scratch: &mut Vec<Saved>);
+}
+
+/// A table of machine integers.
+#[derive(Clone, Copy, Debug)]
+pub enum Ints<'a> {
+    /// 8-bit integers.
+    I8(&'a [i8]),
+    /// 16-bit integers.
+    I16(&'a [i16]),
+    /// 32-bit integers.
+    I32(&'a [i32]),
+    /// 64-bit integers.
+    I64(&'a [i64]),
+}
+
+/// Sums of integers times field elements. An integer is taken as one digit of 32 bits, after a bias has made it
+/// unsigned, as [`SmallInt::biased_digit`](crate::sumcheck::int::SmallInt::biased_digit) defines it.
+pub trait FoldKernels<F>: Sync {
+    /// `out[c] = Σ_k wₖ·digit(values[startₖ + c])` for the pairs `(startₖ, wₖ)` of `rows`.
+    ///
+    /// # Panics
+    /// If the number of sums is not a multiple of [`LANES`], or a row is out of range.
+    fn fold_rows(&self, values: Ints<'_>, digit: usize, rows: &[(usize, F)], out: &mut [F]);
+    /// `out[r] = Σ_c weights[c]·digit(values[stride·r + c])`.
+    ///
+    /// # Panics
+    /// If the numbers of weights and of sums are not multiples of [`LANES`], or a row is out of range.
+    fn fold_cols(&self, values: Ints<'_>, digit: usize, stride: usize, weights: &[F], out: &mut [F]);
+    /// `Σ_t weights[t]·values[t]` for integers in `−2^51 … 2^51 − 1`.
+    fn fold_eights(&self, values: &[[i64; LANES]], weights: &[F]) -> [F; LANES];
+}
+
+/// Rounds of sum-checks over products of tables; a pair is a low and a high entry.
+///
+/// All slices of a call have the same length, a multiple of [`LANES`].
+///
+/// # Panics
+/// If lengths differ or are not multiples.
+pub trait ProductKernels<F>: Sync {
+    /// `low + r·(high − low)` of every pair.
+    fn bind(&self, pairs: &[[F; 2]], r: F, out: &mut [F]);
+    /// Sums of values at 0 and of leading coefficients of the products of two lines.
+    fn sums_of_two(&self, a: &[[F; 2]], b: &[[F; 2]]) -> [F; 2];
+    /// Sums of values at 0, of leading coefficients and of values at −1 of the products of three lines.
+    fn sums_of_three(&self, a: &[[F; 2]], b: &[[F; 2]], c: &[[F; 2]]) -> [F; 3];
+    /// [`ProductKernels::sums_of_two`] with a weight for every pair.
+    fn weighted_sums(&self, weights: &[F], a: &[[F; 2]], b: &[[F; 2]]) -> [F; 2];
+}
+
+/// The kernels for matrices of 16-bit integers that this machine has.
 #[must_use]
-pub fn kernels() -> Option<&'static dyn Kernels<Fr>> {
+pub fn matrix_kernels() -> Option<&'static dyn matrix::MatrixKernels> {
     #[cfg(target_arch = "x86_64")]
     {
-        static DETECTED: std::sync::OnceLock<Option<lanes::Ifma>> = std::sync::OnceLock::new();
-        #[cfg(test)]
-        if tests::OFF.load(std::sync::atomic::Ordering::SeqCst) {
-            return None;
-        }
-        let wanted = || std::env::var_os("VOXCHECK_SIMD").is_none_or(|value| value != "off");
-        DETECTED
-            .get_or_init(|| if wanted() { lanes::Ifma::detect() } else { None })
-            .as_ref()
-            .map(|ifma| ifma as &dyn Kernels<Fr>)
+        static DETECTED: std::sync::OnceLock<Option<matrix::vnni::Vnni>> = std::sync::OnceLock::new();
+        let detect = || matrix::vnni::Vnni::detect().filter(|_| wanted());
+        let detected = DETECTED.get_or_init(detect).as_ref();
+        detected.filter(|_| !turned_off()).map(|vnni| vnni as &dyn matrix::MatrixKernels)
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
         None
+    }
+}
+
+/// The kernels for products that this machine has.
+#[must_use]
+pub fn product_kernels() -> Option<&'static dyn ProductKernels<Fr>> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        ifma().map(|ifma| ifma as &dyn ProductKernels<Fr>)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        None
+    }
+}
+
+/// The kernels for folds that this machine has.
+#[must_use]
+pub fn fold_kernels() -> Option<&'static dyn FoldKernels<Fr>> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        ifma().map(|ifma| ifma as &dyn FoldKernels<Fr>)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        None
+    }
+}
+
+/// The kernels for scalars that this machine has.
+#[must_use]
+pub fn kernels() -> Option<&'static dyn Kernels<Fr>> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        ifma().map(|ifma| ifma as &dyn Kernels<Fr>)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        None
+    }
+}
+
+/// The kernels for points that this machine has.
+#[must_use]
+pub fn point_kernels() -> Option<&'static dyn PointKernels> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        ifma().map(|ifma| ifma as &dyn PointKernels)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        None
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn ifma() -> Option<&'static lanes::Ifma> {
+    static DETECTED: std::sync::OnceLock<Option<lanes::Ifma>> = std::sync::OnceLock::new();
+    DETECTED.get_or_init(|| lanes::Ifma::detect().filter(|_| wanted())).as_ref().filter(|_| !turned_off())
+}
+
+/// Whether the environment leaves the kernels on.
+#[cfg(target_arch = "x86_64")]
+fn wanted() -> bool {
+    std::env::var_os("VOXCHECK_SIMD").is_none_or(|value| value != "off")
+}
+
+/// Whether a test has turned the kernels off.
+#[cfg(target_arch = "x86_64")]
+fn turned_off() -> bool {
+    #[cfg(test)]
+    {
+        tests::OFF.load(std::sync::atomic::Ordering::SeqCst)
+    }
+    #[cfg(not(test))]
+    {
+        false
     }
 }
 

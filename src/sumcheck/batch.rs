@@ -58,12 +58,10 @@ pub fn prove<F: PrimeField>(
             power *= gamma;
         }
         let (r, _) = send_round(channel, &joint);
-        for (i, instance) in instances.iter_mut().enumerate() {
-            claims[i] = super::rounds::evaluate(&polys[i], r);
-            if instance.num_vars() == num_rounds - round {
-                instance.bind(r);
-            }
+        for (claim, poly) in claims.iter_mut().zip(&polys) {
+            *claim = super::rounds::evaluate(poly, r);
         }
+        bind_instances(instances, num_rounds - round, r);
         point.push(r);
     }
     (gamma, point)
@@ -87,6 +85,24 @@ fn instance_rounds<F: PrimeField>(
     #[cfg(not(feature = "parallel"))]
     {
         instances.iter_mut().zip(claims).map(round).collect()
+    }
+}
+
+/// Binds the next variable of every instance that has joined.
+fn bind_instances<F: PrimeField>(instances: &mut [&mut dyn Instance<F>], vars_left: usize, r: F) {
+    let bind = |instance: &mut &mut dyn Instance<F>| {
+        if instance.num_vars() == vars_left {
+            instance.bind(r);
+        }
+    };
+    #[cfg(feature = "parallel")]
+    {
+        use rayon::prelude::*;
+        instances.par_iter_mut().for_each(bind);
+    }
+    #[cfg(not(feature = "parallel"))]
+    {
+        instances.iter_mut().for_each(bind);
     }
 }
 

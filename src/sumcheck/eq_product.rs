@@ -1,15 +1,17 @@
-//! `eq`-weighted products of integer matrices: the first round works on the integers.
+//! `eq`-weighted products of integer matrices: the first rounds work on the integers.
 
 // The loops are written for every integer type, i128 included.
 #![allow(clippy::useless_conversion)]
 
 use super::batch::Instance;
-use super::eq::SplitEq;
+use super::eq::{SplitEq, eq_prefix, eq_table};
 use super::int::{IntTable, SmallInt, dispatch};
-use super::kernels::{Product, add};
+use super::kernels::{Product, add, bind_into};
 use super::par;
 use super::rounds::{evaluate, times_linear};
-use super::small::SmallField;
+use super::small::{SmallField, fold_windows};
+use super::small_rounds::{Grid, VARS, WINDOW};
+use crate::simd::LANES;
 
 /// A matrix operand of [`EqProduct`]: integers until the first challenge, field elements after.
 enum Operand<'a, F> {
@@ -20,8 +22,9 @@ enum Operand<'a, F> {
 /// `Σ_{t,c} ω(t) · eq(r, c) · a[t,c] · b[t,c]` for integer matrices `a` and `b`, any row weights `ω`
 /// and a point `r` on the columns.
 ///
-/// Columns are bound first, with `eq` factored out of the messages (Gruen 2024); the first round
-/// works on the integers. Then three tables over the rows are left.
+/// Columns are bound first, with `eq` factored out of the messages (Gruen 2024). Three rounds come from a
+/// [`Grid`] where the integers are small enough, else one works on the integers. At the end three tables
+/// over the rows are left.
 pub struct EqProduct<'a, F> {
     row_vars: usize,
     cols: usize,
@@ -30,6 +33,9 @@ pub struct EqProduct<'a, F> {
     row_weights: Vec<F>,
     point: Vec<F>,
     eq: SplitEq<F>,
+    /// The first rounds, as long as their variables are not bound, and the challenges for them.
+    grid: Option<Grid<F>>,
+    challenges: Vec<F>,
     /// Number of column variables bound, and `eq` of the bound part.
     bound: usize,
     bound_eq: F,
@@ -48,14 +54,17 @@ impl<'a, F: SmallField> EqProduct<'a, F> {
         assert_eq!(row_weights.len(), a.rows(), "one weight a row");
         assert!(a.rows() <= 1 << row_vars && a.cols() <= 1 << point.len(), "the matrix fits its variables");
         let eq = SplitEq::new(&point);
+        let windows = eq_prefix(point.get(VARS..).unwrap_or(&[]), a.cols().div_ceil(WINDOW));
         let mut this = Self {
             row_vars,
             cols: a.cols(),
             a: Operand::Int(a),
             b: Operand::Int(b),
+            grid: Grid::new(a, b, &row_weights, &windows),
             row_weights,
             point,
             eq,
+            challenges: Vec::new(),
             bound: 0,
             bound_eq: F::ONE,
             rows: None,
@@ -112,7 +121,12 @@ fn field_row<F: SmallField>(a: &[F], b: &[F], low: &[F], high: &[F]) -> [F; 2] {
         let mut sum = [F::ZERO; 2];
         let ((a, a_last), (b, b_last)) = (a.as_chunks::<2>(), b.as_chunks::<2>());
         let pairs = a.len();
-        for ((a, b), &weight) in a.iter().zip(b).zip(low) {
+        let mut done = 0;
+        if let Some(kernels) = F::product_kernels().filter(|_| pairs >= LANES) {
+            done = pairs - pairs % LANES;
+            sum = kernels.weighted_sums(&low[..done], &a[..done], &b[..done]);
+        }
+        for ((a, b), &weight) in a[done..].iter().zip(&b[done..]).zip(&low[done..]) {
             let a0 = a[0] * weight;
             let slope = a[1] * weight - a0;
             sum = [sum[0].plus(a0 * b[0]), sum[1].plus(slope * b[1].minus(b[0]))];
@@ -207,12 +221,7 @@ fn bind_cols<F: SmallField>(operand: &Operand<'_, F>, rows: usize, cols: usize, 
             }
         }),
         Operand::Field(values) => {
-            let row = &values[t * cols..(t + 1) * cols];
-            for (j, out) in out.iter_mut().enumerate() {
-                let low = row[2 * j];
-                let high = row.get(2 * j + 1).copied().unwrap_or(F::ZERO);
-                *out = low + r * (high - low);
-            }
+            bind_into(&values[t * cols..(t + 1) * cols], r, out);
         }
     });
     out
@@ -230,6 +239,12 @@ impl<F: SmallField> Instance<F> for EqProduct<'_, F> {
         if let Some(rows) = &mut self.rows {
             return rows.round(claim);
         }
+        let w = self.point[self.bound];
+        let (l0, l1) = (self.bound_eq * (F::ONE - w), self.bound_eq * w);
+        if let Some(grid) = &self.grid {
+            let [at_0, at_1, leading] = grid.round(&self.point[self.bound + 1..]);
+            return times_linear(l0, l1 - l0, [at_0, at_1 - at_0 - leading, leading]).to_vec();
+        }
         const ROWS: usize = 16;
         let rows = self.row_weights.len();
         let sums = par::map(rows.div_ceil(ROWS), |chunk| {
@@ -239,8 +254,6 @@ impl<F: SmallField> Instance<F> for EqProduct<'_, F> {
         });
         let [at_0, leading] = sums.into_iter().fold([F::ZERO; 2], add);
         // s(X) = bound_eq·(w X + (1−w)(1−X))·t(X), and s(0) + s(1) = claim gives t(1).
-        let w = self.point[self.bound];
-        let (l0, l1) = (self.bound_eq * (F::ONE - w), self.bound_eq * w);
         let Some(inverse) = l1.inverse() else {
             // Then s(1) = 0 whatever t(1) is, and s is l0·(1 − X)·t(X) for any t with the right t(0):
             // its other coefficients still matter, so find t(1) from the definition.
@@ -254,10 +267,7 @@ impl<F: SmallField> Instance<F> for EqProduct<'_, F> {
         if let Some(rows) = &mut self.rows {
             return rows.bind(r);
         }
-        let rows = self.row_weights.len();
-        self.a = Operand::Field(bind_cols(&self.a, rows, self.cols, r));
-        self.b = Operand::Field(bind_cols(&self.b, rows, self.cols, r));
-        self.cols = self.cols.div_ceil(2);
+        self.bind_operands(r);
         let w = self.point[self.bound];
         self.bound_eq *= evaluate(&[F::ONE - w, w.double() - F::ONE], r);
         self.bound += 1;
@@ -268,6 +278,28 @@ impl<F: SmallField> Instance<F> for EqProduct<'_, F> {
 }
 
 impl<F: SmallField> EqProduct<'_, F> {
+    fn bind_operands(&mut self, r: F) {
+        let rows = self.row_weights.len();
+        let Some(grid) = &mut self.grid else {
+            self.a = Operand::Field(bind_cols(&self.a, rows, self.cols, r));
+            self.b = Operand::Field(bind_cols(&self.b, rows, self.cols, r));
+            self.cols = self.cols.div_ceil(2);
+            return;
+        };
+        grid.bind(r);
+        self.challenges.push(r);
+        if grid.num_vars() == 0 {
+            let eq = eq_table(&self.challenges);
+            for operand in [&mut self.a, &mut self.b] {
+                if let Operand::Int(table) = operand {
+                    *operand = Operand::Field(fold_windows(table, &eq));
+                }
+            }
+            self.cols = self.cols.div_ceil(eq.len());
+            self.grid = None;
+        }
+    }
+
     /// The round polynomial when the point's coordinate is zero and `t(1)` cannot be derived.
     fn round_directly(&self, at_0: F, leading: F, l0: F) -> Vec<F> {
         let rows = self.row_weights.len();

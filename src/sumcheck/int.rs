@@ -3,6 +3,8 @@
 // The loops are written for every integer type, i128 included.
 #![allow(clippy::useless_conversion)]
 
+use crate::simd::Ints;
+
 /// A machine integer that a table may hold.
 pub trait SmallInt: Copy + Default + Send + Sync + Into<i128> + TryFrom<i128> + PartialEq + 'static {
     /// Number of 32-bit digits of `value + BIAS`.
@@ -13,10 +15,12 @@ pub trait SmallInt: Copy + Default + Send + Sync + Into<i128> + TryFrom<i128> + 
     fn biased_digit(self, k: usize) -> u32;
     /// The lowest bits of `value`: the same integer if it is in range.
     fn truncate(value: i128) -> Self;
+    /// The slice for vector kernels, which have none for the widest type.
+    fn ints(slice: &[Self]) -> Option<Ints<'_>>;
 }
 
 macro_rules! small_int {
-    ($($int:ty, $unsigned:ty, $digits:literal, $variant:ident;)*) => {$(
+    ($($int:ty, $unsigned:ty, $digits:literal, $variant:ident, $ints:expr;)*) => {$(
         impl SmallInt for $int {
             const DIGITS: usize = $digits;
             const BIAS: u128 = 1 << (<$int>::BITS - 1);
@@ -30,6 +34,10 @@ macro_rules! small_int {
             fn truncate(value: i128) -> Self {
                 value as Self
             }
+            fn ints(slice: &[Self]) -> Option<Ints<'_>> {
+                let ints: fn(&[Self]) -> Option<Ints<'_>> = $ints;
+                ints(slice)
+            }
         }
 
         impl From<Vec<$int>> for IntVec {
@@ -41,11 +49,11 @@ macro_rules! small_int {
 }
 
 small_int! {
-    i8, u8, 1, I8;
-    i16, u16, 1, I16;
-    i32, u32, 1, I32;
-    i64, u64, 2, I64;
-    i128, u128, 4, I128;
+    i8, u8, 1, I8, |slice| Some(Ints::I8(slice));
+    i16, u16, 1, I16, |slice| Some(Ints::I16(slice));
+    i32, u32, 1, I32, |slice| Some(Ints::I32(slice));
+    i64, u64, 2, I64, |slice| Some(Ints::I64(slice));
+    i128, u128, 4, I128, |_| None;
 }
 
 /// A vector of integers of the narrowest machine type that its owner chose.

@@ -9,9 +9,10 @@ pub use super::eq_product::EqProduct;
 use super::par;
 use super::rounds::cubic;
 use super::small::SmallField;
+use crate::simd::LANES;
 
 /// Pairs of entries that one task handles.
-const CHUNK: usize = 1 << 11;
+const CHUNK: usize = 1 << 9;
 
 /// `Σ_x Π_k table_k(x)` for `K` tables of field elements, `K` being 2 or 3.
 ///
@@ -55,17 +56,7 @@ impl<F: SmallField, const K: usize> Product<F, K> {
     /// Values at 0 and −1 and leading coefficient, of the chunk's pairs.
     fn chunk(&self, chunk: usize) -> [F; 3] {
         let range = 2 * chunk * CHUNK..(2 * (chunk + 1) * CHUNK).min(self.tables[0].len());
-        let pairs: [(&[[F; 2]], &[F]); K] = std::array::from_fn(|k| self.tables[k][range.clone()].as_chunks());
-        let mut out = [F::ZERO; 3];
-        for j in 0..pairs[0].0.len() {
-            let low: [F; K] = std::array::from_fn(|k| pairs[k].0[j][0]);
-            add_pair(&mut out, &low, &std::array::from_fn(|k| pairs[k].0[j][1]));
-        }
-        if !pairs[0].1.is_empty() {
-            // An odd last entry is followed by zero.
-            add_pair(&mut out, &std::array::from_fn(|k| pairs[k].1[0]), &[F::ZERO; K]);
-        }
-        out
+        sums::<F, K>(std::array::from_fn(|k| &self.tables[k][range.clone()]))
     }
 
     /// Binds variable 0 to `r` and sums the next round's values, in one sweep.
@@ -82,17 +73,37 @@ impl<F: SmallField, const K: usize> Product<F, K> {
             for (out, table) in out.iter_mut().zip(tables) {
                 bind_into(&table[4 * chunk * CHUNK..], r, out);
             }
-            let mut sum = [F::ZERO; 3];
-            for j in 0..out[0].len().div_ceil(2) {
-                let low: [F; K] = std::array::from_fn(|k| out[k][2 * j]);
-                let high: [F; K] = std::array::from_fn(|k| out[k].get(2 * j + 1).copied().unwrap_or(F::ZERO));
-                add_pair(&mut sum, &low, &high);
-            }
-            sum
+            sums::<F, K>(out.map(|out| &*out))
         });
         self.tables = bound;
         sums.into_iter().fold([F::ZERO; 3], add)
     }
+}
+
+/// Values at 0, leading coefficients and, for three factors, values at −1, of the pairs of neighbours; an odd
+/// last entry is followed by zero.
+fn sums<F: SmallField, const K: usize>(tables: [&[F]; K]) -> [F; 3] {
+    let pairs: [(&[[F; 2]], &[F]); K] = tables.map(|table| table.as_chunks());
+    let (mut out, mut done) = ([F::ZERO; 3], 0);
+    let whole = pairs[0].0.len() - pairs[0].0.len() % LANES;
+    if let Some(kernels) = F::product_kernels().filter(|_| whole > 0) {
+        let table = |k: usize| &pairs[k].0[..whole];
+        out = if K == 2 {
+            let [at_0, leading] = kernels.sums_of_two(table(0), table(1));
+            [at_0, leading, F::ZERO]
+        } else {
+            kernels.sums_of_three(table(0), table(1), table(2))
+        };
+        done = whole;
+    }
+    for j in done..pairs[0].0.len() {
+        let low: [F; K] = std::array::from_fn(|k| pairs[k].0[j][0]);
+        add_pair(&mut out, &low, &std::array::from_fn(|k| pairs[k].0[j][1]));
+    }
+    if !pairs[0].1.is_empty() {
+        add_pair(&mut out, &std::array::from_fn(|k| pairs[k].1[0]), &[F::ZERO; K]);
+    }
+    out
 }
 
 /// Adds the pair's value at 0, leading coefficient and, for three factors, value at −1.
@@ -106,15 +117,20 @@ fn add_pair<F: SmallField, const K: usize>(sum: &mut [F; 3], low: &[F; K], high:
     }
 }
 
-/// `out[j] = (1 − r)·table[2j] + r·table[2j + 1]`.
-fn bind_into<F: SmallField>(table: &[F], r: F, out: &mut [F]) {
-    let (pairs, _) = table.as_chunks::<2>();
-    for (out, &[low, high]) in out.iter_mut().zip(pairs) {
+/// `out[j] = (1 − r)·table[2j] + r·table[2j + 1]`; an odd last entry is followed by zero.
+pub(super) fn bind_into<F: SmallField>(table: &[F], r: F, out: &mut [F]) {
+    let (pairs, last) = table.as_chunks::<2>();
+    let pairs = &pairs[..pairs.len().min(out.len())];
+    let mut done = 0;
+    if let Some(kernels) = F::product_kernels().filter(|_| pairs.len() >= LANES) {
+        done = pairs.len() - pairs.len() % LANES;
+        kernels.bind(&pairs[..done], r, &mut out[..done]);
+    }
+    for (out, &[low, high]) in out[done..].iter_mut().zip(&pairs[done..]) {
         *out = (high.minus(low) * r).plus(low);
     }
-    if let Some(last) = out.get_mut(pairs.len()) {
-        let low = table[2 * pairs.len()];
-        *last = low - r * low;
+    if let (Some(out), &[low]) = (out.get_mut(pairs.len()), last) {
+        *out = low - r * low;
     }
 }
 

@@ -56,4 +56,5 @@ pub mod kernels;
 pub mod par;
 pub mod rounds;
 pub mod small;
+mod small_rounds;
 pub mod transcript;

@@ -9,7 +9,7 @@ use ark_ff::{BigInt, BigInteger, PrimeField};
 
 use super::int::{IntTable, SmallInt, dispatch};
 use super::par;
-use crate::simd::{self, Kernels};
+use crate::simd::{self, FoldKernels, Kernels, LANES, ProductKernels};
 
 /// A field with a cheap running sum of `element · u32`.
 pub trait SmallField: PrimeField {
@@ -37,6 +37,18 @@ pub trait SmallField: PrimeField {
     /// Vector kernels for this field, where the machine has them.
     #[must_use]
     fn kernels() -> Option<&'static dyn Kernels<Self>> {
+        None
+    }
+
+    /// Vector kernels for rounds of sum-checks, where the machine has them.
+    #[must_use]
+    fn product_kernels() -> Option<&'static dyn ProductKernels<Self>> {
+        None
+    }
+
+    /// Vector kernels for sums with small integers, where the machine has them.
+    #[must_use]
+    fn fold_kernels() -> Option<&'static dyn FoldKernels<Self>> {
         None
     }
 }
@@ -91,6 +103,14 @@ impl SmallField for Fr {
     fn kernels() -> Option<&'static dyn Kernels<Fr>> {
         simd::kernels()
     }
+
+    fn product_kernels() -> Option<&'static dyn ProductKernels<Fr>> {
+        simd::product_kernels()
+    }
+
+    fn fold_kernels() -> Option<&'static dyn FoldKernels<Fr>> {
+        simd::fold_kernels()
+    }
 }
 
 #[inline(always)]
@@ -115,7 +135,7 @@ macro_rules! small_field_by_conversion {
     };
 }
 
-/// Columns whose sums are kept side by side in the innermost cache.
+/// Columns that one task folds.
 const COLUMN_BLOCK: usize = 64;
 
 /// `out[c] = Σ_k w_k · table[row_k, c]` for the pairs `(row_k, w_k)` of `weights`; one entry a real column.
@@ -125,39 +145,59 @@ const COLUMN_BLOCK: usize = 64;
 #[must_use]
 pub fn fold_rows<F: SmallField>(table: &IntTable, weights: &[(u32, F)]) -> Vec<F> {
     let cols = table.cols();
+    let rows: Vec<(usize, F)> = weights.iter().map(|&(row, weight)| (row as usize * cols, weight)).collect();
     let mut out = vec![F::ZERO; cols];
-    dispatch!(table.values(), values => {
-        par::for_chunks_mut(&mut out, COLUMN_BLOCK, |block, out| {
-            fold_block(values, cols, block * COLUMN_BLOCK, weights, out);
-        });
-    });
+    dispatch!(table.values(), values => fold_runs(values, &rows, &mut out));
     out
 }
 
-fn fold_block<F: SmallField, I: SmallInt>(
-    values: &[I],
-    cols: usize,
-    first: usize,
-    weights: &[(u32, F)],
-    out: &mut [F],
-) {
-    let mut total = F::ZERO;
+/// `out[c] = Σ_k w_k · values[start_k + c]` for the pairs `(start_k, w_k)` of `runs`.
+///
+/// # Panics
+/// If a run is out of range.
+pub fn fold_runs<F: SmallField, I: SmallInt>(values: &[I], runs: &[(usize, F)], out: &mut [F]) {
+    let bias = runs.iter().map(|(_, weight)| *weight).sum::<F>() * F::from(I::BIAS);
+    par::for_chunks_mut(out, COLUMN_BLOCK, |block, out| {
+        fold_block(values, block * COLUMN_BLOCK, runs, out);
+        out.iter_mut().for_each(|out| *out -= bias);
+    });
+}
+
+/// Entries `first..first + out.len()` of the sum of biased runs.
+fn fold_block<F: SmallField, I: SmallInt>(values: &[I], first: usize, runs: &[(usize, F)], out: &mut [F]) {
+    let (whole, rest) = out.split_at_mut(out.len() - out.len() % LANES);
+    let kernels = F::fold_kernels().zip(I::ints(&values[first.min(values.len())..]));
+    let Some((kernels, ints)) = kernels.filter(|_| !whole.is_empty()) else {
+        return fold_block_one_by_one(values, first, runs, out);
+    };
+    let base = F::from(1u64 << 32);
+    let mut digit_sums = vec![F::ZERO; whole.len()];
+    for digit in (0..I::DIGITS).rev() {
+        kernels.fold_rows(ints, digit, runs, &mut digit_sums);
+        for (out, &sum) in whole.iter_mut().zip(&digit_sums) {
+            *out = if digit + 1 == I::DIGITS { sum } else { *out * base + sum };
+        }
+    }
+    fold_block_one_by_one(values, first + whole.len(), runs, rest);
+}
+
+fn fold_block_one_by_one<F: SmallField, I: SmallInt>(values: &[I], first: usize, runs: &[(usize, F)], out: &mut [F]) {
     let mut sums = vec![[F::Sum::default(); 4]; out.len()];
-    for &(row, ref weight) in weights {
-        total += weight;
-        let start = row as usize * cols + first;
-        let row = &values[start..start + out.len()];
-        for (sum, &value) in sums.iter_mut().zip(row) {
+    for &(start, ref weight) in runs {
+        let run = &values[start + first..][..out.len()];
+        for (sum, &value) in sums.iter_mut().zip(run) {
             for (digit, sum) in sum.iter_mut().enumerate().take(I::DIGITS) {
                 F::add_scaled(sum, weight, value.biased_digit(digit));
             }
         }
     }
-    let bias = total * F::from(I::BIAS);
     for (out, sum) in out.iter_mut().zip(&sums) {
-        *out = join_digits::<F>(&sum[..I::DIGITS]) - bias;
+        *out = join_digits::<F>(&sum[..I::DIGITS]);
     }
 }
+
+/// Rows that one task folds.
+const ROW_BLOCK: usize = 64;
 
 /// `out[i] = Σ_c weights[c] · table[i, c]`, one entry a row.
 ///
@@ -170,19 +210,90 @@ pub fn fold_cols<F: SmallField>(table: &IntTable, weights: &[F]) -> Vec<F> {
     let first = weights.iter().position(|w| !w.is_zero()).unwrap_or(0);
     let last = weights.iter().rposition(|w| !w.is_zero()).map_or(first, |last| last + 1);
     let weights = &weights[first..last];
-    let total: F = weights.iter().sum();
-    let cols = table.cols();
+    let (cols, total) = (table.cols(), weights.iter().sum::<F>());
     let mut out = vec![F::ZERO; table.rows()];
-    const ROWS: usize = 16;
     dispatch!(table.values(), values => {
-        par::for_chunks_mut(&mut out, ROWS, |block, out| {
-            for (i, out) in out.iter_mut().enumerate() {
-                let start = (block * ROWS + i) * cols + first;
-                *out = dot(&values[start..start + weights.len()], weights, total);
-            }
+        par::for_chunks_mut(&mut out, ROW_BLOCK, |block, out| {
+            fold_cols_block(&values[block * ROW_BLOCK * cols + first..], cols, weights, total, out);
         });
     });
     out
+}
+
+/// The sums of rows that start every `stride` entries.
+fn fold_cols_block<F: SmallField, I: SmallInt>(values: &[I], stride: usize, weights: &[F], total: F, out: &mut [F]) {
+    let (rows, whole) = (out.len() - out.len() % LANES, weights.len() - weights.len() % LANES);
+    let kernels = F::fold_kernels().zip(I::ints(values));
+    let Some((kernels, ints)) = kernels.filter(|_| rows > 0 && whole > 0) else {
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = dot(&values[i * stride..][..weights.len()], weights, total);
+        }
+        return;
+    };
+    let base = F::from(1u64 << 32);
+    let mut digit_sums = vec![F::ZERO; rows];
+    for digit in (0..I::DIGITS).rev() {
+        kernels.fold_cols(ints, digit, stride, &weights[..whole], &mut digit_sums);
+        for (out, &sum) in out.iter_mut().zip(&digit_sums) {
+            *out = if digit + 1 == I::DIGITS { sum } else { *out * base + sum };
+        }
+    }
+    let rest = &weights[whole..];
+    let (bias, rest_total) = ((total - rest.iter().sum::<F>()) * F::from(I::BIAS), rest.iter().sum::<F>());
+    for (i, out) in out.iter_mut().enumerate() {
+        let row = &values[i * stride..][..weights.len()];
+        *out = if i < rows { *out - bias + dot(&row[whole..], rest, rest_total) } else { dot(row, weights, total) };
+    }
+}
+
+/// `Σ_x weights[x] · table[t, j·W + x]` for all rows `t` and windows `j` of `W` columns, one window after another
+/// and row by row, where `W` is the number of weights; columns beyond the last are zero.
+///
+/// # Panics
+/// If there is no weight.
+#[must_use]
+pub fn fold_windows<F: SmallField>(table: &IntTable, weights: &[F]) -> Vec<F> {
+    let (cols, width) = (table.cols(), weights.len());
+    let (whole, windows) = (cols / width, cols.div_ceil(width));
+    let total = weights.iter().sum::<F>();
+    let mut out = vec![F::ZERO; table.rows() * windows];
+    dispatch!(table.values(), values => {
+        if cols.is_multiple_of(width) {
+            par::for_chunks_mut(&mut out, ROW_BLOCK, |block, out| {
+                fold_cols_block(&values[block * ROW_BLOCK * width..], width, weights, total, out);
+            });
+        } else {
+            let rest = &weights[..cols % width];
+            par::for_chunks_mut(&mut out, windows, |t, out| {
+                let row = &values[t * cols..(t + 1) * cols];
+                fold_cols_block(row, width, weights, total, &mut out[..whole]);
+                out[whole] = dot(&row[whole * width..], rest, rest.iter().sum());
+            });
+        }
+    });
+    out
+}
+
+/// `Σ_t weights[t] · values[t]` for integers in `−2^51 … 2^51 − 1`.
+///
+/// # Panics
+/// If there is another number of weights than of integers.
+#[must_use]
+pub fn fold_eights<F: SmallField>(values: &[[i64; LANES]], weights: &[F]) -> [F; LANES] {
+    assert_eq!(values.len(), weights.len(), "one weight each");
+    if let Some(kernels) = F::fold_kernels() {
+        return kernels.fold_eights(values, weights);
+    }
+    let mut sums = [[F::Sum::default(); 2]; LANES];
+    for (values, weight) in values.iter().zip(weights) {
+        for (sum, value) in sums.iter_mut().zip(values) {
+            for (digit, sum) in sum.iter_mut().enumerate() {
+                F::add_scaled(sum, weight, value.biased_digit(digit));
+            }
+        }
+    }
+    let bias = weights.iter().sum::<F>() * F::from(i64::BIAS);
+    sums.map(|sum| join_digits::<F>(&sum) - bias)
 }
 
 /// `Σ weights[i] · values[i]`, with `total = Σ weights[i]`.

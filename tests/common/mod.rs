@@ -209,8 +209,9 @@ impl MultilinearPcs for Garbage {
     type ProverKey = GarbageKey;
     type VerifierKey = VerifierKey;
 
-    fn commit(garbage: &GarbageKey, table: &IntTable, width_vars: usize) -> Commitment {
-        Hyrax::commit(key(), garbage.choose(table), width_vars)
+    fn commit_all(garbage: &GarbageKey, tables: &[(&IntTable, usize)]) -> Vec<Commitment> {
+        let tables: Vec<_> = tables.iter().map(|&(table, width_vars)| (garbage.choose(table), width_vars)).collect();
+        Hyrax::commit_all(key(), &tables)
     }
     fn encode(commitment: &Commitment) -> Vec<u8> {
         Hyrax::encode(commitment)

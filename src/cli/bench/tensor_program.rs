@@ -8,7 +8,7 @@ use ark_bn254::Fr;
 use voxcheck::cost::Sizes;
 use voxcheck::gkr::builder::{ProgramBuilder, Recipes};
 use voxcheck::gkr::pcs::{Commitment, Hyrax, Layout, MultilinearPcs, ProverKey, VerifierKey};
-use voxcheck::gkr::program::{Program, SHARED_WIDTH_VARS};
+use voxcheck::gkr::program::{MAX_WIDTH_VARS, Program, SHARED_WIDTH_VARS};
 use voxcheck::gkr::prover::{self, PublicCommitments, Timings};
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::verifier;
@@ -54,17 +54,18 @@ impl TensorProgram {
     /// Sets up the program of a builder.
     pub fn new(builder: ProgramBuilder, inputs: Vec<IntTable>, constants: Vec<IntTable>) -> Result<Self> {
         let (program, recipes) = builder.finish().map_err(|error| failed(&error))?;
-        let key = ProverKey::new(VerifierKey::new(SHARED_WIDTH_VARS));
+        let key = ProverKey::new(VerifierKey::new(MAX_WIDTH_VARS));
         let [inputs, constants] =
             [inputs, constants].map(|tables| tables.into_iter().map(Arc::new).collect::<Vec<_>>());
-        let commit = |(_, number): (_, u32)| {
+        let constant = |(id, number): (_, u32)| {
             let table = constants.get(number as usize).ok_or_else(|| failed(&"a constant is missing"))?;
-            Ok(Hyrax::commit(&key, table, SHARED_WIDTH_VARS))
+            Ok((&**table, program.width_vars(id)))
         };
-        let committed = program.constants().into_iter().map(commit).collect::<Result<_>>()?;
-        // The first commitment computes the multiples of the generators, which a key is for.
-        if let Some(input) = inputs.first() {
-            let _ = Hyrax::commit(&key, input, SHARED_WIDTH_VARS);
+        let tables: Vec<_> = program.constants().into_iter().map(constant).collect::<Result<_>>()?;
+        let committed = Hyrax::commit_all(&key, &tables);
+        // What a loaded key has: the multiples of the generators.
+        for id in program.committed().into_iter().chain(program.inputs()) {
+            let _ = key.multiples(program.width_vars(id));
         }
         Ok(Self { key, program, recipes, inputs, constants, committed })
     }

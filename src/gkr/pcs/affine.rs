@@ -8,62 +8,40 @@ use ark_bn254::{Fq, G1Affine};
 use ark_ec::AffineRepr;
 use ark_ff::{AdditiveGroup, BigInt, BigInteger, Field, PrimeField, Zero};
 
+use crate::simd::{self, ALONE, LANES, NEGATED, Point, Saved};
+
 /// A point by its coordinates. No point of BN254 G1 has `y = 0`, because the group has odd order;
-/// that value marks the identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RawPoint {
-    x: Fq,
-    y: Fq,
+/// that value marks the [identity](IDENTITY).
+pub type RawPoint = Point;
+
+/// The neutral element.
+pub const IDENTITY: RawPoint = Point([Fq::ZERO; 2]);
+
+/// The coordinates of a point.
+#[must_use]
+pub fn raw(point: &G1Affine) -> RawPoint {
+    point.xy().map_or(IDENTITY, |(x, y)| Point([x, y]))
 }
 
-impl From<&G1Affine> for RawPoint {
-    fn from(point: &G1Affine) -> Self {
-        point.xy().map_or(Self::IDENTITY, |(x, y)| Self { x, y })
-    }
+/// The point with these coordinates.
+#[must_use]
+pub fn affine(point: RawPoint) -> G1Affine {
+    if is_identity(&point) { G1Affine::identity() } else { G1Affine::new_unchecked(point.0[0], point.0[1]) }
 }
 
-impl From<RawPoint> for G1Affine {
-    fn from(point: RawPoint) -> Self {
-        if point.is_identity() { Self::identity() } else { Self::new_unchecked(point.x, point.y) }
-    }
+#[inline(always)]
+fn is_identity(point: &RawPoint) -> bool {
+    point.0[1].is_zero()
 }
 
-impl RawPoint {
-    /// The neutral element.
-    pub const IDENTITY: Self = Self { x: Fq::ZERO, y: Fq::ZERO };
-
-    /// Whether this is the neutral element.
-    #[inline(always)]
-    #[must_use]
-    pub fn is_identity(&self) -> bool {
-        self.y.is_zero()
-    }
-
-    /// The opposite point if `negate`, without a branch: signs of digits are unpredictable.
-    #[inline(always)]
-    #[must_use]
-    pub fn negated_if(self, negate: bool) -> Self {
-        let mask = u64::from(negate).wrapping_neg();
-        let negative = sub(&Fq::ZERO, &self.y);
-        let limbs = std::array::from_fn(|k| (self.y.0.0[k] & !mask) | (negative.0.0[k] & mask));
-        Self { x: self.x, y: Fq::new_unchecked(BigInt(limbs)) }
-    }
-}
-
-/// One addition inside a buffer: `points[out] = points[left] + points[right]`.
-#[derive(Clone, Copy, Debug)]
-pub struct Addition {
-    /// Index of one operand.
-    pub left: u32,
-    /// Index of the other operand, or [`Addition::NONE`] to copy `left`.
-    pub right: u32,
-    /// Index of the result.
-    pub out: u32,
-}
-
-impl Addition {
-    /// Stands for an operand that is the identity.
-    pub const NONE: u32 = u32::MAX;
+/// The point that a reference stands for. Signs are unpredictable, so there is no branch.
+#[inline(always)]
+fn resolve(source: &[RawPoint], reference: u32) -> RawPoint {
+    let Point([x, y]) = source[(reference & !NEGATED) as usize];
+    let mask = u64::from(reference & NEGATED != 0).wrapping_neg();
+    let negative = sub(&Fq::ZERO, &y);
+    let limbs = std::array::from_fn(|k| (y.0.0[k] & !mask) | (negative.0.0[k] & mask));
+    Point([x, Fq::new_unchecked(BigInt(limbs))])
 }
 
 /// `a − b` without a branch: ark-ff decides by comparison, which random operands make unpredictable.
@@ -79,14 +57,14 @@ fn sub(a: &Fq, b: &Fq) -> Fq {
 /// What has to be inverted to add `p` and `q`; `None` if the sum needs no arithmetic.
 #[inline(always)]
 fn denominator(p: &RawPoint, q: &RawPoint) -> Option<Fq> {
-    if p.is_identity() || q.is_identity() {
+    if is_identity(p) || is_identity(q) {
         return None;
     }
-    let difference = sub(&q.x, &p.x);
+    let difference = sub(&q.0[0], &p.0[0]);
     if !difference.is_zero() {
         Some(difference)
-    } else if p.y == q.y {
-        Some(p.y.double())
+    } else if p.0[1] == q.0[1] {
+        Some(p.0[1].double())
     } else {
         None
     }
@@ -95,91 +73,121 @@ fn denominator(p: &RawPoint, q: &RawPoint) -> Option<Fq> {
 /// `p + q` where [`denominator`] is `None`.
 #[inline(always)]
 fn add_trivial(p: RawPoint, q: RawPoint) -> RawPoint {
-    match (p.is_identity(), q.is_identity()) {
+    match (is_identity(&p), is_identity(&q)) {
         (true, _) => q,
         (false, true) => p,
-        (false, false) => RawPoint::IDENTITY,
+        (false, false) => IDENTITY,
     }
 }
 
 /// `p + q` given the inverse of their [`denominator`].
 #[inline(always)]
-fn add_inverted(p: RawPoint, q: RawPoint, inverse: Fq) -> RawPoint {
-    let numerator = if p.x == q.x {
-        let square = p.x.square();
+fn add_inverted(Point(p): RawPoint, Point(q): RawPoint, inverse: Fq) -> RawPoint {
+    let numerator = if p[0] == q[0] {
+        let square = p[0].square();
         square.double() + square
     } else {
-        sub(&q.y, &p.y)
+        sub(&q[1], &p[1])
     };
     let slope = numerator * inverse;
-    let x = sub(&sub(&slope.square(), &p.x), &q.x);
-    RawPoint { x, y: sub(&(slope * sub(&p.x, &x)), &p.y) }
+    let x = sub(&sub(&slope.square(), &p[0]), &q[0]);
+    Point([x, sub(&(slope * sub(&p[0], &x)), &p[1])])
 }
 
 /// Independent chains of products: one chain alone would wait for each multiplication to end.
 const CHAINS: usize = 4;
 
-/// Carries out `additions` in ascending order. The result of none may be an operand of a later one.
-/// `scratch` is only there to be reused.
-pub fn add_batch(points: &mut [RawPoint], additions: &[Addition], scratch: &mut Vec<Fq>) {
-    scratch.clear();
-    scratch.resize(additions.len(), Fq::ONE);
-    let mut products = [Fq::ONE; CHAINS];
-    for (k, op) in additions.iter().enumerate().rev() {
-        if op.right == Addition::NONE {
-            continue;
-        }
-        if let Some(d) = denominator(&points[op.left as usize], &points[op.right as usize]) {
-            scratch[k] = products[k % CHAINS];
-            products[k % CHAINS] *= d;
+/// Sums of pairs of points, and the buffers that they need.
+#[derive(Default)]
+pub struct Adder {
+    pairs: Vec<[u32; 2]>,
+    vectors: Vec<Saved>,
+    products: Vec<Fq>,
+}
+
+impl Adder {
+    /// `out[k] = source[pairs[k][0]] + source[pairs[k][1]]` for the pairs `pair(0), …, pair(count − 1)`.
+    /// References may be [`NEGATED`], the second one may be [`ALONE`].
+    ///
+    /// # Panics
+    /// If a reference is out of range.
+    pub fn add(&mut self, source: &[RawPoint], pairs: impl IntoIterator<Item = [u32; 2]>, out: &mut Vec<RawPoint>) {
+        self.pairs.clear();
+        self.pairs.extend(pairs);
+        out.clear();
+        if let Some(kernels) = simd::point_kernels().filter(|_| !self.pairs.is_empty()) {
+            let count = self.pairs.len();
+            self.pairs.resize(count.next_multiple_of(LANES), [0, ALONE]);
+            out.resize(self.pairs.len(), IDENTITY);
+            kernels.add_pairs(source, &self.pairs, out, &mut self.vectors);
+            out.truncate(count);
+        } else {
+            out.resize(self.pairs.len(), IDENTITY);
+            self.add_one_by_one(source, out);
         }
     }
-    ark_ff::batch_inversion(&mut products);
-    for (k, op) in additions.iter().enumerate() {
-        let p = points[op.left as usize];
-        if op.right == Addition::NONE {
-            points[op.out as usize] = p;
-            continue;
-        }
-        let q = points[op.right as usize];
-        points[op.out as usize] = if let Some(d) = denominator(&p, &q) {
-            let inverse = products[k % CHAINS] * scratch[k];
-            products[k % CHAINS] *= d;
-            add_inverted(p, q, inverse)
-        } else {
-            add_trivial(p, q)
+
+    fn add_one_by_one(&mut self, source: &[RawPoint], out: &mut [RawPoint]) {
+        self.products.clear();
+        self.products.resize(self.pairs.len(), Fq::ONE);
+        let mut running = [Fq::ONE; CHAINS];
+        let load = |[left, right]: [u32; 2]| {
+            let right = if right == ALONE { IDENTITY } else { resolve(source, right) };
+            (resolve(source, left), right)
         };
+        for (k, &pair) in self.pairs.iter().enumerate() {
+            let (p, q) = load(pair);
+            if let Some(d) = denominator(&p, &q) {
+                self.products[k] = running[k % CHAINS];
+                running[k % CHAINS] *= d;
+            }
+        }
+        ark_ff::batch_inversion(&mut running);
+        for (k, (&pair, out)) in self.pairs.iter().zip(out).enumerate().rev() {
+            let (p, q) = load(pair);
+            *out = if let Some(d) = denominator(&p, &q) {
+                let inverse = running[k % CHAINS] * self.products[k];
+                running[k % CHAINS] *= d;
+                add_inverted(p, q, inverse)
+            } else {
+                add_trivial(p, q)
+            };
+        }
+    }
+
+    /// Sums of consecutive runs of references to points of `source`, whose lengths are `lens`: pairwise,
+    /// level by level, with one inversion a level for all runs.
+    ///
+    /// # Panics
+    /// If the lengths are not those of all references together, or a reference is out of range.
+    #[must_use]
+    pub fn sum_runs(&mut self, source: &[RawPoint], references: &[u32], lens: &[usize]) -> Vec<RawPoint> {
+        assert_eq!(lens.iter().sum::<usize>(), references.len(), "runs cover all references");
+        let mut lens = lens.to_vec();
+        let (mut points, mut next) = (Vec::new(), Vec::new());
+        self.add(source, pairs_of_runs(&lens, |i| references[i]), &mut points);
+        lens.iter_mut().for_each(|len| *len = len.div_ceil(2));
+        while lens.iter().any(|&len| len > 1) {
+            // A level has at most half as many points as there are references, so that indices fit.
+            self.add(&points, pairs_of_runs(&lens, |i| i as u32), &mut next);
+            std::mem::swap(&mut points, &mut next);
+            lens.iter_mut().for_each(|len| *len = len.div_ceil(2));
+        }
+        let mut sums = points.into_iter();
+        lens.iter().map(|&len| if len == 0 { IDENTITY } else { sums.next().expect("one point a run") }).collect()
     }
 }
 
-/// Sums of consecutive runs of `points`, whose lengths are `lens`: pairwise, level by level, with one
-/// inversion a level for all runs. `points` is left in disorder.
-///
-/// # Panics
-/// If the lengths exceed the points, or there are 2^32 of them.
-#[must_use]
-pub fn sum_runs(points: &mut [RawPoint], lens: &[usize]) -> Vec<RawPoint> {
-    assert!(u32::try_from(points.len()).is_ok(), "too many points in one batch");
-    let mut lens = lens.to_vec();
-    let (mut additions, mut scratch) = (Vec::with_capacity(points.len() / 2 + lens.len()), Vec::new());
-    while lens.iter().any(|&len| len > 1) {
-        additions.clear();
-        let (mut read, mut write) = (0u32, 0u32);
-        for len in &mut lens {
-            let end = read + *len as u32;
-            while read < end {
-                let right = if read + 1 < end { read + 1 } else { Addition::NONE };
-                additions.push(Addition { left: read, right, out: write });
-                read += 2;
-                write += 1;
-            }
-            read = end;
-            *len = len.div_ceil(2);
-        }
-        add_batch(points, &additions, &mut scratch);
-    }
-    let mut next = points.iter();
-    lens.iter().map(|&len| if len == 0 { RawPoint::IDENTITY } else { *next.next().expect("one point a run") }).collect()
+/// Neighbours within runs; a last one of an odd run is alone.
+fn pairs_of_runs(lens: &[usize], reference: impl Fn(usize) -> u32) -> impl Iterator<Item = [u32; 2]> {
+    let starts = lens.iter().scan(0, |end, &len| {
+        let start = *end;
+        *end += len;
+        Some(start..*end)
+    });
+    starts
+        .flat_map(|run| run.clone().step_by(2).map(move |i| (i, i + 1 < run.end)))
+        .map(move |(i, both)| [reference(i), if both { reference(i + 1) } else { ALONE }])
 }
 
 #[cfg(test)]
@@ -189,22 +197,46 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::simd::tests::both;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(96))]
         // Multiples from a tiny range: equal, opposite and identical points meet all the time.
         #[test]
-        fn runs_sum_to_the_naive_sums(runs in prop::collection::vec(prop::collection::vec(-2i64..3, 0..12), 0..9)) {
+        fn runs_sum_to_the_naive_sums(
+            runs in prop::collection::vec(prop::collection::vec((-2i64..3, any::<bool>()), 0..20), 0..9),
+        ) {
             let g = G1Affine::generator();
-            let mut points = Vec::new();
-            for run in &runs {
-                points.extend(run.iter().map(|&m| RawPoint::from(&(g * Fr::from(m)).into_affine())));
+            let (mut source, mut references) = (Vec::new(), Vec::new());
+            for &(m, negative) in runs.iter().flatten() {
+                references.push(source.len() as u32 | if negative { NEGATED } else { 0 });
+                source.push(raw(&(g * Fr::from(m)).into_affine()));
             }
             let lens: Vec<usize> = runs.iter().map(Vec::len).collect();
-            let sums = sum_runs(&mut points, &lens);
-            for (sum, run) in sums.into_iter().zip(&runs) {
-                let expected: G1Projective = g * Fr::from(run.iter().sum::<i64>());
-                prop_assert_eq!(G1Affine::from(sum), expected.into_affine());
+            for sums in both(|| Adder::default().sum_runs(&source, &references, &lens)) {
+                for (sum, run) in sums.into_iter().zip(&runs) {
+                    let total: i64 = run.iter().map(|&(m, negative)| if negative { -m } else { m }).sum();
+                    let expected: G1Projective = g * Fr::from(total);
+                    prop_assert_eq!(affine(sum), expected.into_affine());
+                }
+            }
+        }
+
+        #[test]
+        fn random_points_add_up(count in 1usize..70, seed: u64) {
+            use ark_ff::UniformRand;
+            use ark_std::rand::SeedableRng;
+            let mut rng = ark_std::rand::rngs::StdRng::seed_from_u64(seed);
+            let points: Vec<G1Affine> = (0..2 * count).map(|_| G1Affine::rand(&mut rng)).collect();
+            let source: Vec<RawPoint> = points.iter().map(raw).collect();
+            for sums in both(|| {
+                let mut out = Vec::new();
+                Adder::default().add(&source, (0..count as u32).map(|i| [2 * i, 2 * i + 1]), &mut out);
+                out
+            }) {
+                for (sum, pair) in sums.into_iter().zip(points.as_chunks::<2>().0) {
+                    prop_assert_eq!(affine(sum), (pair[0] + pair[1]).into_affine());
+                }
             }
         }
     }

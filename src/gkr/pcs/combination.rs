@@ -11,7 +11,8 @@ use std::ops::Range;
 use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ff::{AdditiveGroup, PrimeField, Zero};
 
-use super::affine::{RawPoint, sum_runs};
+use super::affine::{Adder, RawPoint, affine, raw};
+use crate::simd::NEGATED;
 
 /// Points that are summed in one batch, so that inversions are shared and the cache is kept.
 const BATCH_POINTS: usize = 1 << 13;
@@ -35,7 +36,7 @@ impl Combination {
 
     /// Computes the sum.
     pub fn sum(&self) -> G1Projective {
-        let points: Vec<RawPoint> = self.terms.iter().map(|(point, _)| RawPoint::from(point)).collect();
+        let points: Vec<RawPoint> = self.terms.iter().map(|(point, _)| raw(point)).collect();
         // The cost is (points + a few buckets) additions a position; this is close to the least.
         let bits = (points.len().max(1).ilog2() as usize).saturating_sub(2).clamp(2, 12);
         // One bit more than a scalar has, for the last carry.
@@ -57,7 +58,7 @@ impl Combination {
 }
 
 /// `scalar = Σ_k 2^(bits·k) · digit_k` with digits between `−2^(bits−1)` and `2^(bits−1)`.
-fn signed_digits(scalar: &Fr, bits: usize, positions: usize) -> Vec<i16> {
+pub(super) fn signed_digits(scalar: &Fr, bits: usize, positions: usize) -> Vec<i16> {
     let limbs = scalar.into_bigint().0;
     let mut carry = 0i32;
     (0..positions)
@@ -89,25 +90,25 @@ fn sum_positions(points: &[RawPoint], digits: &[Vec<i16>], bits: usize, position
             next.push(end);
             end += count;
         }
-        sorted.resize(end, RawPoint::IDENTITY);
-        for (point, digits) in points.iter().zip(digits) {
+        sorted.resize(end, 0);
+        for (i, digits) in digits.iter().enumerate() {
             let digit = digits[position];
             if digit != 0 {
                 let place = &mut next[usize::from(digit.unsigned_abs()) - 1];
-                sorted[*place] = point.negated_if(digit < 0);
+                sorted[*place] = i as u32 | if digit < 0 { NEGATED } else { 0 };
                 *place += 1;
             }
         }
         lens.extend(counts);
     }
-    sum_runs(&mut sorted, &lens).chunks(buckets).map(weigh_buckets).collect()
+    Adder::default().sum_runs(points, &sorted, &lens).chunks(buckets).map(weigh_buckets).collect()
 }
 
 /// `Σ_d (d + 1)·buckets[d]`, as the sum of all suffix sums.
 fn weigh_buckets(buckets: &[RawPoint]) -> G1Projective {
     let (mut suffix, mut total) = (G1Projective::zero(), G1Projective::zero());
     for &bucket in buckets.iter().rev() {
-        suffix += G1Affine::from(bucket);
+        suffix += affine(bucket);
         total += suffix;
     }
     total

@@ -1,12 +1,9 @@
 //! Folds of committed rows, straight from the small integers: `F(j) = Σ_r weights[r] · M[r, j]`.
 
 use super::layout::Layout;
-use crate::sumcheck::int::{IntTable, SmallInt, dispatch};
+use crate::sumcheck::int::{IntTable, dispatch};
 use crate::sumcheck::par;
-use crate::sumcheck::small::{SmallField, fold_rows};
-
-/// Columns whose sums are kept side by side in the innermost cache.
-const COLUMN_BLOCK: usize = 64;
+use crate::sumcheck::small::{SmallField, fold_runs};
 
 /// The fold of all committed rows of `table`, one entry a column of the commitment. Rows of weight
 /// zero are skipped.
@@ -17,65 +14,55 @@ const COLUMN_BLOCK: usize = 64;
 pub fn fold_committed<F: SmallField>(table: &IntTable, layout: &Layout, weights: &[F]) -> Vec<F> {
     assert_eq!((layout.table_rows(), layout.table_cols()), (table.rows(), table.cols()), "the layout of this table");
     assert_eq!(weights.len(), layout.num_rows(), "one weight a committed row");
-    if layout.blocks_per_row() == 1 {
-        fold_lanes(table, layout, weights)
-    } else {
-        let mut out = vec![F::ZERO; layout.width()];
-        dispatch!(table.values(), values => {
-            par::for_chunks_mut(&mut out, COLUMN_BLOCK, |chunk, out| {
-                fold_chunk(values, layout, weights, chunk * COLUMN_BLOCK, out);
-            });
-        });
+    let pieces = pieces(table.values().len(), layout, weights);
+    let folded = par::map(pieces.len(), |i| {
+        let mut out = vec![F::ZERO; pieces[i].len];
+        dispatch!(table.values(), values => fold_runs(values, &pieces[i].runs, &mut out));
         out
-    }
-}
-
-/// A committed row holds whole table rows: lane `b` of all rows is a fold of table rows
-/// `b, b + lanes, b + 2·lanes, …`.
-fn fold_lanes<F: SmallField>(table: &IntTable, layout: &Layout, weights: &[F]) -> Vec<F> {
-    let lanes = layout.rows_per_row();
-    let folded = par::map(lanes, |lane| {
-        let rows: Vec<(u32, F)> = (lane..table.rows())
-            .step_by(lanes)
-            .zip(weights)
-            .filter(|(_, weight)| !weight.is_zero())
-            .map(|(t, &weight)| (u32::try_from(t).expect("a table has fewer than 2^32 rows"), weight))
-            .collect();
-        fold_rows(table, &rows)
     });
     let mut out = vec![F::ZERO; layout.width()];
-    for (slot, lane) in out.chunks_mut(layout.padded_cols()).zip(&folded) {
-        slot[..lane.len()].copy_from_slice(lane);
+    for (piece, folded) in pieces.iter().zip(folded) {
+        out[piece.first..].iter_mut().zip(folded).for_each(|(out, x)| *out += x);
     }
     out
 }
 
-/// A table row fills several committed rows: entries `first..first + out.len()` of the fold.
-fn fold_chunk<F: SmallField, I: SmallInt>(values: &[I], layout: &Layout, weights: &[F], first: usize, out: &mut [F]) {
-    let mut sums = vec![[F::Sum::default(); 4]; out.len()];
-    let mut whole = F::ZERO;
-    for (row, weight) in weights.iter().enumerate().filter(|(_, weight)| !weight.is_zero()) {
-        for segment in layout.segments(row) {
-            let len = segment.len.saturating_sub(first).min(out.len());
-            let entries = &values[segment.source..segment.source + segment.len];
-            for (sum, &value) in sums.iter_mut().zip(entries.iter().skip(first).take(len)) {
-                for (digit, sum) in sum.iter_mut().enumerate().take(I::DIGITS) {
-                    F::add_scaled(sum, weight, value.biased_digit(digit));
-                }
-            }
-            let bias = *weight * F::from(I::BIAS);
-            if len == out.len() {
-                whole += bias;
-            } else {
-                out.iter_mut().take(len).for_each(|out| *out -= bias);
-            }
-        }
+/// Runs of equally many entries that are folded onto the same columns.
+struct Piece<F> {
+    /// First column of the commitment.
+    first: usize,
+    /// Entries of a run.
+    len: usize,
+    /// Where runs start in the table's storage, and their weights.
+    runs: Vec<(usize, F)>,
+}
+
+/// All entries of a table of `entries` in rows of non-zero weight.
+fn pieces<F: SmallField>(entries: usize, layout: &Layout, weights: &[F]) -> Vec<Piece<F>> {
+    let (cols, width) = (layout.table_cols(), layout.width());
+    let (lanes, blocks) = (layout.rows_per_row(), layout.blocks_per_row());
+    let rows = || weights.iter().enumerate().filter(|(_, weight)| !weight.is_zero());
+    if cols == layout.padded_cols() {
+        // Without padding, committed rows are stored one after another; the last one may be shorter.
+        let runs = |whole: bool| -> Vec<(usize, F)> {
+            rows().filter(|(r, _)| ((r + 1) * width <= entries) == whole).map(|(r, &w)| (r * width, w)).collect()
+        };
+        return vec![
+            Piece { first: 0, len: width, runs: runs(true) },
+            Piece { first: 0, len: entries % width, runs: runs(false) },
+        ];
     }
-    let base = F::from(1u64 << 32);
-    for (out, sum) in out.iter_mut().zip(&sums) {
-        let joined = sum[..I::DIGITS].iter().rev().fold(F::ZERO, |high, sum| high * base + F::reduce(sum));
-        *out += joined - whole;
-    }
+    // Committed row r holds table rows r·lanes …, or block r mod blocks of table row r / blocks.
+    let piece = |part: usize| {
+        let (lane, block) = (part % lanes, part / lanes);
+        let row = |r: usize| r / blocks * lanes + lane;
+        let runs = rows()
+            .filter(|&(r, _)| r % blocks == block && row(r) < layout.table_rows())
+            .map(|(r, &w)| (row(r) * cols + block * width, w))
+            .collect();
+        Piece { first: lane * layout.padded_cols(), len: cols.saturating_sub(block * width).min(width), runs }
+    };
+    (0..lanes * blocks).map(piece).collect()
 }
 
 #[cfg(test)]

@@ -29,17 +29,18 @@
 use std::sync::{Arc, OnceLock};
 
 use ark_bn254::{Fr, G1Affine};
-use ark_ff::{AdditiveGroup, BigInteger, PrimeField, Zero};
+use ark_ff::{AdditiveGroup, PrimeField, Zero};
 use ark_serialize::CanonicalSerialize;
 use sha2::{Digest, Sha256};
 
 use super::combination::Combination;
 use super::generators::Generators;
 use super::groups::{Group, add_scaled, fold_groups, group_claims, powers};
-use super::inner_product;
+use super::inner_product::{self, Bases};
 use super::layout::Layout;
 use super::msm::{Multiples, commit_rows};
 use super::{ColumnWeights, MultilinearPcs, OpeningClaim};
+use crate::gkr::program::MAX_WIDTH_VARS;
 use crate::sumcheck::batch::{self, Instance};
 use crate::sumcheck::channel::{ProverChannel, VerifierChannel};
 use crate::sumcheck::error::{Check, StatementError, VerifyError};
@@ -48,42 +49,69 @@ use crate::sumcheck::kernels::Product;
 use crate::sumcheck::par;
 use crate::sumcheck::transcript::Label;
 
-/// Rounds of the inner-product argument unless a key says otherwise.
-pub const DEFAULT_ROUNDS: usize = 3;
+/// Scalars that the inner-product argument sends at the end, at most, unless a key says otherwise.
+const END: usize = 256;
+
+/// Rounds of the inner-product argument unless a key says otherwise: more, if [`END`] demands it.
+const LEAST_ROUNDS: usize = 3;
+
+/// Rounds of the inner-product argument over rows of `2^width_vars` entries, unless a key says otherwise.
+#[must_use]
+pub fn default_rounds(width_vars: usize) -> usize {
+    width_vars.saturating_sub(END.ilog2() as usize).max(LEAST_ROUNDS)
+}
+
+/// Widths of rows that there can be.
+const WIDTHS: usize = MAX_WIDTH_VARS + 1;
 
 /// What both sides know: generators for the longest rows, and how many rounds to play.
+///
+/// Generators are computed for the widths that are asked for, once; clones share them.
 #[derive(Clone, Debug)]
 pub struct VerifierKey {
-    generators: Generators,
-    rounds: usize,
+    max_width_vars: usize,
+    rounds: Option<usize>,
+    generators: Arc<[OnceLock<Generators>; WIDTHS]>,
 }
 
 impl VerifierKey {
-    /// A key for rows of at most `2^width_vars` entries.
+    /// A key for rows of at most `2^max_width_vars` entries.
+    ///
+    /// # Panics
+    /// If that is more than [`MAX_WIDTH_VARS`].
     #[must_use]
-    pub fn new(width_vars: usize) -> Self {
-        Self::with_rounds(width_vars, DEFAULT_ROUNDS)
+    pub fn new(max_width_vars: usize) -> Self {
+        assert!(max_width_vars <= MAX_WIDTH_VARS, "rows of at most 2^{MAX_WIDTH_VARS} entries");
+        Self { max_width_vars, rounds: None, generators: Arc::default() }
     }
 
     /// A key whose inner-product argument plays `rounds` rounds; prover and verifier must agree.
     #[must_use]
-    pub fn with_rounds(width_vars: usize, rounds: usize) -> Self {
-        Self { generators: Generators::new(width_vars), rounds }
+    pub fn with_rounds(max_width_vars: usize, rounds: usize) -> Self {
+        Self { rounds: Some(rounds), ..Self::new(max_width_vars) }
     }
 
-    /// The generators.
+    /// The generators of rows of `2^width_vars` entries.
+    ///
+    /// # Panics
+    /// If the key is for narrower rows.
     #[must_use]
-    pub fn generators(&self) -> &Generators {
-        &self.generators
+    pub fn generators(&self, width_vars: usize) -> &Generators {
+        assert!(width_vars <= self.max_width_vars, "the key is for rows of at most 2^{} entries", self.max_width_vars);
+        self.generators[width_vars].get_or_init(|| Generators::new(width_vars))
+    }
+
+    fn rounds(&self, width_vars: usize) -> usize {
+        self.rounds.unwrap_or_else(|| default_rounds(width_vars))
     }
 }
 
 /// A verifier key with room for the multiples of its generators (8 KiB each), which the first
-/// commitment computes. Clones share them.
+/// commitment of a width computes. Clones share them.
 #[derive(Clone)]
 pub struct ProverKey {
     key: VerifierKey,
-    multiples: Arc<OnceLock<Multiples>>,
+    multiples: Arc<[OnceLock<Multiples>; WIDTHS]>,
 }
 
 impl ProverKey {
@@ -99,8 +127,13 @@ impl ProverKey {
         &self.key
     }
 
-    fn multiples(&self) -> &Multiples {
-        self.multiples.get_or_init(|| Multiples::new(self.key.generators.row()))
+    /// The multiples of the generators of rows of `2^width_vars` entries; computes them if nobody has.
+    ///
+    /// # Panics
+    /// If the key is for narrower rows.
+    pub fn multiples(&self, width_vars: usize) -> &Multiples {
+        let generators = self.key.generators(width_vars);
+        self.multiples[width_vars].get_or_init(|| Multiples::new(generators.row()))
     }
 }
 
@@ -122,9 +155,16 @@ impl MultilinearPcs for Hyrax {
     type ProverKey = ProverKey;
     type VerifierKey = VerifierKey;
 
-    fn commit(key: &ProverKey, table: &IntTable, width_vars: usize) -> Commitment {
-        let layout = Layout::new(table.rows(), table.cols(), width_vars).expect("a table in memory can be indexed");
-        Commitment { width_vars, rows: commit_rows(key.multiples(), table, &layout) }
+    fn commit_all(key: &ProverKey, tables: &[(&IntTable, usize)]) -> Vec<Commitment> {
+        let layout = |table: &IntTable, width_vars| Layout::new(table.rows(), table.cols(), width_vars);
+        let laid_out: Vec<(&IntTable, Layout)> = tables
+            .iter()
+            .map(|&(table, width_vars)| (table, layout(table, width_vars).expect("a table in memory can be indexed")))
+            .collect();
+        // Generators of narrower rows are the first ones of wider rows.
+        let widest = tables.iter().map(|&(_, width_vars)| width_vars).max().unwrap_or(0);
+        let rows = commit_rows(key.multiples(widest), &laid_out);
+        tables.iter().zip(rows).map(|(&(_, width_vars), rows)| Commitment { width_vars, rows }).collect()
     }
 
     fn encode(commitment: &Commitment) -> Vec<u8> {
@@ -152,23 +192,28 @@ impl MultilinearPcs for Hyrax {
         claims: &[OpeningClaim<Fr>],
         channel: &mut impl ProverChannel<Fr>,
     ) {
-        let key = &key.key;
         let (tables, commitments): (Vec<&IntTable>, Vec<&Commitment>) = committed.iter().copied().unzip();
-        let width_vars = check_width(key, &commitments).expect("tables were committed with this key");
+        let width_vars = check_width(&key.key, &commitments).expect("tables were committed with this key");
+        let (key, multiples) = (&key.key, key.multiples(width_vars));
         assert!(fit(&commitments, claims), "claims fit their commitments");
+        let span = tracing::trace_span!("opening statement").entered();
         channel.absorb_statement(Label::Statement, &statement_digest(key, &commitments, claims));
         let delta = channel.challenge(Label::FoldChallenge);
         let groups = group_claims(claims, delta);
-        let mut folded = fold_groups(&groups, &tables, &commitments);
+        drop(span);
+        let mut folded = tracing::trace_span!("fold rows").in_scope(|| fold_groups(&groups, &tables, &commitments));
         show(channel, &mut folded);
-        let (point, values) = prove_columns(&groups, &folded, width_vars, channel);
+        let (point, values) =
+            tracing::trace_span!("column sum-check").in_scope(|| prove_columns(&groups, &folded, width_vars, channel));
         channel.send(Label::FoldedValues, &values);
         let epsilon: Fr = channel.challenge(Label::FoldChallenge);
         let mut vector = vec![Fr::ZERO; 1 << point.len()];
         for (power, fold) in powers(epsilon).zip(&folded) {
             vector.iter_mut().zip(fold).for_each(|(out, &x)| *out += power * x);
         }
-        inner_product::prove(&key.generators, vector, &point, key.rounds, channel);
+        let _span = tracing::trace_span!("inner product").entered();
+        let bases = Bases { generators: key.generators(width_vars), multiples };
+        inner_product::prove(bases, vector, &point, key.rounds(width_vars), channel);
     }
 
     #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -180,7 +225,8 @@ impl MultilinearPcs for Hyrax {
     ) -> Result<(), VerifyError> {
         let reduced = reduce(key, commitments, claims, channel)?;
         let Reduced { commitment, point, value } = reduced;
-        inner_product::verify(&key.generators, commitment, &point, value, key.rounds, channel)
+        let width_vars = point.len();
+        inner_product::verify(key.generators(width_vars), commitment, &point, value, key.rounds(width_vars), channel)
     }
 }
 
@@ -280,7 +326,7 @@ fn prove_columns(
 #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 fn check_width(key: &VerifierKey, commitments: &[&Commitment]) -> Result<usize, VerifyError> {
     let width_vars = commitments.iter().map(|c| c.width_vars).max().unwrap_or(0);
-    if width_vars >= usize::BITS as usize || key.generators.row().len() < 1 << width_vars {
+    if width_vars > key.max_width_vars {
         return Err(misfit("a commitment is wider than the key"));
     }
     Ok(width_vars)
@@ -307,7 +353,13 @@ fn statement_digest<S>(key: &VerifierKey, commitments: &[&Commitment], claims: &
     let counts = |hash: &mut Sha256, counts: &[usize]| {
         counts.iter().for_each(|&count| hash.update((count as u64).to_le_bytes()));
     };
-    counts(&mut hash, &[key.rounds, commitments.len(), claims.len()]);
+    let width_vars = commitments.iter().map(|c| c.width_vars).max().unwrap_or(0);
+    let scalars = |hash: &mut Sha256, scalars: &[Fr]| {
+        for scalar in scalars {
+            scalar.into_bigint().0.iter().for_each(|limb| hash.update(limb.to_le_bytes()));
+        }
+    };
+    counts(&mut hash, &[key.rounds(width_vars), commitments.len(), claims.len()]);
     for commitment in commitments {
         counts(&mut hash, &[commitment.width_vars, commitment.rows.len()]);
         let mut bytes = Vec::with_capacity(32 * commitment.rows.len());
@@ -317,15 +369,23 @@ fn statement_digest<S>(key: &VerifierKey, commitments: &[&Commitment], claims: &
         }
         hash.update(&bytes);
     }
+    // Claims share column weights: each distinct ones are hashed once.
+    let mut distinct: Vec<&ColumnWeights> = Vec::new();
     for claim in claims {
-        let (kind, columns) = match &claim.col_weights {
+        let place = distinct.iter().position(|columns| **columns == claim.col_weights).unwrap_or_else(|| {
+            distinct.push(&claim.col_weights);
+            distinct.len() - 1
+        });
+        counts(&mut hash, &[claim.commitment, place, claim.row_weights.len()]);
+        scalars(&mut hash, &claim.row_weights);
+    }
+    for columns in distinct {
+        let (kind, columns) = match columns {
             ColumnWeights::Point(point) => (0, point),
             ColumnWeights::Vector(weights) => (1, weights),
         };
-        counts(&mut hash, &[claim.commitment, claim.row_weights.len(), kind, columns.len()]);
-        for weight in claim.row_weights.iter().chain(columns) {
-            hash.update(weight.into_bigint().to_bytes_le());
-        }
+        counts(&mut hash, &[kind, columns.len()]);
+        scalars(&mut hash, columns);
     }
     hash.finalize().into()
 }

@@ -27,6 +27,7 @@ use ark_ff::Field;
 
 use super::combination::Combination;
 use super::generators::Generators;
+use super::msm::Multiples;
 use crate::sumcheck::channel::{ProverChannel, VerifierChannel};
 use crate::sumcheck::eq::{eq_prefix, eq_table};
 use crate::sumcheck::error::{Check, StatementError, VerifyError};
@@ -47,31 +48,30 @@ fn extend_products(products: &[Fr], x: Fr) -> Vec<Fr> {
 
 /// `⟨half, G'⟩ + inner·U` for the half of the folded generators that starts at `offset`, over the original
 /// generators.
-fn cross_term(generators: &Generators, half: &[Fr], products: &[Fr], offset: usize, inner: Fr) -> G1Projective {
-    let mut sum = Combination::default();
-    for (p, &product) in products.iter().enumerate() {
+fn cross_term(key: &Bases<'_>, half: &[Fr], products: &[Fr], offset: usize, inner: Fr) -> G1Projective {
+    let terms = products.iter().enumerate().flat_map(|(p, product)| {
         let first = 2 * half.len() * p + offset;
-        for (&h, &g) in half.iter().zip(&generators.row()[first..]) {
-            sum.push(g, h * product);
-        }
-    }
-    sum.push(generators.inner(), inner);
-    sum.sum()
+        half.iter().enumerate().map(move |(i, h)| (first + i, *h * product))
+    });
+    key.multiples.combine(terms) + key.generators.inner() * inner
+}
+
+/// What a prover adds up: the generators, and their multiples.
+#[derive(Clone, Copy)]
+pub struct Bases<'a> {
+    /// The generators.
+    pub generators: &'a Generators,
+    /// The multiples of those of the rows.
+    pub multiples: &'a Multiples,
 }
 
 /// Opens `vector`, of `2^point.len()` entries, at `point`.
 ///
 /// # Panics
 /// If the vector has another length or the generators are fewer.
-pub fn prove<P: ProverChannel<Fr>>(
-    generators: &Generators,
-    vector: Vec<Fr>,
-    point: &[Fr],
-    rounds: usize,
-    channel: &mut P,
-) {
+pub fn prove<P: ProverChannel<Fr>>(bases: Bases<'_>, vector: Vec<Fr>, point: &[Fr], rounds: usize, channel: &mut P) {
     assert_eq!(vector.len(), 1 << point.len(), "a vector over that many variables");
-    assert!(vector.len() <= generators.row().len(), "a vector longer than the list of generators");
+    assert!(vector.len() <= bases.multiples.num_generators(), "a vector longer than the list of generators");
     let base = channel.challenge(Label::InnerProductBase);
     let (mut h, mut b, mut products) = (vector, eq_table(point), vec![Fr::ONE]);
     for _ in 0..rounds.min(point.len()) {
@@ -79,8 +79,8 @@ pub fn prove<P: ProverChannel<Fr>>(
         let (h_lo, h_hi) = h.split_at(half);
         let (b_lo, b_hi) = b.split_at(half);
         let (left, right) = par::join(
-            || cross_term(generators, h_lo, &products, half, base * dot(h_lo, b_hi)),
-            || cross_term(generators, h_hi, &products, 0, base * dot(h_hi, b_lo)),
+            || cross_term(&bases, h_lo, &products, half, base * dot(h_lo, b_hi)),
+            || cross_term(&bases, h_hi, &products, 0, base * dot(h_hi, b_lo)),
         );
         channel.send_elements(Label::InnerProductCross, &G1Projective::normalize_batch(&[left, right]));
         let x: Fr = channel.challenge(Label::InnerProductChallenge);

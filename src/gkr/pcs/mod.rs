@@ -57,11 +57,21 @@ pub trait MultilinearPcs {
     /// What the verifier needs.
     type VerifierKey;
 
-    /// Commits to `table` in rows of `2^width_vars` entries.
+    /// Commits to every table in rows of `2^width_vars` entries, for the width beside it.
     ///
     /// # Panics
-    /// If the table is too large or the rows are longer than the key allows.
-    fn commit(key: &Self::ProverKey, table: &IntTable, width_vars: usize) -> Self::Commitment;
+    /// If a table is too large or its rows are longer than the key allows.
+    fn commit_all(key: &Self::ProverKey, tables: &[(&IntTable, usize)]) -> Vec<Self::Commitment>;
+
+    /// Commits to one table in rows of `2^width_vars` entries.
+    ///
+    /// # Panics
+    /// As [`MultilinearPcs::commit_all`].
+    #[must_use]
+    fn commit(key: &Self::ProverKey, table: &IntTable, width_vars: usize) -> Self::Commitment {
+        let mut commitments = Self::commit_all(key, &[(table, width_vars)]);
+        commitments.pop().expect("one commitment a table")
+    }
 
     /// The canonical encoding of a commitment, for absorbing one that is not part of the proof.
     fn encode(commitment: &Self::Commitment) -> Vec<u8>;

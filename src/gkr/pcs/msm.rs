@@ -6,26 +6,29 @@
 //! rule with eight doublings a digit. So a non-zero byte costs one affine addition whose inversion
 //! is shared with thousands of others, and a zero byte costs nothing.
 
-use std::ops::Range;
-
-use ark_bn254::{G1Affine, G1Projective};
+use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::CurveGroup;
 use ark_ff::{AdditiveGroup, Zero};
 
-use super::affine::{Addition, RawPoint, add_batch, sum_runs};
+use super::affine::{Adder, RawPoint, affine, raw};
+use super::combination::signed_digits;
 use super::layout::Layout;
+use crate::simd::NEGATED;
 use crate::sumcheck::int::{IntTable, SmallInt, dispatch};
 use crate::sumcheck::par;
 
 /// Multiples of a generator in the table: digits are at most this in absolute value.
 const MULTIPLES: usize = 128;
 
+/// Signed digits in base 256 of a scalar.
+const SCALAR_DIGITS: usize = 32;
+
 /// Generators whose multiples are computed in one batch.
 const BUILD_GROUP: usize = 16;
 
-/// Bytes of a group of rows that are committed in one batch: enough to share inversions, few enough
-/// that the points stay in cache.
-const GROUP_BYTES: usize = 1 << 13;
+/// Bytes of the rows that are committed in one batch: enough to share inversions, few enough that the points
+/// stay in cache.
+const GROUP_BYTES: usize = 1 << 14;
 
 /// The multiples `1..=128` of every generator: 8 KiB a generator.
 pub struct Multiples {
@@ -36,11 +39,8 @@ impl Multiples {
     /// Computes the multiples of `generators`.
     #[must_use]
     pub fn new(generators: &[G1Affine]) -> Self {
-        let mut points = vec![RawPoint::IDENTITY; generators.len() * MULTIPLES];
-        par::for_chunks_mut(&mut points, BUILD_GROUP * MULTIPLES, |group, points| {
-            fill_multiples(&generators[group * BUILD_GROUP..], points);
-        });
-        Self { points }
+        let groups: Vec<&[G1Affine]> = generators.chunks(BUILD_GROUP).collect();
+        Self { points: par::map(groups.len(), |group| multiples(groups[group])).concat() }
     }
 
     /// Number of generators.
@@ -49,33 +49,50 @@ impl Multiples {
         self.points.len() / MULTIPLES
     }
 
-    /// `digit · G_j` for a digit other than zero.
+    /// `Σ_k s_k·G_{j_k}` for the pairs `(j_k, s_k)` of `terms`.
+    ///
+    /// # Panics
+    /// If there are fewer generators.
+    #[must_use]
+    pub fn combine(&self, terms: impl Iterator<Item = (usize, Fr)>) -> G1Projective {
+        let digits: Vec<(usize, Vec<i16>)> = terms.map(|(j, s)| (j, signed_digits(&s, 8, SCALAR_DIGITS))).collect();
+        let group = (GROUP_BYTES / digits.len().max(1)).clamp(1, SCALAR_DIGITS);
+        let sums = par::map(SCALAR_DIGITS.div_ceil(group), |g| {
+            let (mut references, mut lens) = (Vec::with_capacity(group * digits.len()), Vec::new());
+            for d in g * group..((g + 1) * group).min(SCALAR_DIGITS) {
+                let before = references.len();
+                let nonzero =
+                    digits.iter().map(|(j, digits)| (*j, i32::from(digits[d]))).filter(|&(_, digit)| digit != 0);
+                references.extend(nonzero.map(|(j, digit)| Self::reference(j, digit)));
+                lens.push(references.len() - before);
+            }
+            Adder::default().sum_runs(&self.points, &references, &lens)
+        });
+        horner(&sums.concat())
+    }
+
+    /// A reference to `digit · G_j`, meaningless for the digit zero.
     #[inline(always)]
-    fn multiple(&self, j: usize, digit: i32) -> RawPoint {
-        self.points[j * MULTIPLES + digit.unsigned_abs() as usize - 1].negated_if(digit < 0)
+    fn reference(j: usize, digit: i32) -> u32 {
+        let index = ((j * MULTIPLES) as u32 + digit.unsigned_abs()).wrapping_sub(1);
+        index | if digit < 0 { NEGATED } else { 0 }
     }
 }
 
-/// Multiples `top + 1 ..= 2·top` from the first `top`, for all generators of the group at once.
-fn fill_multiples(generators: &[G1Affine], points: &mut [RawPoint]) {
-    let count = points.len() / MULTIPLES;
-    for (slot, generator) in points.chunks_mut(MULTIPLES).zip(generators) {
-        slot[0] = RawPoint::from(generator);
-    }
-    let (mut additions, mut scratch) = (Vec::new(), Vec::new());
-    let mut top = 1;
+/// The multiples of some generators: `top + 1 ..= 2·top` from the first `top`, for all at once.
+fn multiples(generators: &[G1Affine]) -> Vec<RawPoint> {
+    let (mut adder, mut sums) = (Adder::default(), Vec::new());
+    // Multiple m of every generator in turn.
+    let mut points: Vec<RawPoint> = generators.iter().map(raw).collect();
+    let (count, mut top) = (generators.len(), 1);
     while top < MULTIPLES {
-        additions.clear();
-        for first in (0..count).map(|g| g * MULTIPLES) {
-            additions.extend((0..top).map(|i| Addition {
-                left: (first + i) as u32,
-                right: (first + top - 1) as u32,
-                out: (first + top + i) as u32,
-            }));
-        }
-        add_batch(points, &additions, &mut scratch);
+        let at = |m: usize, g: usize| ((m - 1) * count + g) as u32;
+        let pairs = (1..=top).flat_map(|m| (0..count).map(move |g| [at(m, g), at(top, g)]));
+        adder.add(&points, pairs, &mut sums);
+        points.extend_from_slice(&sums);
         top *= 2;
     }
+    (0..count).flat_map(|g| points[g..].iter().step_by(count).copied().collect::<Vec<_>>()).collect()
 }
 
 /// Digit `d` of `value` in base 256, between -128 and 128: byte `d` as a signed integer, plus one if
@@ -93,51 +110,81 @@ fn digit<I: SmallInt>(value: I, d: usize) -> i32 {
     }
 }
 
-/// Commits to all rows of `table` laid out as `layout`: `Σ_j M[r, j]·G_j` for every `r`.
+/// Commits to all rows of every table, laid out as the layout beside it: `Σ_j M[r, j]·G_j` for every row `r`.
 ///
 /// # Panics
-/// If the layout is of another shape or has longer rows than there are generators.
+/// If a layout is of another shape or has longer rows than there are generators.
 #[must_use]
-pub fn commit_rows(multiples: &Multiples, table: &IntTable, layout: &Layout) -> Vec<G1Affine> {
-    assert!(layout.width() <= multiples.num_generators(), "a row is longer than the list of generators");
-    assert_eq!((layout.table_rows(), layout.table_cols()), (table.rows(), table.cols()), "the layout of this table");
-    let row_bytes = layout.width() * table.values().width();
-    let group = (GROUP_BYTES / row_bytes).max(1);
-    let num_rows = layout.num_rows();
-    let groups = par::map(num_rows.div_ceil(group), |g| {
-        let rows = g * group..((g + 1) * group).min(num_rows);
-        dispatch!(table.values(), values => commit_group(multiples, values, layout, rows))
-    });
-    groups.concat()
+pub fn commit_rows(multiples: &Multiples, tables: &[(&IntTable, Layout)]) -> Vec<Vec<G1Affine>> {
+    for (table, layout) in tables {
+        assert!(layout.width() <= multiples.num_generators(), "a row is longer than the list of generators");
+        let shape = (layout.table_rows(), layout.table_cols());
+        assert_eq!(shape, (table.rows(), table.cols()), "the layout of this table");
+    }
+    let groups = group_rows(tables);
+    let mut rows = par::map(groups.len(), |g| commit_group(multiples, tables, &groups[g])).into_iter().flatten();
+    tables.iter().map(|(_, layout)| rows.by_ref().take(layout.num_rows()).collect()).collect()
 }
 
-fn commit_group<I: SmallInt>(
-    multiples: &Multiples,
-    values: &[I],
-    layout: &Layout,
-    rows: Range<usize>,
-) -> Vec<G1Affine> {
-    let digits = size_of::<I>();
-    let mut points = Vec::with_capacity(GROUP_BYTES);
-    let mut lens = Vec::with_capacity(rows.len() * digits);
-    for row in rows {
-        for d in 0..digits {
-            let before = points.len();
-            for segment in layout.segments(row) {
-                let entries = &values[segment.source..segment.source + segment.len];
-                for (j, &value) in entries.iter().enumerate() {
-                    let digit = digit(value, d);
-                    if digit != 0 {
-                        points.push(multiples.multiple(segment.first + j, digit));
-                    }
+/// A row of a table: number of the table, number of the row.
+type RowOf = (usize, usize);
+
+/// All rows of all tables in order, in groups of about [`GROUP_BYTES`].
+fn group_rows(tables: &[(&IntTable, Layout)]) -> Vec<Vec<RowOf>> {
+    let mut groups: Vec<Vec<RowOf>> = Vec::new();
+    let mut room = 0;
+    for (t, (table, layout)) in tables.iter().enumerate() {
+        for row in 0..layout.num_rows() {
+            let bytes = layout.segments(row).map(|segment| segment.len).sum::<usize>() * table.values().width();
+            match groups.last_mut() {
+                Some(group) if bytes <= room => group.push((t, row)),
+                _ => {
+                    groups.push(vec![(t, row)]);
+                    room = GROUP_BYTES;
                 }
             }
-            lens.push(points.len() - before);
+            room = room.saturating_sub(bytes);
         }
     }
-    let sums = sum_runs(&mut points, &lens);
-    let commitments: Vec<G1Projective> = sums.chunks(digits).map(horner).collect();
+    groups
+}
+
+fn commit_group(multiples: &Multiples, tables: &[(&IntTable, Layout)], rows: &[RowOf]) -> Vec<G1Affine> {
+    let (mut references, mut lens) = (Vec::with_capacity(GROUP_BYTES), Vec::new());
+    for &(t, row) in rows {
+        let (table, layout) = &tables[t];
+        dispatch!(table.values(), values => push_row(values, layout, row, &mut references, &mut lens));
+    }
+    let sums = Adder::default().sum_runs(&multiples.points, &references, &lens);
+    let mut sums = sums.as_slice();
+    let mut commitments = Vec::with_capacity(rows.len());
+    for &(t, _) in rows {
+        let (digits, rest) = sums.split_at(tables[t].0.values().width());
+        commitments.push(horner(digits));
+        sums = rest;
+    }
     G1Projective::normalize_batch(&commitments)
+}
+
+/// Appends references to the multiples that make up a row: a run for every digit.
+fn push_row<I: SmallInt>(values: &[I], layout: &Layout, row: usize, references: &mut Vec<u32>, lens: &mut Vec<usize>) {
+    for d in 0..size_of::<I>() {
+        let before = references.len();
+        for segment in layout.segments(row) {
+            let entries = &values[segment.source..segment.source + segment.len];
+            let start = references.len();
+            // Zero digits are overwritten instead of branched around: nothing predicts them.
+            references.resize(start + entries.len(), 0);
+            let mut end = start;
+            for (j, &value) in entries.iter().enumerate() {
+                let digit = digit(value, d);
+                references[end] = Multiples::reference(segment.first + j, digit);
+                end += usize::from(digit != 0);
+            }
+            references.truncate(end);
+        }
+        lens.push(references.len() - before);
+    }
 }
 
 /// `Σ_d 256^d · sums[d]`.
@@ -149,7 +196,7 @@ fn horner(sums: &[RawPoint]) -> G1Projective {
                 total.double_in_place();
             }
         }
-        total += G1Affine::from(sum);
+        total += affine(sum);
     }
     total
 }
@@ -164,6 +211,7 @@ mod tests {
     use super::*;
     use crate::gkr::pcs::generators::Generators;
     use crate::gkr::pcs::testing::{matrix, random_table, table};
+    use crate::simd::tests::both;
 
     fn check(generators: &[G1Affine], table: &IntTable, width_vars: usize) {
         let layout = Layout::new(table.rows(), table.cols(), width_vars).unwrap();
@@ -174,7 +222,9 @@ mod tests {
                 G1Projective::msm(&generators[..layout.width()], &scalars).unwrap().into_affine()
             })
             .collect();
-        assert_eq!(commit_rows(&Multiples::new(generators), table, &layout), expected);
+        for found in both(|| commit_rows(&Multiples::new(generators), &[(table, layout)])) {
+            assert_eq!(found, [expected.clone()]);
+        }
     }
 
     #[test]
@@ -184,9 +234,27 @@ mod tests {
         assert_eq!(multiples.num_generators(), 19);
         for (j, &g) in generators.row()[..19].iter().enumerate() {
             for m in (-128..=128).filter(|&m| m != 0) {
-                assert_eq!(G1Affine::from(multiples.multiple(j, m)), (g * Fr::from(m)).into_affine());
+                let reference = Multiples::reference(j, m);
+                let point = affine(multiples.points[(reference & !NEGATED) as usize]);
+                assert_eq!(if reference & NEGATED == 0 { point } else { -point }, (g * Fr::from(m)).into_affine());
             }
         }
+    }
+
+    #[test]
+    fn combinations_agree_with_the_library() {
+        use ark_ff::UniformRand;
+        let mut rng = ark_std::test_rng();
+        let generators = Generators::new(4);
+        let multiples = Multiples::new(generators.row());
+        let mut scalars =
+            vec![Fr::ZERO, Fr::ONE, -Fr::ONE, Fr::from(128), Fr::from(129), -Fr::from(2).inverse().unwrap()];
+        scalars.extend((0..10).map(|_| Fr::rand(&mut rng)));
+        let expected = G1Projective::msm(generators.row(), &scalars).unwrap();
+        for found in both(|| multiples.combine(scalars.iter().copied().enumerate())) {
+            assert_eq!(found, expected);
+        }
+        assert!(multiples.combine(std::iter::empty()).is_zero());
     }
 
     proptest! {

@@ -356,10 +356,11 @@ fn folded_values_that_keep_their_combination_are_refused() {
 fn changed_cross_terms_are_refused() {
     let case = Case::small();
     let proof = case.open();
-    let end = 32 << (WIDTH_VARS - DEFAULT_ROUNDS);
-    let first = proof.len() - end - DEFAULT_ROUNDS * 64;
-    for term in 0..2 * DEFAULT_ROUNDS {
-        for point in [G1Affine::identity(), key().verifier_key().generators().row()[0]] {
+    let rounds = default_rounds(WIDTH_VARS);
+    let end = 32 << (WIDTH_VARS - rounds);
+    let first = proof.len() - end - rounds * 64;
+    for term in 0..2 * rounds {
+        for point in [G1Affine::identity(), key().verifier_key().generators(WIDTH_VARS).row()[0]] {
             let mut bytes = Vec::new();
             point.serialize_compressed(&mut bytes).unwrap();
             let mut proof = proof.clone();
