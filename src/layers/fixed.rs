@@ -331,8 +331,9 @@ pub fn sqrt(p: &mut ProgramBuilder, name: &str, x: TensorId, bits: usize) -> Res
     Ok(y)
 }
 
-/// `q = ⌊a / b⌋` of `quotient_bits` bits for `a ≥ 0` and `b < 2^divisor_bits`, where `b` is broadcast over the
-/// columns of `a`: `0 ≤ a − q·b < b`. There is no solution for `b ≤ 0`: the statement fails closed.
+/// `q = ⌊a / b⌋` of `quotient_bits` bits and a sign for `b < 2^divisor_bits`: `0 ≤ a − q·b < b` has one solution. A
+/// single column `b` is broadcast over the columns of `a`. There is no solution for `b ≤ 0`: the statement fails
+/// closed.
 pub fn divide(
     p: &mut ProgramBuilder,
     name: &str,
@@ -342,14 +343,15 @@ pub fn divide(
     divisor_bits: usize,
 ) -> Result<TensorId, ProgramError> {
     let (rows, cols) = p.shape(a);
-    let q = integer(p, name, (rows, cols), quotient_bits + 1, &[a, b], move |t| {
+    let single = p.shape(b).1 == 1;
+    let q = integer(p, name, (rows, cols), quotient_bits.saturating_add(1), &[a, b], move |t| {
         let divide = |row: usize, col: usize| {
-            let (a, b) = (t[0].get(row, col), t[1].get(row, 0));
+            let (a, b) = (t[0].get(row, col), t[1].get(row, if single { 0 } else { col }));
             a.checked_div_euclid(b).ok_or_else(|| "a division by zero".to_owned())
         };
         (0..rows * cols).map(|i| divide(i / cols, i % cols)).collect()
     })?;
-    let divisor = || View::whole(b, rows).broadcast_cols(cols);
+    let divisor = || if single { View::whole(b, rows).broadcast_cols(cols) } else { View::whole(b, rows) };
     let product = p.product(&format!("{name}: product"), p.whole(q), divisor())?;
     let rem = p.linear(&format!("{name}: remainder"), vec![(1, p.whole(a)), (-1, p.whole(product))], 0)?;
     range(p, &format!("{name}: remainder"), rem, divisor_bits)?;

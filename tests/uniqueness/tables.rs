@@ -73,9 +73,12 @@ fn quantized(ops: Vec<Op>, bits: u32, largest_gate: f64) -> Vec<AnyLayer> {
             Node { name: format!("n{i}"), op, inputs }
         })
         .collect();
-    let ranges = Ranges { outputs: vec![1.9; nodes.len()], gates: vec![largest_gate; nodes.len()] };
+    let count = nodes.len();
+    let ranges = Ranges { outputs: vec![1.9; count], gates: vec![largest_gate; count], ..Ranges::default() };
     let network = Network { input_columns: 1, nodes };
-    quantize(&network, &ranges, 7, Options { bits, average: false }, &mut Constants::default()).unwrap()
+    let options = Options { bits, average: false };
+    let layers = quantize(&network, &ranges, 7, options, &mut Constants::default()).unwrap();
+    layers.into_iter().map(|placed| placed.layer).collect()
 }
 
 fn matrix(rows: usize, cols: usize) -> FloatMatrix {

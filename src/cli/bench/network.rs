@@ -5,7 +5,7 @@
 
 use voxcheck::error::ModelError;
 use voxcheck::gkr::builder::ProgramBuilder;
-use voxcheck::layers::lowering::Value;
+use voxcheck::layers::lowering::{self, Value};
 use voxcheck::layers::matrix::FloatMatrix;
 use voxcheck::layers::network::{Conv2d, MaxPool2d, Network, Node, NodeRef, Op};
 use voxcheck::layers::quantize::{Constants, Options, Ranges, quantize};
@@ -90,10 +90,7 @@ impl RandomNetwork {
         let half = 1i128 << (INPUT_BITS - 1);
         let tensor = p.input("input", (self.rows, network.input_columns), -half, half - 1)?;
         p.range(p.whole(tensor), -half, INPUT_BITS as usize)?;
-        let mut value = Value { tensor, sequences: 1 };
-        for layer in &layers {
-            value = layer.as_layer().lower(&mut p, value)?;
-        }
+        let value = lowering::lower(&mut p, &layers, Value { tensor, sequences: 1 })?;
         p.output(value.tensor);
         Ok((p, constants.into_tables()))
     }
