@@ -4,6 +4,7 @@ use crate::audio::float;
 use crate::calibration;
 use crate::error::ModelError;
 use crate::gkr::program::TensorId;
+use crate::layers::affine::{Affine, Finish};
 use crate::layers::lowering::{AnyLayer, Placed};
 use crate::layers::matrix::FloatMatrix;
 use crate::layers::network::Network;
@@ -29,6 +30,9 @@ impl Model {
             compare("features", tensor, features.fraction_bits, &input.features);
         }
         for placed in &self.spec().layers {
+            if !stands_for_a_value(&placed.layer) {
+                continue;
+            }
             let layer = placed.layer.as_layer();
             let name = layer.name();
             let node = network.nodes.iter().rposition(|node| node.name.trim_matches('/').replace('/', ".") == name);
@@ -48,6 +52,21 @@ impl Model {
         }
         best_per_layer(&mut differences);
         Ok(differences)
+    }
+}
+
+/// Whether a layer's output is what the network computes, not a step that scales and shifts still follow.
+fn stands_for_a_value(layer: &AnyLayer) -> bool {
+    match layer {
+        AnyLayer::Mean(_) | AnyLayer::Deviation(_) | AnyLayer::WeightedStats(_) | AnyLayer::Gate(_) => false,
+        AnyLayer::Affine(Affine { finish: Finish::Activate { function, .. }, .. }) => !function.name.starts_with("exp"),
+        AnyLayer::Affine(_)
+        | AnyLayer::Lstm(_)
+        | AnyLayer::Gru(_)
+        | AnyLayer::MaxPool(_)
+        | AnyLayer::Row(_)
+        | AnyLayer::Normalize(_)
+        | AnyLayer::Average(_) => true,
     }
 }
 

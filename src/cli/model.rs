@@ -23,7 +23,7 @@ const MAX_SECONDS: f64 = 86_400.0;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Import an ONNX network: choose integer ranges on recordings, write a model
-    Import(Import),
+    Import(Box<Import>),
     /// Compare a model with its ONNX network on a recording, layer by layer
     Check(Check),
     /// Predict what a proof costs

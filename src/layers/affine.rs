@@ -131,6 +131,13 @@ pub enum Finish {
         /// Bits kept.
         bits: u32,
     },
+    /// Division by `2^shift`, rounded, to `bits` bits, then the larger of that and zero.
+    Rectify {
+        /// Bits dropped.
+        shift: u32,
+        /// Bits of the argument, a sign included.
+        bits: u32,
+    },
     /// Division by `2^shift`, rounded, then a function.
     Activate {
         /// Bits dropped.
@@ -175,6 +182,7 @@ impl Finish {
         Ok(match self {
             Self::Exact => acc,
             Self::Requantize { shift, bits } => fixed::requantize(p, name, acc, *shift as usize, *bits as usize)?,
+            Self::Rectify { shift, bits } => fixed::rectify(p, name, acc, *shift as usize, *bits as usize)?,
             Self::Activate { shift, function } => fixed::activate(p, name, acc, *shift as usize, &function.table())?,
         })
     }

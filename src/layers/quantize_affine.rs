@@ -16,8 +16,13 @@ const SIGMOID_BITS: i32 = 11;
 const TANH_BITS: i32 = 13;
 /// Bits that arguments of a hyperbolic tangent have beyond those of other activations: most of its range is flat.
 const TANH_EXTRA_BITS: u32 = 1;
-/// Largest value of an exponential: what two bytes hold.
-const LARGEST_EXP: f64 = 65_535.0;
+/// Largest value of an exponential. Values this far above the margin are rare; the usual ones take a byte or two.
+const LARGEST_EXP: f64 = 4095.0;
+/// Bits that arguments of exponentials have less than others: every weight is one of many in a mean, where errors of a
+/// few percent that have nothing to do with each other cancel.
+const FEWER_EXP_BITS: u32 = 3;
+/// Bits that arguments of exponentials have at least.
+const LEAST_EXP_BITS: u32 = 8;
 
 /// What follows an accumulator.
 pub(super) enum After {
@@ -63,15 +68,19 @@ impl After {
             }
             Self::Relu => {
                 let argument_bits = step(bits, range);
-                let mut function = Function::tabulate("relu", bits, argument_bits, argument_bits, |x| x.max(0.0));
-                // On integers it is the same function at every scale: its table is shared.
-                function.name = format!("relu{bits}");
-                activate(argument_bits, function, argument_bits)
+                Chosen {
+                    argument_bits,
+                    finish: Box::new(move |shift| Finish::Rectify { shift, bits }),
+                    fraction_bits: argument_bits,
+                    bound: (1 << (bits - 1)) - 1,
+                    non_negative: true,
+                }
             }
             Self::Sigmoid => smooth("sigmoid", bits, SIGMOID_BITS, sigmoid),
             Self::Tanh => smooth("tanh", (bits + TANH_EXTRA_BITS).min(WIDE_BITS), TANH_BITS, f64::tanh),
             Self::Exp { low } => {
-                let (function, argument_bits) = exponential(bits, low);
+                let (function, argument_bits) =
+                    exponential(bits.saturating_sub(FEWER_EXP_BITS).max(LEAST_EXP_BITS), low);
                 activate(argument_bits, function, 0)
             }
         }
@@ -79,7 +88,7 @@ impl After {
 }
 
 /// A table of the exponential for arguments from `low` to 0 with margins on both sides: twice as far
-/// below, half as far above. Its scale cancels in a softmax, so the largest value fills two bytes.
+/// below, half as far above. Its scale cancels in a softmax.
 fn exponential(bits: u32, low: f64) -> (Function, i32) {
     let spread = (-low).max(1.0);
     let top = spread / 2.0;
@@ -155,13 +164,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exponentials_fill_two_bytes_and_leave_margins() {
-        for (bits, low) in [(11, -5.4), (13, -0.2), (12, -20.0), (16, -3.0)] {
+    fn exponentials_leave_margins() {
+        for (bits, low) in [(8, -5.4), (8, -0.2), (9, -20.0), (16, -3.0)] {
             let (function, fraction) = exponential(bits, low);
             let unit = f64::from(-fraction).exp2();
             let (first, last) = (function.start as f64 * unit, (function.start + (1 << bits) - 1) as f64 * unit);
             assert!(first <= 2.0 * low && last > 0.4 * -low, "{bits} bits from {low}: {first} to {last}");
-            assert_eq!(function.values.last(), Some(&65_535));
+            assert_eq!(function.values.last(), Some(&4095));
             assert!(function.values.is_sorted());
         }
     }

@@ -6,12 +6,15 @@ use proptest::prelude::*;
 
 use super::affine::{Affine, Finish, Function, Operand, Taps, Term};
 use super::fixed;
+use super::gate::Gate;
 use super::logarithm::{LogTables, logarithm};
-use super::lowering::{self, Layer, Value};
+use super::lowering::{self, AnyLayer, Layer, LayerRef, Placed, Value};
 use super::matrix::FloatMatrix;
 use super::network::{self, Network, Node, NodeRef, Op};
+use super::pooling::Row;
 use super::quantize::{Constants, Options, Ranges, quantize};
 use super::score;
+use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{Program, ProgramError, Relation, TensorId};
 use crate::gkr::trace::{Trace, TraceError};
@@ -513,6 +516,50 @@ fn settings_from_a_file_that_no_importer_writes_are_refused() {
     }
     let taps = Taps::Time { kernel: u32::MAX, stride: 1, dilation: u32::MAX, pad_left: u32::MAX, pad_right: 0 };
     assert!(taps.row_map("conv", 1, 10).is_err());
+}
+
+/// A dense layer on input `input`, one column to one.
+fn dense_layer(constants: &mut Constants, operand: Operand) -> Affine {
+    let one = FloatMatrix::new(1, 1, vec![1.0]);
+    let (weight, bias) = (constants.add(&one, 0), constants.add(&one, 0));
+    let terms = vec![Term { operand, taps: Taps::Same, weight, shift: 0 }];
+    Affine { name: "dense".into(), terms, bias, finish: Finish::Exact, fraction_bits: 0 }
+}
+
+#[test]
+fn layers_of_a_file_that_refer_to_what_is_not_there_are_refused() {
+    let mut constants = Constants::default();
+    let mut lower = |operand: Operand, inputs: Vec<LayerRef>| {
+        let layer = AnyLayer::Affine(dense_layer(&mut constants, operand));
+        let mut p = ProgramBuilder::new(8);
+        let x = p.input("x", (3, 1), -128, 127).unwrap();
+        lowering::lower(&mut p, &[Placed { layer, inputs }], Value { tensor: x, sequences: 1 }).map(|_| ())
+    };
+    assert!(lower(Operand::Input(0), vec![LayerRef::Input]).is_ok());
+    for (operand, inputs) in [
+        (Operand::Input(0), vec![LayerRef::Layer(0)]),
+        (Operand::Input(0), vec![LayerRef::Layer(u32::MAX)]),
+        (Operand::Input(1), vec![LayerRef::Input]),
+        (Operand::Input(0), vec![]),
+        (Operand::Ones, vec![]),
+        (Operand::Columns { input: 0, first: 0, columns: 2 }, vec![LayerRef::Input]),
+        (Operand::Columns { input: 0, first: u32::MAX, columns: u32::MAX }, vec![LayerRef::Input]),
+        (Operand::Columns { input: 0, first: 0, columns: 0 }, vec![LayerRef::Input]),
+    ] {
+        let error = lower(operand, inputs.clone()).unwrap_err();
+        assert!(matches!(error, ModelError::Shape { .. } | ModelError::Program(_)), "{operand:?} {inputs:?}: {error}");
+    }
+    // As many inputs as a layer takes, and equally many sequences.
+    let mut p = ProgramBuilder::new(8);
+    let [x, y] = [3, 1].map(|rows| p.input("x", (rows, 1), -128, 127).unwrap());
+    let values = [Value { tensor: x, sequences: 1 }, Value { tensor: y, sequences: 1 }];
+    let row = Row { name: "row".into(), last: true, fraction_bits: 0 };
+    assert!(row.lower(&mut p, &values).is_err() && row.lower(&mut p, &[]).is_err());
+    let gate = Gate { name: "gate".into(), finish: Finish::Exact, fraction_bits: 0 };
+    assert!(gate.lower(&mut p, &values).is_ok() && gate.lower(&mut p, &values[..1]).is_err());
+    let apart = [values[0], Value { sequences: 3, ..values[0] }];
+    assert!(gate.lower(&mut p, &apart).is_err());
+    assert!(dense_layer(&mut constants, Operand::Input(0)).lower(&mut p, &apart).is_err());
 }
 
 #[test]

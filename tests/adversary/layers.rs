@@ -432,6 +432,7 @@ fn kind(layer: &AnyLayer) -> &'static str {
         AnyLayer::Affine(layer) => match layer.finish {
             Finish::Exact => "affine, exact",
             Finish::Requantize { .. } => "affine, requantised",
+            Finish::Rectify { .. } => "affine, rectified",
             Finish::Activate { .. } => "affine, activated",
         },
         AnyLayer::Lstm(layer) if layer.gates.saturate.is_some() => "lstm, saturating",
@@ -459,6 +460,7 @@ fn every_kind_of_layer_is_attacked() {
         "affine, exact",
         "affine, requantised",
         "affine, activated",
+        "affine, rectified",
         "affine, of several inputs",
         "affine, with ones",
         "lstm, saturating",

@@ -129,6 +129,11 @@ fn check_function(function: &Function, step: usize, f: impl Fn(i128) -> f64) {
     let table = function.table();
     let bits = table.bits;
     let gadget = Gadget::scalar(8, &[bits + 1], |p, x| fixed::activate(p, "z", x[0], 0, &table));
+    check_arguments(&gadget, bits, step, f);
+}
+
+/// Checks that a gadget gives, for every argument of `bits` bits, `f` rounded and nothing else, and nothing for others.
+fn check_arguments(gadget: &Gadget, bits: usize, step: usize, f: impl Fn(i128) -> f64) {
     check_tables(&gadget.program);
     for x in arguments(bits, step) {
         let exact = f(x).round() as i128;
@@ -153,7 +158,9 @@ fn sigmoid(x: f64) -> f64 {
 }
 
 fn check_activations(bits: u32, step: usize) {
-    check_function(&activation(Op::Relu, bits), step, |x| x.max(0) as f64);
+    let wide = bits as usize;
+    let relu = Gadget::scalar(8, &[wide + 1], |p, x| fixed::rectify(p, "z", x[0], 0, wide));
+    check_arguments(&relu, wide, step, |x| x.max(0) as f64);
     for (op, f) in [(Op::Sigmoid, sigmoid as fn(f64) -> f64), (Op::Tanh, f64::tanh)] {
         let function = activation(op, bits);
         let (unit, one) = scales(&function);

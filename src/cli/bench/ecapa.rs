@@ -174,28 +174,33 @@ impl Builder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::demo;
+    use voxcheck::audio::{FrontEnd, float};
 
     #[test]
     fn activations_of_random_weights_are_neither_dead_nor_linear() {
-        let network = network(&Sizes {
-            features: 80,
-            channels: 64,
-            scale: 8,
-            gates: 16,
-            aggregated: 96,
-            attention: 16,
-            embedding: 24,
-        });
-        let mut random = Builder { nodes: Vec::new(), random: Random::new(1) };
-        let frames = 40;
-        let input = FloatMatrix::new(frames, 80, random.normals(frames * 80, FEATURES));
-        let outputs = network.execute(&input, frames).unwrap();
+        let (network, voices) = (published(), demo::recordings().unwrap());
+        let input = float::network_input(&FrontEnd::logmel80(), &voices[0].samples).unwrap();
+        let outputs = network.execute(&input.features, input.sequence_length).unwrap();
         for (node, output) in network.nodes.iter().zip(&outputs) {
             if node.op == Op::Relu {
                 let zeros = output.data.iter().filter(|&&x| x == 0.0).count() as f64 / output.data.len() as f64;
+                println!("{:10} {zeros:.2} are zero, the largest is {:.1}", node.name, output.max_abs());
                 assert!((0.3..0.7).contains(&zeros), "{}: {zeros:.2} are zero", node.name);
             }
         }
-        assert_eq!((outputs.last().unwrap().rows, outputs.last().unwrap().cols), (1, 24));
+        let embedding = outputs.last().unwrap();
+        assert_eq!((embedding.rows, embedding.cols), (1, 192));
+        let weights: usize = network.nodes.iter().map(weights).sum();
+        assert!((6_100_000..6_300_000).contains(&weights), "{weights} weights");
+    }
+
+    fn weights(node: &Node) -> usize {
+        match &node.op {
+            Op::Dense { weight, bias } => weight.data.len() + bias.len(),
+            Op::Conv1d(conv) => conv.weight.len() + conv.bias.len(),
+            Op::Affine { scale, shift } => scale.len() + shift.len(),
+            _ => 0,
+        }
     }
 }
