@@ -1,11 +1,14 @@
 //! Networks: their float form, how they are read, and the layers they consist of.
 
 pub mod affine;
+pub mod attention;
 pub mod average_pool;
 mod cell;
 pub mod fixed;
+pub mod gate;
 pub mod gelu;
 pub mod layer_norm;
+mod linear_form;
 pub mod logarithm;
 pub mod lowering;
 pub mod matrix;
@@ -16,6 +19,9 @@ pub mod norm;
 pub mod onnx;
 pub mod pooling;
 pub mod quantize;
+mod quantize_affine;
+mod quantize_nodes;
+mod quantize_pooling;
 mod quantize_recurrent;
 mod quantize_weights;
 pub mod recurrent;

@@ -16,7 +16,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fixed;
-use super::lowering::{Constant, Layer, Value, layer_header};
+use super::lowering::{Constant, Layer, Value, exactly, layer_header};
 use super::matrix::FloatMatrix;
 use super::softmax::{Softmax, Weights};
 use crate::error::ModelError;
@@ -123,7 +123,8 @@ impl MultiHeadAttention {
 impl Layer for MultiHeadAttention {
     layer_header!(fraction_bits);
 
-    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        let [input] = exactly(&self.name, inputs)?;
         let (name, x) = (&self.name, input.tensor);
         let (length, cols) = p.shape(x);
         let (heads, width) = (self.columns() / self.stride(), self.width as usize);
@@ -207,7 +208,7 @@ mod tests {
         let mut p = ProgramBuilder::new(16);
         let input = p.input("x", (length, 3 * layer.columns()), -32768, 32767).unwrap();
         p.range(p.whole(input), -32768, 16).unwrap();
-        let output = layer.lower(&mut p, Value { tensor: input, sequences: 1 }).unwrap();
+        let output = layer.lower(&mut p, &[Value { tensor: input, sequences: 1 }]).unwrap();
         assert_eq!(output.sequences, layer.heads as usize);
         p.output(output.tensor);
         let (program, recipes) = p.finish().unwrap();
@@ -286,12 +287,12 @@ mod tests {
         let mut p = ProgramBuilder::new(16);
         for (rows, cols) in [(3, 3), (2, 4)] {
             let x = p.input("x", (rows, cols), -32768, 32767).unwrap();
-            let error = layer.lower(&mut p, Value { tensor: x, sequences: 1 }).unwrap_err();
+            let error = layer.lower(&mut p, &[Value { tensor: x, sequences: 1 }]).unwrap_err();
             assert!(error.to_string().contains("attention"), "{error}");
         }
         let mut broken = layer.clone();
         broken.softmax.exponentials.pop();
         let x = p.input("x", (2, 3), -32768, 32767).unwrap();
-        assert!(broken.lower(&mut p, Value { tensor: x, sequences: 1 }).is_err());
+        assert!(broken.lower(&mut p, &[Value { tensor: x, sequences: 1 }]).is_err());
     }
 }

@@ -11,7 +11,7 @@ use voxcheck::error::ModelError;
 use voxcheck::gkr::builder::ProgramBuilder;
 use voxcheck::gkr::program::TensorId;
 use voxcheck::gkr::view::{RowMap, View};
-use voxcheck::layers::affine::{Affine, Finish, Function, Taps};
+use voxcheck::layers::affine::{Affine, Finish, Function, Operand, Taps, Term};
 use voxcheck::layers::fixed;
 use voxcheck::layers::gelu::gelu_tanh;
 use voxcheck::layers::layer_norm::LayerNorm;
@@ -159,7 +159,8 @@ impl IntegerWeights {
     }
 
     fn dense(name: &str, [weight, bias]: [Constant; 2], finish: Finish, fraction_bits: i32) -> Affine {
-        Affine { name: name.into(), taps: Taps::Same, weight, bias, finish, fraction_bits }
+        let terms = vec![Term { operand: Operand::Input(0), taps: Taps::Same, weight, shift: 0 }];
+        Affine { name: name.into(), terms, bias, finish, fraction_bits }
     }
 
     /// `residual + (x·W + b) / 2^shift`, rounded once: the residual is scaled up and added to the accumulator.
@@ -180,16 +181,16 @@ impl IntegerWeights {
     }
 
     fn lower(&self, p: &mut ProgramBuilder, x: TensorId) -> Result<TensorId, ModelError> {
-        let value = |tensor| Value { tensor, sequences: 1 };
+        let value = |tensor| [Value { tensor, sequences: 1 }];
         let wide = Finish::Requantize { shift: SHIFT as u32, bits: WIDE_BITS };
-        let normed = self.norm("first norm").lower(p, value(x))?;
-        let qkv = Self::dense("qkv", self.qkv, wide, QKV_FRACTION).lower(p, normed)?;
-        let attended = self.attention().lower(p, qkv)?.tensor;
+        let normed = self.norm("first norm").lower(p, &value(x))?;
+        let qkv = Self::dense("qkv", self.qkv, wide, QKV_FRACTION).lower(p, &[normed])?;
+        let attended = self.attention().lower(p, &[qkv])?.tensor;
         let y = Self::add(p, "attention output", View::rows(attended, heads(HEADS, ROWS)), (self.out, SHIFT), x)?;
-        let normed = self.norm("second norm").lower(p, value(y))?;
+        let normed = self.norm("second norm").lower(p, &value(y))?;
         let function = Function::tabulate("gelu", GELU_BITS, GELU_FRACTION, GELU_FRACTION, gelu_tanh);
         let gelu = Finish::Activate { shift: SHIFT as u32, function };
-        let hidden = Self::dense("up", self.up, gelu, GELU_FRACTION).lower(p, normed)?;
+        let hidden = Self::dense("up", self.up, gelu, GELU_FRACTION).lower(p, &[normed])?;
         Self::add(p, "down", p.whole(hidden.tensor), (self.down, LAST_SHIFT), y)
     }
 }
