@@ -20,7 +20,7 @@ use voxcheck::gkr::prover::{self, PublicCommitments};
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::verifier;
 use voxcheck::layers::fixed;
-use voxcheck::layers::lowering::{Layer, Value};
+use voxcheck::layers::lowering::{Layer, Value, exactly};
 use voxcheck::sumcheck::channel::{PlainProver, PlainVerifier, VerifierChannel};
 use voxcheck::sumcheck::error::VerifyError;
 use voxcheck::sumcheck::int::{IntTable, IntVec};
@@ -47,7 +47,8 @@ impl Layer for Square {
         self.fraction_bits
     }
 
-    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        let [input] = exactly(self.name(), inputs)?;
         // The exact square has twice the fraction bits: a Product relation, nothing committed.
         let exact = p.product("square/exact", p.whole(input.tensor), p.whole(input.tensor))?;
         // Dropping half of them commits to the quotient and ranges quotient and remainder.
@@ -62,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let input = p.input("input", (ROWS, COLUMNS), -128, 127)?;
     p.range(p.whole(input), -128, 8)?;
     let square = Square { fraction_bits: 6, bits: 16 };
-    let output = square.lower(&mut p, Value { tensor: input, sequences: 1 })?.tensor;
+    let output = square.lower(&mut p, &[Value { tensor: input, sequences: 1 }])?.tensor;
     p.output(output);
     let (program, recipes) = p.finish()?;
 

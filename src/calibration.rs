@@ -3,7 +3,7 @@
 use crate::audio::features::Features;
 use crate::audio::{FrontEnd, float};
 use crate::error::ModelError;
-use crate::layers::lowering::AnyLayer;
+use crate::layers::lowering::Placed;
 use crate::layers::matrix::FloatMatrix;
 use crate::layers::network::Network;
 use crate::layers::quantize::{Constants, Options, Ranges, quantize};
@@ -22,7 +22,7 @@ const FEATURE_MARGIN: f64 = 2.0;
 /// A quantized model, before it has a name.
 pub(crate) struct Quantized {
     pub(crate) features: Features,
-    pub(crate) layers: Vec<AnyLayer>,
+    pub(crate) layers: Vec<Placed>,
     pub(crate) embedding_len: u32,
     pub(crate) constants: Vec<IntTable>,
 }

@@ -4,7 +4,8 @@ use crate::audio::float;
 use crate::calibration;
 use crate::error::ModelError;
 use crate::gkr::program::TensorId;
-use crate::layers::lowering::AnyLayer;
+use crate::layers::affine::{Affine, Finish};
+use crate::layers::lowering::{AnyLayer, Placed};
 use crate::layers::matrix::FloatMatrix;
 use crate::layers::network::Network;
 use crate::model::Model;
@@ -28,24 +29,51 @@ impl Model {
         for tensor in ["features/windows", "features/output", "features/energies"] {
             compare("features", tensor, features.fraction_bits, &input.features);
         }
-        for layer in &self.spec().layers {
-            let layer = layer.as_layer();
+        for placed in &self.spec().layers {
+            if !stands_for_a_value(&placed.layer) {
+                continue;
+            }
+            let layer = placed.layer.as_layer();
             let name = layer.name();
             let node = network.nodes.iter().rposition(|node| node.name.trim_matches('/').replace('/', ".") == name);
             let Some(node) = node else { continue };
-            for (suffix, after) in [("output", 0), ("output", 1), ("hidden state", 0)] {
+            for (suffix, after) in [("output", 0), ("output", 1), ("output", 2), ("hidden state", 0)] {
                 if let Some(float) = outputs.get(node + after) {
                     compare(name, &format!("{name}/{suffix}"), layer.fraction_bits(), float);
                 }
             }
         }
-        if let (Some(AnyLayer::Average(layer)), Some(last)) = (self.spec().layers.last(), outputs.last()) {
+        if let (Some(Placed { layer: AnyLayer::Average(layer), .. }), Some(last)) =
+            (self.spec().layers.last(), outputs.last())
+        {
             let mean = calibration::mean_of_rows(last);
             let (name, mean) = (&layer.name, FloatMatrix::new(1, last.cols, mean));
             compare(name, &format!("{name}/output"), layer.fraction_bits, &mean);
         }
         best_per_layer(&mut differences);
         Ok(differences)
+    }
+}
+
+/// Whether a layer's output is what the network computes, not a step that scales and shifts still follow.
+fn stands_for_a_value(layer: &AnyLayer) -> bool {
+    match layer {
+        AnyLayer::Mean(_)
+        | AnyLayer::Deviation(_)
+        | AnyLayer::WeightedStats(_)
+        | AnyLayer::Gate(_)
+        | AnyLayer::LayerNorm(_)
+        | AnyLayer::MultiHeadAttention(_) => false,
+        AnyLayer::Affine(Affine { finish: Finish::Activate { function, .. }, .. }) => !function.name.starts_with("exp"),
+        AnyLayer::Affine(_)
+        | AnyLayer::Lstm(_)
+        | AnyLayer::Gru(_)
+        | AnyLayer::MaxPool(_)
+        | AnyLayer::Row(_)
+        | AnyLayer::Normalize(_)
+        | AnyLayer::Average(_)
+        | AnyLayer::ReluMaxPool(_)
+        | AnyLayer::AveragePool(_) => true,
     }
 }
 

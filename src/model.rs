@@ -16,7 +16,7 @@ use crate::error::{AudioError, ModelError};
 use crate::gkr::builder::{ProgramBuilder, Recipes};
 use crate::gkr::program::{Program, TensorId};
 use crate::gkr::trace::Trace;
-use crate::layers::lowering::AnyLayer;
+use crate::layers::lowering::{self, Placed};
 use crate::layers::network::Network;
 use crate::layers::{onnx, score};
 use crate::sumcheck::int::{IntTable, IntVec};
@@ -37,7 +37,7 @@ pub struct Spec {
     pub features: Features,
     /// From features to the embedding.
     #[serde(deserialize_with = "crate::files::short_list")]
-    pub layers: Vec<AnyLayer>,
+    pub layers: Vec<Placed>,
     /// Length of the embedding.
     pub embedding_len: u32,
     /// Fewest samples.
@@ -80,12 +80,9 @@ impl Spec {
             });
         }
         let mut p = ProgramBuilder::new(RANGE_BITS);
-        let (_, mut value) = self.features.lower(&mut p, num_samples)?;
+        let (_, value) = self.features.lower(&mut p, num_samples)?;
         let features = value.tensor;
-        for layer in &self.layers {
-            value = layer.as_layer().lower(&mut p, value)?;
-        }
-        let embedding = value.tensor;
+        let embedding = lowering::lower(&mut p, &self.layers, value)?.tensor;
         let expected = (1, self.embedding_len as usize);
         if p.shape(embedding) != expected {
             return Err(ModelError::Shape {
@@ -125,7 +122,7 @@ impl Spec {
     /// Fraction bits of the embedding.
     #[must_use]
     pub fn embedding_fraction_bits(&self) -> i32 {
-        self.layers.last().map_or(self.features.fraction_bits, |layer| layer.as_layer().fraction_bits())
+        self.layers.last().map_or(self.features.fraction_bits, |placed| placed.layer.as_layer().fraction_bits())
     }
 }
 
@@ -142,11 +139,23 @@ pub struct Model {
 #[derive(Clone, Debug)]
 pub struct ModelBuilder {
     network: Network,
-    onnx: Vec<u8>,
+    onnx: Option<Vec<u8>>,
     front_end: FrontEnd,
     name: String,
     bits: Option<u32>,
+    threshold: f64,
 }
+
+/// Threshold of a model that does not say which one suits it.
+const DEFAULT_THRESHOLD: f64 = 0.66;
+
+/// Name of the bundled model.
+pub const BUNDLED: &str = "xvector-small";
+/// The models that are part of this library, and their bytes.
+const BUILT_IN: [(&str, &[u8]); 2] = [
+    (BUNDLED, include_bytes!("../assets/models/xvector-small.vxm")),
+    ("ecapa-small", include_bytes!("../assets/models/ecapa-small.vxm")),
+];
 
 impl ModelBuilder {
     /// Sets the front end.
@@ -170,9 +179,17 @@ impl ModelBuilder {
         self
     }
 
+    /// Sets the decision threshold that suits the network, a cosine in (0, 1].
+    #[must_use]
+    pub fn threshold(mut self, threshold: f64) -> Self {
+        self.threshold = threshold;
+        self
+    }
+
     /// Chooses ranges and widths on recordings (16-bit samples at the front end's rate).
     pub fn calibrate(self, clips: &[Vec<i16>]) -> Result<Model, ModelError> {
-        let Self { network, onnx, front_end, name, bits } = self;
+        let Self { network, onnx, front_end, name, bits, threshold } = self;
+        let one = f64::from(score::THRESHOLD_ONE);
         if network.input_columns != front_end.columns() {
             return Err(ModelError::Shape {
                 layer: "input".into(),
@@ -188,10 +205,10 @@ impl ModelBuilder {
                 embedding_len: quantized.embedding_len,
                 min_samples: calibration::min_samples(&network, &front_end)? as u32,
                 max_samples: MAX_SAMPLES as u32,
-                threshold: score::THRESHOLD_ONE * 66 / 100,
+                threshold: (threshold * one).clamp(1.0, one) as u32,
             };
             let constants = quantized.constants.into_iter().map(Arc::new).collect();
-            Ok(Model { spec: Arc::new(spec), constants: Arc::new(constants), onnx: Some(Arc::new(onnx.clone())) })
+            Ok(Model { spec: Arc::new(spec), constants: Arc::new(constants), onnx: onnx.clone().map(Arc::new) })
         })
     }
 }
@@ -208,7 +225,20 @@ impl Model {
     /// Reads an ONNX network from memory.
     pub fn from_onnx_bytes(onnx: Vec<u8>, name: &str) -> Result<ModelBuilder, ModelError> {
         let network = onnx::read(&onnx)?;
-        Ok(ModelBuilder { network, onnx, front_end: FrontEnd::logmel40(), name: name.to_owned(), bits: None })
+        Ok(ModelBuilder { onnx: Some(onnx), ..Self::from_network(network, name) })
+    }
+
+    /// A network that is in memory already; the model does not carry its float original.
+    #[must_use]
+    pub fn from_network(network: Network, name: &str) -> ModelBuilder {
+        ModelBuilder {
+            network,
+            onnx: None,
+            front_end: FrontEnd::logmel40(),
+            name: name.to_owned(),
+            bits: None,
+            threshold: DEFAULT_THRESHOLD,
+        }
     }
 
     /// The bundled model `xvector-small`.
@@ -216,7 +246,14 @@ impl Model {
     /// # Errors
     /// Never, while the bundled file is the one that belongs to this version.
     pub fn bundled() -> Result<Self, ModelError> {
-        Ok(Self::from_bytes(include_bytes!("../assets/models/xvector-small.vxm"))?)
+        Ok(Self::from_bytes(BUILT_IN[0].1)?)
+    }
+
+    /// The built-in model of this name: `xvector-small` or `ecapa-small`.
+    #[must_use]
+    pub fn built_in(name: &str) -> Option<Result<Self, ModelError>> {
+        let (_, bytes) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name)?;
+        Some(Self::from_bytes(bytes).map_err(ModelError::from))
     }
 
     /// Reads a `.vxm` file.

@@ -98,7 +98,8 @@ mod small_verbs {
     #[test]
     fn built_in_models_are_listed() {
         let (exit, value) = json(&["model", "list"]);
-        assert_eq!((exit, &value["models"][0]["name"]), (0, &Value::from("xvector-small")));
+        let names: Vec<&Value> = value["models"].as_array().unwrap().iter().map(|model| &model["name"]).collect();
+        assert_eq!((exit, names), (0, vec![&Value::from("xvector-small"), &Value::from("ecapa-small")]));
         assert_result(&value, "model-list");
     }
 
@@ -108,9 +109,15 @@ mod small_verbs {
         assert_eq!(exit, 0);
         let names: Vec<&str> =
             value["workloads"].as_array().unwrap().iter().map(|w| w["name"].as_str().unwrap()).collect();
-        for name in
-            ["sumcheck-prod2-20", "sumcheck-prod3-20", "commit-20", "xvector-small-3s", "ge2e-160", "xvector-3s"]
-        {
+        for name in [
+            "sumcheck-prod2-20",
+            "commit-20",
+            "xvector-small-3s",
+            "ge2e-160",
+            "xvector-3s",
+            "ecapa-small-3s",
+            "ecapa512-3s",
+        ] {
             assert!(names.contains(&name), "{name}");
         }
     }

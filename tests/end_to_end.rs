@@ -199,6 +199,28 @@ fn the_bundled_model_is_close_to_its_float_references() {
 }
 
 #[test]
+fn the_built_in_ecapa_network_is_close_to_its_float_references_and_is_proved() {
+    let model = Model::built_in("ecapa-small").unwrap().unwrap();
+    let (pk, vk) = setup(&model).unwrap();
+    let template = pk.enrol(&[demo("slt_1.wav"), demo("slt_2.wav")], model.default_threshold()).unwrap();
+    for (name, verdict) in [("slt_3.wav", Verdict::Accept), ("rms_1.wav", Verdict::Reject)] {
+        let (statement, proof) = pk.prove(&demo(name), &template, &Context::default()).unwrap();
+        assert_eq!(statement.verdict(), verdict, "{name}");
+        assert_eq!(vk.verify(&statement, &proof), Ok(verdict), "{name}");
+    }
+    // An odd number of frames, and a byte that is another one.
+    let (statement, proof) = pk.prove(&short("slt_4.wav"), &template, &Context::default()).unwrap();
+    assert_eq!(vk.verify(&statement, &proof), Ok(statement.verdict()));
+    let mut other = proof.to_bytes();
+    let last = other.len() - 100;
+    other[last] ^= 1;
+    assert!(Proof::from_bytes(&other).is_ok_and(|other| vk.verify(other.statement(), &other).is_err()));
+    let Some(data) = data() else { return };
+    let worst = worst_cosine(&model, &data, "ecapa_small", "emb");
+    assert!(worst >= 0.9999, "{worst}");
+}
+
+#[test]
 fn the_lstm_encoder_is_close_to_its_float_references_and_is_proved() {
     let Some(data) = data() else { return };
     let clip = |name: &str| wav::read(data.join(format!("wav/speakers/{name}.wav"))).unwrap();

@@ -148,6 +148,11 @@ impl FrontEnd {
         Self::logmel(40)
     }
 
+    /// 80 log-mel bands, 20 to 7600 Hz, mean-normalised.
+    pub fn logmel80() -> Self {
+        Self::logmel(80)
+    }
+
     /// Resemblyzer: 40 Slaney band energies up to 8000 Hz without logarithm, in windows of 160
     /// frames every 77.
     pub fn ge2e40() -> Self {
@@ -173,12 +178,13 @@ impl FrontEnd {
         Self { name: format!("mfcc{coefficients}"), dct: Some(coefficients), subtract_mean: false, ..Self::logmel(40) }
     }
 
-    /// The preset of this name: `logmel24`, `logmel40`, `ge2e40`, `mfcc` (13 coefficients) or
+    /// The preset of this name: `logmel24`, `logmel40`, `logmel80`, `ge2e40`, `mfcc` (13 coefficients) or
     /// `mfcc1` to `mfcc40`.
     pub fn by_name(name: &str) -> Option<Self> {
         match name {
             "logmel24" => Some(Self::logmel24()),
             "logmel40" => Some(Self::logmel40()),
+            "logmel80" => Some(Self::logmel80()),
             "ge2e40" => Some(Self::ge2e40()),
             "mfcc" => Some(Self::mfcc(13)),
             _ => {

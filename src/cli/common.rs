@@ -13,15 +13,21 @@ use super::console::Console;
 use super::error::{CliError, Result};
 use super::files;
 
-/// Name of the bundled model.
-pub const BUNDLED: &str = "xvector-small";
+pub use voxcheck::model::BUNDLED;
 
 /// Built-in models: name and what it is.
-pub const BUILT_IN: [(&str, &str); 1] = [(
-    BUNDLED,
-    "x-vector, 24 log-mel bands, distilled from Resemblyzer (Apache-2.0, Resemble AI) on LibriSpeech \
-     (CC BY 4.0, (c) 2014 Vassil Panayotov)",
-)];
+pub const BUILT_IN: [(&str, &str); 2] = [
+    (
+        BUNDLED,
+        "x-vector, 24 log-mel bands, distilled from Resemblyzer (Apache-2.0, Resemble AI) on LibriSpeech \
+         (CC BY 4.0, (c) 2014 Vassil Panayotov)",
+    ),
+    (
+        "ecapa-small",
+        "ECAPA-TDNN, 40 log-mel bands, distilled from Resemblyzer (Apache-2.0, Resemble AI) on LibriSpeech \
+         (CC BY 4.0, (c) 2014 Vassil Panayotov)",
+    ),
+];
 
 /// Which model.
 #[derive(Args, Debug)]
@@ -33,8 +39,8 @@ pub struct ModelArg {
 
 /// The model of a file or of a built-in name.
 pub fn load_model(name: &Path) -> Result<Model> {
-    if name.to_str().is_some_and(|name| BUILT_IN.iter().any(|(built_in, _)| *built_in == name)) {
-        return Model::bundled().map_err(|error| CliError::internal(format!("the bundled model: {error}")));
+    if let Some(model) = name.to_str().and_then(Model::built_in) {
+        return model.map_err(|error| CliError::internal(format!("the built-in model: {error}")));
     }
     if name.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) && name.exists() {
         let message = format!("{} is an ONNX network, not a model", name.display());
@@ -43,7 +49,10 @@ pub fn load_model(name: &Path) -> Result<Model> {
     }
     files::decode(name, Model::from_bytes).map_err(|mut error| {
         if error.code == "E-NO-INPUT" {
-            error.help = format!("give a .vxm file, or the name of a built-in model: {BUNDLED}");
+            error.help = format!(
+                "give a .vxm file, or the name of a built-in model: {}",
+                BUILT_IN.map(|(name, _)| name).join(", ")
+            );
         }
         error
     })

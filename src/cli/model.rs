@@ -9,7 +9,7 @@ use voxcheck::audio::FrontEnd;
 use voxcheck::layers::onnx;
 use voxcheck::model::LayerDifference;
 
-use super::common::{BUILT_IN, BUNDLED, load_model};
+use super::common::{BUILT_IN, BUNDLED, load_model, parse_threshold};
 use super::console::{Console, Outcome, human_bytes};
 use super::demo;
 use super::error::{CliError, Result};
@@ -23,7 +23,7 @@ const MAX_SECONDS: f64 = 86_400.0;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Import an ONNX network: choose integer ranges on recordings, write a model
-    Import(Import),
+    Import(Box<Import>),
     /// Compare a model with its ONNX network on a recording, layer by layer
     Check(Check),
     /// Predict what a proof costs
@@ -40,7 +40,7 @@ pub struct Import {
     /// ONNX network
     #[arg(value_name = "NET.onnx")]
     network: PathBuf,
-    /// Front end: logmel24, logmel40, ge2e40, mfcc, mfcc1 … mfcc40
+    /// Front end: logmel24, logmel40, logmel80, ge2e40, mfcc, mfcc1 … mfcc40
     #[arg(long, value_name = "PRESET", value_parser = parse_front_end)]
     frontend: FrontEnd,
     /// Recordings, or folders of them, like those it will see [default: the bundled voices]
@@ -49,6 +49,9 @@ pub struct Import {
     /// Bits of activations and weights, 8 to 16, or auto
     #[arg(long, value_name = "N", default_value = "auto", value_parser = parse_bits)]
     bits: Bits,
+    /// Cosine from which on two voices count as the same, in (0, 1] [default: 0.66]
+    #[arg(long, value_name = "X", value_parser = parse_threshold)]
+    threshold: Option<f64>,
     /// Name of the model [default: that of the file]
     #[arg(long)]
     name: Option<String>,
@@ -95,7 +98,8 @@ fn parse_bits(text: &str) -> std::result::Result<Bits, String> {
 }
 
 fn parse_front_end(text: &str) -> std::result::Result<FrontEnd, String> {
-    FrontEnd::by_name(text).ok_or_else(|| "known are logmel24, logmel40, ge2e40, mfcc and mfcc1 to mfcc40".into())
+    FrontEnd::by_name(text)
+        .ok_or_else(|| "known are logmel24, logmel40, logmel80, ge2e40, mfcc and mfcc1 to mfcc40".into())
 }
 
 fn parse_seconds(text: &str) -> std::result::Result<f64, String> {
@@ -125,6 +129,9 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
     let mut builder = builder.front_end(args.frontend.clone()).name(name);
     if let Some(bits) = args.bits.0 {
         builder = builder.bits(bits);
+    }
+    if let Some(threshold) = args.threshold {
+        builder = builder.threshold(threshold);
     }
     let model = console.stage("calibrate", |_| builder.calibrate(&clips)).0.map_err(failed)?;
     let bytes = model.to_bytes();

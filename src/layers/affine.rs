@@ -1,14 +1,19 @@
-//! Dense layers and convolutions: one contraction, a bias, and what follows the accumulator.
+//! Dense layers and convolutions: contractions, a bias, and what follows the accumulator.
 //!
 //! ```text
-//! acc[t, n] = Σ_{κ,c} x[source(t, κ), c]·W[κ·C̄ + c, n] + b[n]       then requantised, or activated
+//! acc[t, n] = Σ_i 2^sᵢ·Σ_{κ,c} xᵢ[sourceᵢ(t, κ), c]·Wᵢ[κ·C̄ + c, n] + b[n]     then requantised, or activated
 //! ```
 //!
 //! `source` is a view: stride, dilation, zero padding, an image's neighbourhoods, or all rows of a
-//! sequence at once (flatten). Batch normalisation is folded into `W` and `b` at import.
+//! sequence at once (flatten). Several inputs are what sums, concatenations and slices before the
+//! layer come to: nothing is committed for those. An input of one row per sequence counts for every
+//! row. Batch normalisation is folded into `W` and `b` at import; where it stands before zero padding,
+//! its shift must not reach beyond the ends, so it becomes a term of its own: a column of ones, which
+//! padding surrounds with zeros like any input, times a constant per tap.
 //!
 //! Padding cannot contribute: rows outside the input have no weight in the claim on it, and columns
-//! beyond the real ones are zero in `x` (proved) and in `W` (committed so).
+//! beyond the real ones are zero in `x` (proved; the ones are a constant on real entries only) and in
+//! `W` (committed so).
 
 use serde::{Deserialize, Serialize};
 
@@ -126,6 +131,13 @@ pub enum Finish {
         /// Bits kept.
         bits: u32,
     },
+    /// Division by `2^shift`, rounded, to `bits` bits, then the larger of that and zero.
+    Rectify {
+        /// Bits dropped.
+        shift: u32,
+        /// Bits of the argument, a sign included.
+        bits: u32,
+    },
     /// Division by `2^shift`, rounded, then a function.
     Activate {
         /// Bits dropped.
@@ -170,9 +182,41 @@ impl Finish {
         Ok(match self {
             Self::Exact => acc,
             Self::Requantize { shift, bits } => fixed::requantize(p, name, acc, *shift as usize, *bits as usize)?,
+            Self::Rectify { shift, bits } => fixed::rectify(p, name, acc, *shift as usize, *bits as usize)?,
             Self::Activate { shift, function } => fixed::activate(p, name, acc, *shift as usize, &function.table())?,
         })
     }
+}
+
+/// What a term of an accumulator is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operand {
+    /// The input of this number.
+    Input(u32),
+    /// Columns `first..first + columns` of the input of this number.
+    Columns {
+        /// The input.
+        input: u32,
+        /// A multiple of the power of two at or above `columns`.
+        first: u32,
+        /// Number of columns.
+        columns: u32,
+    },
+    /// A column of ones, as long as the longest input.
+    Ones,
+}
+
+/// One product of an accumulator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Term {
+    /// The left operand.
+    pub operand: Operand,
+    /// Rows of it that make an output row.
+    pub taps: Taps,
+    /// Weights, `(taps − 1)·C̄ + C` rows.
+    pub weight: Constant,
+    /// Bits by which the product is shifted up to the accumulator's scale.
+    pub shift: u32,
 }
 
 /// A dense layer or convolution.
@@ -180,10 +224,9 @@ impl Finish {
 pub struct Affine {
     /// Name.
     pub name: String,
-    /// Input rows of an output row.
-    pub taps: Taps,
-    /// Weights, `(taps − 1)·C̄ + C` rows.
-    pub weight: Constant,
+    /// Products, at least one.
+    #[serde(deserialize_with = "crate::files::short_list")]
+    pub terms: Vec<Term>,
     /// Bias, one row, at the accumulator's scale.
     pub bias: Constant,
     /// What follows.
@@ -195,15 +238,101 @@ pub struct Affine {
 impl Layer for Affine {
     layer_header!(fraction_bits);
 
-    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
         let name = &self.name;
-        let map = self.taps.row_map(name, input.sequences, input.length(p))?;
-        let rows = map.out_rows();
-        let weight = self.weight.declare(p, &format!("{name}/weight"))?;
+        let longest = self.longest(p, inputs)?;
+        let sequences = longest.sequences;
+        let mut products = Vec::with_capacity(self.terms.len());
+        for term in &self.terms {
+            let product = self.product(p, term, inputs, longest)?;
+            products.push((fixed::power(name, term.shift)?, product));
+        }
+        let rows = products.iter().map(|&(_, product)| p.shape(product).0).max().unwrap_or(0);
         let bias = self.bias.declare(p, &format!("{name}/bias"))?;
-        let product = p.contraction(&format!("{name}/product"), View::rows(input.tensor, map), p.whole(weight))?;
-        let bias = View::rows(bias, RowMap::broadcast(rows));
-        let acc = p.linear(&format!("{name}/accumulator"), vec![(1, p.whole(product)), (1, bias)], 0)?;
-        Ok(Value { tensor: self.finish.lower(p, &format!("{name}/output"), acc)?, ..input })
+        let view = |&(coefficient, product): &(i128, TensorId)| {
+            let short = p.shape(product).0 == sequences && rows != sequences;
+            let map = if short { repeat(sequences, rows / sequences) } else { RowMap::identity(p.shape(product).0) };
+            (coefficient, View::rows(product, map))
+        };
+        let mut terms: Vec<(i128, View)> = products.iter().map(view).collect();
+        terms.push((1, View::rows(bias, RowMap::broadcast(rows))));
+        let acc = p.linear(&format!("{name}/accumulator"), terms, 0)?;
+        Ok(Value { tensor: self.finish.lower(p, &format!("{name}/output"), acc)?, sequences })
     }
+}
+
+impl Affine {
+    /// The first of the longest inputs, of which there must be one; all have equally many sequences.
+    fn longest(&self, p: &ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        let misfit = |found: String| ModelError::Shape {
+            layer: self.name.clone(),
+            expected: "at least one input and one term, equally many sequences".into(),
+            found,
+        };
+        let longest = inputs.iter().rev().max_by_key(|value| value.length(p)).copied();
+        match longest {
+            Some(longest)
+                if inputs.iter().all(|value| value.sequences == longest.sequences) && !self.terms.is_empty() =>
+            {
+                Ok(longest)
+            }
+            _ => Err(misfit(format!("{inputs:?} and {} terms", self.terms.len()))),
+        }
+    }
+
+    /// The contraction of a term.
+    fn product(
+        &self,
+        p: &mut ProgramBuilder,
+        term: &Term,
+        inputs: &[Value],
+        longest: Value,
+    ) -> Result<TensorId, ModelError> {
+        let name = &self.name;
+        let (number, columns) = match term.operand {
+            Operand::Input(number) => (number, None),
+            Operand::Columns { input, first, columns } => (input, Some((first as usize, columns as usize))),
+            Operand::Ones => {
+                let column = p.whole(longest.tensor).cols(0, 1);
+                let ones = p.linear(&format!("{name}/ones"), vec![(0, column)], 1)?;
+                return self.contract(p, term, Value { tensor: ones, ..longest }, None);
+            }
+        };
+        let input = *inputs.get(number as usize).ok_or_else(|| ModelError::Shape {
+            layer: name.clone(),
+            expected: format!("more than {number} inputs"),
+            found: format!("{} inputs", inputs.len()),
+        })?;
+        let (length, wanted) = (input.length(p), longest.length(p));
+        if term.taps == Taps::Same || length == wanted || length != 1 {
+            return self.contract(p, term, input, columns);
+        }
+        // Neighbouring rows are taken of copies, which end where the longest input does.
+        let copies = View::rows(input.tensor, repeat(input.sequences, wanted));
+        let tensor = p.linear(&format!("{name}/copies"), vec![(1, copies)], 0)?;
+        self.contract(p, term, Value { tensor, ..input }, columns)
+    }
+
+    fn contract(
+        &self,
+        p: &mut ProgramBuilder,
+        term: &Term,
+        input: Value,
+        columns: Option<(usize, usize)>,
+    ) -> Result<TensorId, ModelError> {
+        let name = &self.name;
+        let map = term.taps.row_map(name, input.sequences, input.length(p))?;
+        let weight = term.weight.declare(p, &format!("{name}/weight"))?;
+        let mut lhs = View::rows(input.tensor, map);
+        if let Some((first, columns)) = columns {
+            lhs = lhs.cols(first, columns);
+        }
+        Ok(p.contraction(&format!("{name}/product"), lhs, p.whole(weight))?)
+    }
+}
+
+/// The only row of each of `sequences` sequences, `length` times.
+pub(super) fn repeat(sequences: usize, length: usize) -> RowMap {
+    let source = SourceAxis { len: sequences as u32, offset: 0, out_strides: vec![1, 0], tap_strides: vec![0] };
+    RowMap { out: vec![sequences as u32, length as u32], taps: vec![1], source: vec![source] }
 }

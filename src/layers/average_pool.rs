@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::affine::Taps;
-use super::lowering::{Layer, Value, layer_header};
+use super::lowering::{Layer, Value, exactly, layer_header};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::view::View;
@@ -40,7 +40,8 @@ impl AveragePool {
 impl Layer for AveragePool {
     layer_header!(fraction_bits);
 
-    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        let [input] = exactly(&self.name, inputs)?;
         let map = self.taps.row_map(&self.name, input.sequences, input.length(p))?;
         let tensor = p.linear(&format!("{}/output", self.name), vec![(1, View::rows(input.tensor, map))], 0)?;
         Ok(Value { tensor, ..input })
@@ -63,7 +64,7 @@ mod tests {
         let mut p = ProgramBuilder::new(8);
         let x = p.input("x", (12, 1), -128, 127).unwrap();
         p.range(p.whole(x), -128, 8).unwrap();
-        let y = layer.lower(&mut p, Value { tensor: x, sequences: 1 }).unwrap().tensor;
+        let y = layer.lower(&mut p, &[Value { tensor: x, sequences: 1 }]).unwrap().tensor;
         p.output(y);
         let (program, recipes) = p.finish().unwrap();
         let x = IntTable::new(12, 1, IntVec::I8(vec![1, 2, 3, 4, 10, 20, 30, 40, -100, 127, 7, -8]));

@@ -7,7 +7,7 @@
 
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{Column, ProgramError, TableId, TensorId};
-use crate::gkr::tables::Table;
+use crate::gkr::tables::{Table, TableColumn};
 use crate::gkr::view::{RowMap, View};
 use crate::sumcheck::int::IntTable;
 
@@ -219,6 +219,40 @@ pub fn activate(
     lookup(p, name, y, function)
 }
 
+/// Most bits of a quotient that [`rectify`] takes.
+const MAX_RECTIFIED_BITS: usize = 20;
+
+/// `z = max(y, 0)` for the quotient `y = ⌊x / 2^shift + 1/2⌋`, which must have at most `bits` bits, a sign included.
+///
+/// Committed are `z` and `n = max(−y, 0)`, not `y`: one of them is zero, and zero bytes cost a commitment nothing. The lookup
+/// of `(z − n, z, n)` admits one pair for every `y = z − n`, and `x + 2^(shift−1) − 2^shift·y ∈ [0, 2^shift)` one `y`.
+pub fn rectify(
+    p: &mut ProgramBuilder,
+    name: &str,
+    x: TensorId,
+    shift: usize,
+    bits: usize,
+) -> Result<TensorId, ProgramError> {
+    if !(1..=MAX_RECTIFIED_BITS).contains(&bits) {
+        return Err(ProgramError::TooLarge(format!("the table of the rectified `{name}`, of {bits} bits")));
+    }
+    let x = rounded(p, name, x, shift)?;
+    let (shape, half) = (p.shape(x), 1i64 << (bits - 1));
+    let z = p.witness(name, shape, (0, i128::from(half) - 1), &[x], move |t| {
+        Ok(values(t[0]).map(|v| (v >> shift).max(0)).collect())
+    })?;
+    let n = p.witness(&format!("{name}: negative part"), shape, (0, half.into()), &[x], move |t| {
+        Ok(values(t[0]).map(|v| (-(v >> shift)).max(0)).collect())
+    })?;
+    let y = p.linear(&format!("{name}: argument"), vec![(1, p.whole(z)), (-1, p.whole(n))], 0)?;
+    remainder(p, name, x, y, shift)?;
+    let mut table = Table::function(format!("relu{bits}"), -half, (-half..half).map(|y| y.max(0)).collect());
+    table.columns.push(TableColumn::Values((-half..half).map(|y| (-y).max(0)).collect()));
+    let table = p.table(table)?;
+    p.lookup([y, z, n].map(|id| column(p.whole(id))).to_vec(), table)?;
+    Ok(z)
+}
+
 /// `z = f(y)` for a committed or virtual tensor `y` whose values are arguments of the table.
 pub fn lookup(p: &mut ProgramBuilder, name: &str, y: TensorId, function: &Table) -> Result<TensorId, ProgramError> {
     let table = p.table(function.clone())?;
@@ -301,7 +335,7 @@ fn clamp_table(low_bits: usize, high_bits: usize, function: &Table) -> Table {
 fn with_low_bits(function: &Table, low_bits: usize) -> Table {
     let low = (0..function.len()).map(|i| function.entry(0, i).rem_euclid(1 << low_bits)).collect();
     let mut columns = function.columns.clone();
-    columns.insert(1, crate::gkr::tables::TableColumn::Values(low));
+    columns.insert(1, TableColumn::Values(low));
     Table { name: format!("{} of {low_bits} low bits", function.name), bits: function.bits, columns }
 }
 
@@ -366,8 +400,9 @@ pub fn sqrt(p: &mut ProgramBuilder, name: &str, x: TensorId, bits: usize) -> Res
     Ok(y)
 }
 
-/// `q = ⌊a / b⌋` of `quotient_bits` bits for `a ≥ 0` and `b < 2^divisor_bits`, where `b` is broadcast over the
-/// columns of `a`: `0 ≤ a − q·b < b`. There is no solution for `b ≤ 0`: the statement fails closed.
+/// `q = ⌊a / b⌋` of `quotient_bits` bits and a sign for `b < 2^divisor_bits`: `0 ≤ a − q·b < b` has one solution. A
+/// single column `b` is broadcast over the columns of `a`. There is no solution for `b ≤ 0`: the statement fails
+/// closed.
 pub fn divide(
     p: &mut ProgramBuilder,
     name: &str,
@@ -377,14 +412,15 @@ pub fn divide(
     divisor_bits: usize,
 ) -> Result<TensorId, ProgramError> {
     let (rows, cols) = p.shape(a);
-    let q = integer(p, name, (rows, cols), quotient_bits + 1, &[a, b], move |t| {
+    let single = p.shape(b).1 == 1;
+    let q = integer(p, name, (rows, cols), quotient_bits.saturating_add(1), &[a, b], move |t| {
         let divide = |row: usize, col: usize| {
-            let (a, b) = (t[0].get(row, col), t[1].get(row, 0));
+            let (a, b) = (t[0].get(row, col), t[1].get(row, if single { 0 } else { col }));
             a.checked_div_euclid(b).ok_or_else(|| "a division by zero".to_owned())
         };
         (0..rows * cols).map(|i| divide(i / cols, i % cols)).collect()
     })?;
-    let divisor = || View::whole(b, rows).broadcast_cols(cols);
+    let divisor = || if single { View::whole(b, rows).broadcast_cols(cols) } else { View::whole(b, rows) };
     let product = p.product(&format!("{name}: product"), p.whole(q), divisor())?;
     let rem = p.linear(&format!("{name}: remainder"), vec![(1, p.whole(a)), (-1, p.whole(product))], 0)?;
     range(p, &format!("{name}: remainder"), rem, divisor_bits)?;

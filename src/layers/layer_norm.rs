@@ -19,7 +19,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fixed;
-use super::lowering::{Constant, Layer, Value, layer_header};
+use super::lowering::{Constant, Layer, Value, exactly, layer_header};
 use super::matrix::FloatMatrix;
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
@@ -149,7 +149,8 @@ fn between(p: &mut ProgramBuilder, name: &str, x: TensorId, bound: i128) -> Resu
 impl Layer for LayerNorm {
     layer_header!(fraction_bits);
 
-    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        let [input] = exactly(&self.name, inputs)?;
         let (name, x) = (&self.name, input.tensor);
         let (rows, columns) = p.shape(x);
         let scale = self.scale(columns)?;
@@ -185,7 +186,7 @@ mod tests {
         let cols = x.len() / rows;
         let input = p.input("x", (rows, cols), -32768, 32767).unwrap();
         p.range(p.whole(input), -32768, 16).unwrap();
-        let output = layer.lower(&mut p, Value { tensor: input, sequences: 1 }).unwrap().tensor;
+        let output = layer.lower(&mut p, &[Value { tensor: input, sequences: 1 }]).unwrap().tensor;
         p.output(output);
         let (program, recipes) = p.finish().unwrap();
         let table = Arc::new(IntTable::new(rows, cols, IntVec::I128(x.to_vec())));
@@ -248,7 +249,7 @@ mod tests {
             let layer = LayerNorm { fraction_bits, shift, guard_bits, ..layer };
             let mut p = ProgramBuilder::new(16);
             let x = p.input("x", (2, 3), -32768, 32767).unwrap();
-            let error = layer.lower(&mut p, Value { tensor: x, sequences: 1 }).unwrap_err();
+            let error = layer.lower(&mut p, &[Value { tensor: x, sequences: 1 }]).unwrap_err();
             assert!(error.to_string().contains("norm"), "{error}");
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{affine, attention, average_pool, layer_norm, max_pool, norm, pooling, recurrent};
+use super::{affine, attention, average_pool, gate, layer_norm, max_pool, multi_head, norm, pooling, recurrent};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::TensorId;
@@ -55,7 +55,58 @@ pub trait Layer: fmt::Debug + Send + Sync {
     /// Fraction bits of the output: its integers stand for multiples of `2^−fraction_bits`.
     fn fraction_bits(&self) -> i32;
     /// Wires relations together; holds no protocol.
-    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError>;
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError>;
+}
+
+/// Exactly `N` inputs.
+///
+/// # Errors
+/// [`ModelError::Shape`] naming the layer if there are more or fewer.
+pub fn exactly<const N: usize>(name: &str, inputs: &[Value]) -> Result<[Value; N], ModelError> {
+    inputs.try_into().map_err(|_| ModelError::Shape {
+        layer: name.to_owned(),
+        expected: format!("{N} inputs"),
+        found: format!("{} inputs", inputs.len()),
+    })
+}
+
+/// Where a layer takes an input from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LayerRef {
+    /// The input of the first layer.
+    Input,
+    /// The output of the layer with this index.
+    Layer(u32),
+}
+
+/// A layer and what it is given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Placed {
+    /// The layer.
+    pub layer: AnyLayer,
+    /// Its inputs: earlier layers.
+    #[serde(deserialize_with = "crate::files::short_list")]
+    pub inputs: Vec<LayerRef>,
+}
+
+/// Lowers layers in order; the output is that of the last, or the input if there is none.
+pub fn lower(p: &mut ProgramBuilder, layers: &[Placed], input: Value) -> Result<Value, ModelError> {
+    let mut outputs: Vec<Value> = Vec::with_capacity(layers.len());
+    for Placed { layer, inputs } in layers {
+        let layer = layer.as_layer();
+        let value = |from: &LayerRef| match *from {
+            LayerRef::Input => Some(input),
+            LayerRef::Layer(index) => outputs.get(index as usize).copied(),
+        };
+        let inputs: Option<Vec<Value>> = inputs.iter().map(value).collect();
+        let inputs = inputs.ok_or_else(|| ModelError::Shape {
+            layer: layer.name().to_owned(),
+            expected: "earlier layers as inputs".into(),
+            found: "a later one".into(),
+        })?;
+        outputs.push(layer.lower(p, &inputs)?);
+    }
+    Ok(outputs.last().copied().unwrap_or(input))
 }
 
 /// The name and fraction bits of a [`Layer`] that has a field for each.
@@ -81,14 +132,18 @@ pub enum AnyLayer {
     Lstm(recurrent::Lstm),
     /// Gated recurrent unit.
     Gru(recurrent::Gru),
-    /// The last row of every sequence.
-    LastRow(pooling::LastRow),
     /// Largest value of every patch.
     MaxPool(max_pool::MaxPool),
-    /// Mean over time, then dense.
-    MeanDense(pooling::MeanDense),
-    /// Mean and deviation over time, then dense.
-    StatsDense(pooling::StatsDense),
+    /// One row of every sequence.
+    Row(pooling::Row),
+    /// Mean over time.
+    Mean(pooling::Mean),
+    /// Standard deviation over time.
+    Deviation(pooling::Deviation),
+    /// Mean and standard deviation over time with weights per row and column.
+    WeightedStats(attention::WeightedStats),
+    /// Entry-wise product, of a row for all rows or of equally many.
+    Gate(gate::Gate),
     /// Unit length, row by row.
     Normalize(norm::Normalize),
     /// Average over the sequences.
@@ -100,7 +155,7 @@ pub enum AnyLayer {
     /// Rows less their mean, divided by their standard deviation.
     LayerNorm(layer_norm::LayerNorm),
     /// Attention of several heads.
-    Attention(attention::Attention),
+    MultiHeadAttention(multi_head::MultiHeadAttention),
 }
 
 impl AnyLayer {
@@ -111,16 +166,18 @@ impl AnyLayer {
             Self::Affine(layer) => layer,
             Self::Lstm(layer) => layer,
             Self::Gru(layer) => layer,
-            Self::LastRow(layer) => layer,
             Self::MaxPool(layer) => layer,
-            Self::MeanDense(layer) => layer,
-            Self::StatsDense(layer) => layer,
+            Self::Row(layer) => layer,
+            Self::Mean(layer) => layer,
+            Self::Deviation(layer) => layer,
+            Self::WeightedStats(layer) => layer,
+            Self::Gate(layer) => layer,
             Self::Normalize(layer) => layer,
             Self::Average(layer) => layer,
             Self::ReluMaxPool(layer) => layer,
             Self::AveragePool(layer) => layer,
             Self::LayerNorm(layer) => layer,
-            Self::Attention(layer) => layer,
+            Self::MultiHeadAttention(layer) => layer,
         }
     }
 }

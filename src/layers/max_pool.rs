@@ -23,9 +23,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::affine::{Affine, Finish, Function, Taps};
+use super::affine::{Affine, Finish, Taps};
 use super::fixed;
-use super::lowering::{AnyLayer, Layer, Value, layer_header};
+use super::lowering::{AnyLayer, Layer, LayerRef, Placed, Value, exactly, layer_header};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{ProgramError, TensorId};
@@ -169,7 +169,8 @@ impl MaxPool {
 impl Layer for MaxPool {
     layer_header!(fraction_bits);
 
-    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        let [input] = exactly(&self.name, inputs)?;
         let stages = self.stages();
         let mut value = input;
         for (i, taps) in stages.iter().enumerate() {
@@ -198,7 +199,8 @@ pub struct ReluMaxPool {
 impl Layer for ReluMaxPool {
     layer_header!(fraction_bits);
 
-    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        let [input] = exactly(&self.name, inputs)?;
         let (name, x) = (format!("{}/output", self.name), input.tensor);
         let patches = Patches::new(&self.taps.row_map(&self.name, input.sequences, input.length(p))?);
         let (blocks, cols) = ((patches.count, patches.rows), p.shape(x).1);
@@ -226,41 +228,44 @@ impl Layer for ReluMaxPool {
     }
 }
 
-/// Joins every ReLU of a convolution with the max pooling right after it.
+/// Joins every ReLU of a convolution with the max pooling that alone is given its output. Every layer stays where it
+/// is: the convolution's output becomes its accumulator.
 #[must_use]
-pub fn fuse(layers: Vec<AnyLayer>) -> Vec<AnyLayer> {
-    let mut fused: Vec<AnyLayer> = Vec::with_capacity(layers.len());
-    for layer in layers {
-        let joined = match (fused.last_mut(), &layer) {
-            (Some(AnyLayer::Affine(affine)), AnyLayer::MaxPool(pool)) => join(affine, pool),
-            _ => None,
-        };
-        fused.push(joined.map_or(layer, AnyLayer::ReluMaxPool));
+pub fn fuse(mut layers: Vec<Placed>) -> Vec<Placed> {
+    let mut readers = vec![0; layers.len()];
+    for input in layers.iter().flat_map(|placed| &placed.inputs) {
+        if let LayerRef::Layer(index) = *input
+            && let Some(count) = readers.get_mut(index as usize)
+        {
+            *count += 1;
+        }
     }
-    fused
+    for at in 0..layers.len() {
+        let (earlier, later) = layers.split_at_mut(at);
+        let Placed { layer, inputs } = &mut later[0];
+        if let (AnyLayer::MaxPool(pool), [LayerRef::Layer(index)]) = (&*layer, &inputs[..])
+            && let Some(Placed { layer: AnyLayer::Affine(affine), .. }) = earlier.get_mut(*index as usize)
+            && readers[*index as usize] == 1
+            && let Some(joined) = join(affine, pool)
+        {
+            *layer = AnyLayer::ReluMaxPool(joined);
+        }
+    }
+    layers
 }
 
 /// The layer after `affine` has lost its ReLU, if both can be joined.
 fn join(affine: &mut Affine, pool: &MaxPool) -> Option<ReluMaxPool> {
-    let Finish::Activate { shift, function } = &affine.finish else { return None };
+    let Finish::Rectify { shift, bits } = affine.finish else { return None };
     let Taps::Image { kernel: [down, across], .. } = pool.taps else { return None };
-    let bits = function.values.len().checked_ilog2()?;
     let factors = u64::from(down) * u64::from(across) + 1;
     let fits = factors <= MAX_FACTORS as u64 && factors * u64::from(bits) <= PRODUCT_BITS as u64;
-    if !fits || !is_relu(function) {
+    if !fits {
         return None;
     }
-    let (shift, fraction_bits) = (*shift, pool.fraction_bits);
     affine.finish = Finish::Exact;
     affine.fraction_bits += shift as i32;
-    Some(ReluMaxPool { name: pool.name.clone(), taps: pool.taps, shift, bits, fraction_bits })
-}
-
-/// Whether a table is that of `max(x, 0)` on as many integers below zero as from there on.
-fn is_relu(function: &Function) -> bool {
-    let arguments = function.start..;
-    function.start == -(function.values.len() as i64 / 2)
-        && function.values.iter().zip(arguments).all(|(&value, argument)| value == argument.max(0))
+    Some(ReluMaxPool { name: pool.name.clone(), taps: pool.taps, shift, bits, fraction_bits: pool.fraction_bits })
 }
 
 #[cfg(test)]
@@ -269,6 +274,8 @@ mod tests {
 
     use super::*;
     use crate::gkr::trace::Trace;
+    use crate::layers::affine::{Operand, Term};
+    use crate::layers::lowering::Constant;
 
     /// What a layer computes of an image of 16-bit values; its trace is checked.
     fn run(layer: &dyn Layer, range_bits: usize, sequences: usize, rows: usize, x: &[i128]) -> Vec<i128> {
@@ -278,7 +285,7 @@ mod tests {
             let x = x.to_vec();
             move |_| Ok(x.clone())
         });
-        let output = layer.lower(&mut p, Value { tensor: input.unwrap(), sequences }).unwrap();
+        let output = layer.lower(&mut p, &[Value { tensor: input.unwrap(), sequences }]).unwrap();
         p.output(output.tensor);
         let (program, recipes) = p.finish().unwrap();
         let trace = Trace::run(&program, &recipes, &[], &[]).unwrap();
@@ -311,6 +318,43 @@ mod tests {
         let [h, w, down, across, below, right] = extents;
         let kernel = [down.min(h), across.min(w)];
         Taps::Image { image: [h, w], kernel, stride: [below, right], padding: [0; 4] }
+    }
+
+    /// A rectified convolution, max pooling of it, and as many more layers that are given the convolution's output.
+    fn pooled(rectified: bool, more: usize) -> Vec<Placed> {
+        let image = Taps::Image { image: [2, 2], kernel: [2, 2], stride: [1, 1], padding: [0; 4] };
+        let constant = Constant { number: 0, rows: 1, cols: 1, bits: 4 };
+        let finish =
+            if rectified { Finish::Rectify { shift: 3, bits: 9 } } else { Finish::Requantize { shift: 3, bits: 9 } };
+        let terms = vec![Term { operand: Operand::Input(0), taps: Taps::Same, weight: constant, shift: 0 }];
+        let conv = Affine { name: "conv".into(), terms, bias: constant, finish, fraction_bits: 5 };
+        let pool = MaxPool { name: "pool".into(), taps: image, bits: 9, fraction_bits: 5 };
+        let mut layers = vec![Placed { layer: AnyLayer::Affine(conv), inputs: vec![LayerRef::Input] }];
+        let after = Placed { layer: AnyLayer::MaxPool(pool), inputs: vec![LayerRef::Layer(0)] };
+        layers.extend(vec![after; 1 + more]);
+        layers
+    }
+
+    #[test]
+    fn a_relu_is_joined_with_the_pooling_that_alone_is_given_it() {
+        let fused = fuse(pooled(true, 0));
+        assert!(
+            matches!(&fused[0].layer, AnyLayer::Affine(conv) if conv.finish == Finish::Exact && conv.fraction_bits == 8)
+        );
+        assert!(matches!(
+            &fused[1].layer,
+            AnyLayer::ReluMaxPool(ReluMaxPool { shift: 3, bits: 9, fraction_bits: 5, .. })
+        ));
+        assert_eq!(fused[1].inputs, [LayerRef::Layer(0)]);
+        for layers in [pooled(true, 1), pooled(false, 0)] {
+            assert_eq!(fuse(layers.clone()), layers);
+        }
+        // What reads the input, or a layer that is not there, is left to lowering.
+        let mut stray = pooled(true, 0);
+        for from in [LayerRef::Input, LayerRef::Layer(1), LayerRef::Layer(7)] {
+            stray[1].inputs = vec![from];
+            assert_eq!(fuse(stray.clone()), stray);
+        }
     }
 
     proptest! {

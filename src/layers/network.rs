@@ -29,7 +29,7 @@ pub struct Node {
     pub name: String,
     /// What it computes.
     pub op: Op,
-    /// What it computes it from; every operation here takes exactly one input.
+    /// What it computes it from.
     pub inputs: Vec<NodeRef>,
 }
 
@@ -90,6 +90,25 @@ pub enum Op {
     LastRow,
     /// Every row divided by its Euclidean norm; a row of zeros stays as it is.
     L2Normalize,
+    /// Sum of all inputs. An input of one row counts for every row.
+    Add,
+    /// Columns of all inputs side by side. An input of one row stands in every row.
+    Concat,
+    /// Some columns.
+    Slice {
+        /// The first of them.
+        first: usize,
+        /// How many, at least 1.
+        columns: usize,
+    },
+    /// Entry-wise product of two inputs. An input of one row counts for every row.
+    Multiply,
+    /// Mean and deviation of the first input over time as in [`Op::StatsPool`], with weights per row
+    /// and column: the second input after a softmax over time.
+    AttentiveStatsPool {
+        /// Smallest variance taken, at least 0.
+        min_variance: f64,
+    },
 }
 
 impl Op {
@@ -111,6 +130,11 @@ impl Op {
             Self::StatsPool { .. } => "statistics pooling",
             Self::LastRow => "taking the last row",
             Self::L2Normalize => "division by the norm",
+            Self::Add => "a sum",
+            Self::Concat => "concatenation",
+            Self::Slice { .. } => "taking columns",
+            Self::Multiply => "a product",
+            Self::AttentiveStatsPool { .. } => "attentive statistics pooling",
         }
     }
 }
@@ -231,6 +255,15 @@ pub struct Shape {
     pub columns: usize,
 }
 
+/// Equally long sequences, one after another.
+#[derive(Clone, Copy)]
+pub(super) struct Sequences<'a> {
+    /// Their rows.
+    pub(super) matrix: &'a FloatMatrix,
+    /// Rows of one sequence.
+    pub(super) length: usize,
+}
+
 impl Network {
     /// Runs the network on sequences of `sequence_length` rows, stacked along the rows of `input`.
     /// Returns the output of every node; the last is that of the network.
@@ -251,12 +284,13 @@ impl Network {
         let first = Shape { length: sequence_length, columns: self.input_columns };
         let mut outputs: Vec<FloatMatrix> = Vec::with_capacity(self.nodes.len());
         for (node, &shape) in self.nodes.iter().zip(&shapes) {
-            let (x, before) = match node.inputs[0] {
-                NodeRef::Input => (input, first),
-                NodeRef::Node(index) => (&outputs[index], shapes[index]),
+            let operand = |&input_of: &NodeRef| match input_of {
+                NodeRef::Input => Sequences { matrix: input, length: first.length },
+                NodeRef::Node(index) => Sequences { matrix: &outputs[index], length: shapes[index].length },
             };
+            let operands: Vec<Sequences<'_>> = node.inputs.iter().map(operand).collect();
             let mut y = FloatMatrix::zeros(sequences * shape.length, shape.columns);
-            kernels::run(&node.op, x, before.length, &mut y, shape.length);
+            kernels::run(&node.op, &operands, &mut y, shape.length);
             outputs.push(y);
         }
         Ok(outputs)
@@ -274,15 +308,14 @@ impl Network {
         let first = Shape { length: sequence_length, columns: self.input_columns };
         let mut shapes: Vec<Shape> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
-            let input = match node.inputs[..] {
-                [NodeRef::Input] => first,
-                [NodeRef::Node(index)] if index < shapes.len() => shapes[index],
-                _ => {
-                    let found = format!("{:?}", node.inputs);
-                    return Err(shape_error(&node.name, "one earlier layer as input", found));
-                }
+            let operand = |input: &NodeRef| match *input {
+                NodeRef::Input => Some(first),
+                NodeRef::Node(index) => shapes.get(index).copied(),
             };
-            shapes.push(node.op.output(&node.name, input)?);
+            let operands: Option<Vec<Shape>> = node.inputs.iter().map(operand).collect();
+            let operands = operands
+                .ok_or_else(|| shape_error(&node.name, "earlier layers as inputs", format!("{:?}", node.inputs)))?;
+            shapes.push(node.op.output(&node.name, &operands)?);
         }
         Ok(shapes)
     }

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fixed;
-use super::lowering::{Constant, Layer, Value, layer_header};
+use super::lowering::{Constant, Layer, Value, exactly, layer_header};
 use super::pooling::{RECIPROCAL_BITS, reciprocal};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
@@ -31,7 +31,8 @@ pub struct Normalize {
 impl Layer for Normalize {
     layer_header!(fraction_bits);
 
-    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        let [input] = exactly(&self.name, inputs)?;
         let name = &self.name;
         let x = input.tensor;
         let ones = self.ones.declare(p, &format!("{name}/ones"))?;
@@ -63,7 +64,8 @@ pub struct Average {
 impl Layer for Average {
     layer_header!(fraction_bits);
 
-    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        let [input] = exactly(&self.name, inputs)?;
         let rows = p.shape(input.tensor).0;
         let sum = View::rows(input.tensor, RowMap::sum(rows));
         let scaled = p.linear(&format!("{}/scaled", self.name), vec![(reciprocal(RECIPROCAL_BITS, rows), sum)], 0)?;

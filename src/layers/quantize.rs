@@ -1,24 +1,23 @@
 //! Quantization: from a float network and the values it takes on recordings to integer layers.
 //!
 //! Every tensor has one power-of-two step. Its width and step follow from the largest value seen, with
-//! a margin of at least 2; batch normalisation is folded into the weights around it, so it costs
-//! nothing. Floats exist here only: what is built is integers.
+//! a margin of at least 2. What is linear costs nothing: batch normalisation, sums, concatenations and
+//! slices stay [linear forms](super::linear_form) until a layer needs their value, and become weights of
+//! its accumulator. Floats exist here only: what is built is integers.
 
-use super::affine::{Affine, Finish, Function, Taps};
-use super::lowering::{AnyLayer, Constant};
+use std::collections::BTreeMap;
+
+use super::affine::Taps;
+use super::linear_form::{Accumulator, Columns, Source};
+use super::lowering::{AnyLayer, Constant, LayerRef, Placed};
 use super::matrix::FloatMatrix;
-use super::network::{Conv1d, Network, Op};
-use super::norm::{Average, Normalize};
-use super::pooling::{LastRow, MaxPool, MeanDense, StatsDense};
+use super::network::{Conv1d, Conv2d, Network, NodeRef, Op};
+use super::norm::Average;
+use super::quantize_affine::{After, WIDE_BITS};
 use super::quantize_recurrent as recurrent;
-use super::quantize_weights::{PerColumn, compose, fold_before, sigmoid, split_taps, stack, step, weight_bits};
+use super::quantize_weights::split_taps;
 use crate::error::ModelError;
 use crate::sumcheck::int::{IntTable, IntVec};
-
-/// Bits of values that are not arguments of a table.
-const WIDE_BITS: u32 = 16;
-/// Bits by which a deviation is computed more finely than its input.
-const GUARD_BITS: u32 = 8;
 
 /// The weights of a model under construction.
 #[derive(Debug, Default)]
@@ -46,13 +45,17 @@ impl Constants {
     }
 }
 
-/// Largest magnitude of every node's output on the recordings, and of the gates of recurrent nodes.
+/// What the values of a network were on the recordings.
 #[derive(Clone, Debug, Default)]
 pub struct Ranges {
-    /// By node.
+    /// Largest magnitude of the input.
+    pub input: f64,
+    /// Largest magnitude of every node's output.
     pub outputs: Vec<f64>,
-    /// By node; zero for other operations.
+    /// Largest argument of the gates of every recurrent node; zero for other operations.
     pub gates: Vec<f64>,
+    /// Smallest and largest value of every column, by node, where a softmax over time follows.
+    pub columns: BTreeMap<usize, Vec<[f64; 2]>>,
 }
 
 impl Ranges {
@@ -60,10 +63,33 @@ impl Ranges {
     pub fn observe(&mut self, network: &Network, input: &FloatMatrix, outputs: &[FloatMatrix], sequence_length: usize) {
         self.outputs.resize(network.nodes.len(), 0.0);
         self.gates.resize(network.nodes.len(), 0.0);
+        self.input = self.input.max(input.max_abs());
         for (i, node) in network.nodes.iter().enumerate() {
-            let before = if i == 0 { input } else { &outputs[i - 1] };
+            let before = match node.inputs.first() {
+                Some(&NodeRef::Node(index)) => &outputs[index],
+                _ => input,
+            };
             self.outputs[i] = self.outputs[i].max(outputs[i].max_abs());
             self.gates[i] = self.gates[i].max(recurrent::largest_gate(&node.op, before, &outputs[i], sequence_length));
+            if let (Op::AttentiveStatsPool { .. }, Some(&NodeRef::Node(scores))) = (&node.op, node.inputs.get(1)) {
+                self.observe_columns(scores, &outputs[scores]);
+            }
+        }
+    }
+
+    fn observe_columns(&mut self, node: usize, values: &FloatMatrix) {
+        let unseen = || vec![[f64::INFINITY, f64::NEG_INFINITY]; values.cols];
+        let columns = self.columns.entry(node).or_insert_with(unseen);
+        for row in values.data.chunks_exact(values.cols) {
+            columns.iter_mut().zip(row).for_each(|([low, high], &x)| (*low, *high) = (low.min(x), high.max(x)));
+        }
+    }
+
+    /// Largest magnitude of what an input of a node refers to.
+    pub(super) fn of(&self, node: NodeRef) -> f64 {
+        match node {
+            NodeRef::Input => self.input,
+            NodeRef::Node(index) => self.outputs.get(index).copied().unwrap_or(0.0),
         }
     }
 }
@@ -87,131 +113,204 @@ pub fn quantize(
     fraction_bits: i32,
     options: Options,
     constants: &mut Constants,
-) -> Result<Vec<AnyLayer>, ModelError> {
-    let mut quantizer =
-        Quantizer { network, ranges, options, constants, layers: Vec::new(), fraction_bits, affine: None, at: 0 };
-    while quantizer.at < network.nodes.len() {
-        quantizer.step()?;
+) -> Result<Vec<Placed>, ModelError> {
+    let input = Source {
+        at: LayerRef::Input,
+        fraction_bits,
+        columns: network.input_columns,
+        // Front ends admit twice the largest feature seen.
+        bound: (2.0 * ranges.input * f64::from(fraction_bits).exp2()).ceil().max(1.0) as i64,
+        non_negative: false,
+    };
+    let mut consumers = vec![0; network.nodes.len()];
+    for node in network.nodes.iter().flat_map(|node| &node.inputs) {
+        if let NodeRef::Node(index) = *node {
+            consumers[index] += 1;
+        }
     }
-    if quantizer.affine.is_some() {
-        let last = network.nodes.len().saturating_sub(1);
-        return Err(quantizer.no_integer_form(last, "as the last layer", "end the network in a dense layer"));
+    let forms = Vec::with_capacity(network.nodes.len());
+    let mut quantizer = Quantizer { network, ranges, options, constants, layers: Vec::new(), input, consumers, forms };
+    for at in 0..network.nodes.len() {
+        let form = quantizer.form(at)?;
+        let form = quantizer.settle(at, form)?;
+        quantizer.forms.push(form);
     }
-    if options.average {
-        let fraction_bits = quantizer.fraction_bits;
-        let name = "average".to_owned();
-        quantizer.layers.push(AnyLayer::Average(Average { name, bits: WIDE_BITS, fraction_bits }));
-    }
+    quantizer.finish()?;
     Ok(quantizer.layers)
 }
 
-struct Quantizer<'a> {
-    network: &'a Network,
-    ranges: &'a Ranges,
-    options: Options,
-    constants: &'a mut Constants,
-    layers: Vec<AnyLayer>,
-    /// Fraction bits of the current value.
-    fraction_bits: i32,
-    /// Scale and shift per column that the next layer has to fold in.
-    affine: Option<PerColumn>,
-    /// Next node.
-    at: usize,
+/// What a node's value is so far.
+#[derive(Clone, Debug)]
+enum Form {
+    /// Scaled columns of sources.
+    Columns(Columns),
+    /// All rows of this value one after another.
+    Flat(Columns),
+    /// Contractions that no layer computes yet, by the name of the first.
+    Accumulator(String, Accumulator),
+}
+
+pub(super) struct Quantizer<'a> {
+    pub(super) network: &'a Network,
+    pub(super) ranges: &'a Ranges,
+    pub(super) options: Options,
+    pub(super) constants: &'a mut Constants,
+    layers: Vec<Placed>,
+    input: Source,
+    /// How many nodes read each node.
+    consumers: Vec<usize>,
+    forms: Vec<Form>,
 }
 
 impl Quantizer<'_> {
-    fn op(&self, index: usize) -> Option<&Op> {
-        self.network.nodes.get(index).map(|node| &node.op)
+    pub(super) fn name(&self, at: usize) -> String {
+        self.network.nodes[at].name.trim_matches('/').replace('/', ".")
     }
 
-    fn name(&self) -> String {
-        self.network.nodes[self.at].name.trim_matches('/').replace('/', ".")
+    /// Adds a layer.
+    pub(super) fn push(&mut self, layer: AnyLayer, inputs: Vec<LayerRef>) -> LayerRef {
+        self.layers.push(Placed { layer, inputs });
+        LayerRef::Layer(self.layers.len() as u32 - 1)
     }
 
-    fn step(&mut self) -> Result<(), ModelError> {
-        let name = self.name();
-        let fraction_bits = self.fraction_bits;
-        match self.network.nodes[self.at].op.clone() {
-            Op::Affine { scale, shift } => {
-                self.affine = Some(compose(self.affine.take(), scale, shift));
-                self.at += 1;
+    /// Why a node cannot be quantized.
+    pub(super) fn no_integer_form(&self, at: usize, how: &'static str, help: &'static str) -> ModelError {
+        let node = &self.network.nodes[at];
+        ModelError::NoIntegerForm { node: node.name.clone(), operation: node.op.name(), how, help }
+    }
+
+    /// The only input of a node.
+    pub(super) fn input_of(&self, at: usize) -> NodeRef {
+        self.network.nodes[at].inputs.first().copied().unwrap_or(NodeRef::Input)
+    }
+
+    /// The value of a node as columns; a layer is added if it is not known yet.
+    pub(super) fn columns(&mut self, node: NodeRef) -> Result<Columns, ModelError> {
+        let NodeRef::Node(index) = node else { return Ok(Columns::of(self.input.clone())) };
+        match self.forms[index].clone() {
+            Form::Columns(columns) => Ok(columns),
+            Form::Accumulator(name, accumulator) => {
+                Ok(Columns::of(self.affine(name, accumulator, self.ranges.of(node), After::Requantize)?))
             }
-            Op::Dense { weight, bias } => {
-                let taps = vec![weight];
-                self.affine(name, Taps::Same, taps, bias)?;
+            Form::Flat(_) => {
+                Err(self.no_integer_form(index, "without a dense layer right after it", "add a dense layer"))
             }
-            Op::Flatten => self.flatten(name)?,
-            Op::Conv1d(conv) => self.conv1d(name, &conv)?,
-            Op::Conv2d(conv) => {
-                let [h, w] = conv.image.map(|x| x as u32);
-                let image = Taps::Image {
-                    image: [h, w],
-                    kernel: conv.kernel.map(|x| x as u32),
-                    stride: conv.stride.map(|x| x as u32),
-                    padding: conv.padding.map(|x| x as u32),
-                };
-                self.no_padding_after_affine(conv.padding.iter().any(|&p| p > 0))?;
-                let taps = split_taps(&conv.weight, conv.in_channels, conv.out_channels);
-                self.affine(name, image, taps, conv.bias)?;
+        }
+    }
+
+    /// The value of a node as it is in a layer's output.
+    pub(super) fn plain(&mut self, node: NodeRef) -> Result<Source, ModelError> {
+        let columns = self.columns(node)?;
+        match columns.plain() {
+            Some(source) => Ok(source.clone()),
+            None => self.requantized(node, &columns),
+        }
+    }
+
+    /// A layer that computes scaled columns.
+    pub(super) fn requantized(&mut self, node: NodeRef, columns: &Columns) -> Result<Source, ModelError> {
+        let name = match node {
+            NodeRef::Input => "input".to_owned(),
+            NodeRef::Node(index) => self.name(index),
+        };
+        self.affine(name, Accumulator::identity(columns), self.ranges.of(node), After::Requantize)
+    }
+
+    /// The value of a node as an accumulator.
+    pub(super) fn accumulator(&mut self, node: NodeRef, name: String) -> Result<(String, Accumulator), ModelError> {
+        if let NodeRef::Node(index) = node
+            && let Form::Accumulator(name, accumulator) = self.forms[index].clone()
+        {
+            return Ok((name, accumulator));
+        }
+        Ok((name, Accumulator::identity(&self.columns(node)?)))
+    }
+
+    /// Contractions wait for a single reader only: several would each compute and round them.
+    fn settle(&mut self, at: usize, form: Form) -> Result<Form, ModelError> {
+        match form {
+            Form::Accumulator(name, accumulator) if self.consumers[at] != 1 => {
+                let range = self.ranges.outputs[at];
+                Ok(Form::Columns(Columns::of(self.affine(name, accumulator, range, After::Requantize)?)))
             }
-            Op::MaxPool2d(pool) => {
-                let taps = Taps::Image {
-                    image: pool.image.map(|x| x as u32),
-                    kernel: pool.kernel.map(|x| x as u32),
-                    stride: pool.stride.map(|x| x as u32),
-                    padding: pool.padding.map(|x| x as u32),
-                };
-                if pool.padding != [0; 4] {
-                    return Err(self.no_integer_form(self.at, "with padding", "pool without padding"));
-                }
-                self.push(AnyLayer::MaxPool(MaxPool { name, taps, bits: self.bits_of_last(), fraction_bits }));
-            }
-            Op::LastRow => self.push(AnyLayer::LastRow(LastRow { name, fraction_bits })),
-            Op::Lstm(lstm) => {
-                let range = [self.ranges.gates[self.at], self.ranges.outputs[self.at]];
-                let layer = recurrent::lstm(name, &lstm, fraction_bits, range, self.constants);
-                self.fraction_bits = layer.gate_bits as i32;
-                self.push(AnyLayer::Lstm(layer));
-            }
-            Op::Gru(gru) => {
-                let layer = recurrent::gru(name, &gru, fraction_bits, self.ranges.gates[self.at], self.constants);
-                self.fraction_bits = layer.gate_bits as i32;
-                self.push(AnyLayer::Gru(layer));
-            }
-            Op::MeanPool => self.mean_dense(name)?,
-            Op::StatsPool { min_variance } => self.stats_dense(name, min_variance)?,
-            Op::L2Normalize => self.normalize(name)?,
-            Op::Relu | Op::Sigmoid | Op::Tanh => {
-                let help = "put it right after one, or after its batch normalisation";
-                return Err(self.no_integer_form(self.at, "that follows no dense layer or convolution", help));
-            }
+            form => Ok(form),
+        }
+    }
+
+    /// Makes the last node's value the output of the last layer.
+    fn finish(&mut self) -> Result<(), ModelError> {
+        let Some(last) = self.network.nodes.len().checked_sub(1) else { return Ok(()) };
+        let mut source = self.plain(NodeRef::Node(last))?;
+        if source.at != LayerRef::Layer(self.layers.len().saturating_sub(1) as u32) {
+            source = self.requantized(NodeRef::Node(last), &Columns::of(source))?;
+        }
+        if self.options.average {
+            let (name, fraction_bits) = ("average".to_owned(), source.fraction_bits);
+            self.push(AnyLayer::Average(Average { name, bits: WIDE_BITS, fraction_bits }), vec![source.at]);
         }
         Ok(())
     }
 
-    fn push(&mut self, layer: AnyLayer) {
-        self.layers.push(layer);
-        self.at += 1;
-    }
-
-    /// Why the node with index `at` cannot be quantized.
-    fn no_integer_form(&self, at: usize, how: &'static str, help: &'static str) -> ModelError {
-        let (node, operation) =
-            self.network.nodes.get(at).map_or(("", "a network"), |node| (node.name.as_str(), node.op.name()));
-        ModelError::NoIntegerForm { node: node.to_owned(), operation, how, help }
-    }
-
-    /// Zeros around the input of the affine layer are not zeros of its output.
-    fn no_padding_after_affine(&self, padded: bool) -> Result<(), ModelError> {
-        if padded && self.affine.is_some() {
-            let help = "put the batch normalisation after a layer that can absorb it";
-            return Err(self.no_integer_form(self.at, "with zero padding right after a batch normalisation", help));
+    /// What a node computes from its inputs.
+    fn form(&mut self, at: usize) -> Result<Form, ModelError> {
+        let network = self.network;
+        let (name, input) = (self.name(at), self.input_of(at));
+        let columns = |columns| Ok(Form::Columns(columns));
+        match &network.nodes[at].op {
+            Op::Affine { scale, shift } => match self.form_of(input) {
+                Form::Accumulator(name, sum) => Ok(Form::Accumulator(name, sum.affine(scale, shift))),
+                _ => columns(self.columns(input)?.affine(scale, shift)),
+            },
+            Op::Dense { weight, bias } => self.dense(name, input, weight, bias),
+            Op::Conv1d(conv) => self.conv1d(name, input, conv),
+            Op::Conv2d(conv) => self.conv2d(name, input, conv),
+            Op::Flatten => Ok(Form::Flat(self.columns(input)?)),
+            Op::Relu => columns(self.activation(name, input, After::Relu)?),
+            Op::Sigmoid => columns(self.activation(name, input, After::Sigmoid)?),
+            Op::Tanh => columns(self.activation(name, input, After::Tanh)?),
+            Op::Add => self.add(at, name),
+            Op::Concat => {
+                let parts: Result<Vec<Columns>, ModelError> =
+                    network.nodes[at].inputs.iter().map(|&input| self.columns(input)).collect();
+                columns(Columns::concat(parts?))
+            }
+            Op::Slice { first, columns: count } => columns(self.columns(input)?.slice(*first, *count)),
+            Op::Multiply => columns(self.multiply(at, name)?),
+            Op::MaxPool2d(pool) => columns(self.max_pool(at, name, pool)?),
+            Op::LastRow => columns(self.last_row(name, input)?),
+            Op::MeanPool => columns(self.mean(&name, input)?),
+            Op::StatsPool { min_variance } => columns(self.stats(&name, input, *min_variance)?),
+            Op::AttentiveStatsPool { min_variance } => {
+                let inputs = [input, network.nodes[at].inputs[1]];
+                columns(self.attentive_stats(&name, inputs, *min_variance)?)
+            }
+            Op::Lstm(_) | Op::Gru(_) => columns(self.recurrent(at, name, input)?),
+            Op::L2Normalize => columns(self.normalize(at, name, input)?),
         }
-        Ok(())
     }
 
-    fn conv1d(&mut self, name: String, conv: &Conv1d) -> Result<(), ModelError> {
-        self.no_padding_after_affine(conv.pad_left + conv.pad_right > 0)?;
+    fn form_of(&self, node: NodeRef) -> Form {
+        match node {
+            NodeRef::Input => Form::Columns(Columns::of(self.input.clone())),
+            NodeRef::Node(index) => self.forms[index].clone(),
+        }
+    }
+
+    fn dense(&mut self, name: String, input: NodeRef, weight: &FloatMatrix, bias: &[f64]) -> Result<Form, ModelError> {
+        if let Form::Flat(value) = self.form_of(input) {
+            let columns = value.len();
+            let row = |t: usize| FloatMatrix::from_fn(columns, weight.cols, |c, n| weight.row(t * columns + c)[n]);
+            let taps: Vec<FloatMatrix> = (0..weight.rows / columns).map(row).collect();
+            let sum = Accumulator::contract(&value, Taps::All, false, &taps, bias.to_vec());
+            return Ok(Form::Accumulator(name, sum));
+        }
+        let value = self.columns(input)?;
+        let sum = Accumulator::contract(&value, Taps::Same, false, std::slice::from_ref(weight), bias.to_vec());
+        Ok(Form::Accumulator(name, sum))
+    }
+
+    fn conv1d(&mut self, name: String, input: NodeRef, conv: &Conv1d) -> Result<Form, ModelError> {
+        let same = (conv.kernel, conv.stride, conv.pad_left, conv.pad_right) == (1, 1, 0, 0);
         let taps = Taps::Time {
             kernel: conv.kernel as u32,
             stride: conv.stride as u32,
@@ -219,161 +318,65 @@ impl Quantizer<'_> {
             pad_left: conv.pad_left as u32,
             pad_right: conv.pad_right as u32,
         };
-        self.affine(name, taps, split_taps(&conv.weight, conv.in_channels, conv.out_channels), conv.bias.clone())
+        let taps = if same { Taps::Same } else { taps };
+        let weights = split_taps(&conv.weight, conv.in_channels, conv.out_channels);
+        let padded = conv.pad_left + conv.pad_right > 0;
+        let value = self.columns(input)?;
+        Ok(Form::Accumulator(name, Accumulator::contract(&value, taps, padded, &weights, conv.bias.clone())))
     }
 
-    /// Flatten, then dense: one contraction over all rows of a sequence.
-    fn flatten(&mut self, name: String) -> Result<(), ModelError> {
-        let (weight, bias) = self.dense_after()?;
-        let columns = self.columns_of_last().unwrap_or(weight.rows).max(1);
-        let rows = weight.rows / columns;
-        let taps = (0..rows)
-            .map(|t| FloatMatrix::from_fn(columns, weight.cols, |c, n| weight.row(t * columns + c)[n]))
-            .collect();
-        self.affine(name, Taps::All, taps, bias)
+    fn conv2d(&mut self, name: String, input: NodeRef, conv: &Conv2d) -> Result<Form, ModelError> {
+        let taps = Taps::Image {
+            image: conv.image.map(|x| x as u32),
+            kernel: conv.kernel.map(|x| x as u32),
+            stride: conv.stride.map(|x| x as u32),
+            padding: conv.padding.map(|x| x as u32),
+        };
+        let weights = split_taps(&conv.weight, conv.in_channels, conv.out_channels);
+        let padded = conv.padding.iter().any(|&p| p > 0);
+        let value = self.columns(input)?;
+        Ok(Form::Accumulator(name, Accumulator::contract(&value, taps, padded, &weights, conv.bias.clone())))
     }
 
-    /// Columns of the output of the last affine layer.
-    fn columns_of_last(&self) -> Option<usize> {
-        self.layers.iter().rev().find_map(|layer| match layer {
-            AnyLayer::Affine(affine) => Some(affine.weight.cols as usize),
-            _ => None,
-        })
+    fn activation(&mut self, name: String, input: NodeRef, after: After) -> Result<Columns, ModelError> {
+        let (name, sum) = self.accumulator(input, name)?;
+        Ok(Columns::of(self.affine(name, sum, self.ranges.of(input), after)?))
     }
 
-    /// Bits of the current value, a sign included.
-    fn bits_of_last(&self) -> u32 {
-        match self.layers.iter().rev().find(|layer| !matches!(layer, AnyLayer::MaxPool(_))) {
-            Some(AnyLayer::Affine(Affine { finish: Finish::Activate { function, .. }, .. })) => {
-                let largest = function.values.iter().map(|v| v.unsigned_abs()).max().unwrap_or(0);
-                u64::BITS - largest.leading_zeros() + 1
+    /// A sum stays linear; if any summand is a contraction, all become one accumulator.
+    fn add(&mut self, at: usize, name: String) -> Result<Form, ModelError> {
+        let inputs = &self.network.nodes[at].inputs;
+        if inputs.iter().any(|&input| matches!(self.form_of(input), Form::Accumulator(..))) {
+            let mut sum: Option<(String, Accumulator)> = None;
+            for &input in inputs {
+                let (first, next) = self.accumulator(input, name.clone())?;
+                sum = Some(match sum {
+                    Some((name, sum)) => (name, sum.add(next)),
+                    None => (first, next),
+                });
             }
-            _ => self.options.bits.max(WIDE_BITS),
+            return sum.map(|(name, sum)| Form::Accumulator(name, sum)).ok_or_else(|| self.no_inputs(at));
         }
-    }
-
-    /// A dense layer or convolution with what is folded into it and what follows it.
-    fn affine(
-        &mut self,
-        name: String,
-        taps: Taps,
-        mut weights: Vec<FloatMatrix>,
-        mut bias: Vec<f64>,
-    ) -> Result<(), ModelError> {
-        fold_before(self.affine.take(), &mut weights, &mut bias);
-        if let Some(Op::Affine { scale, shift }) = self.op(self.at + 1).cloned() {
-            self.at += 1;
-            for weight in &mut weights {
-                *weight = FloatMatrix::from_fn(weight.rows, weight.cols, |c, n| weight.row(c)[n] * scale[n]);
-            }
-            bias = bias.iter().zip(scale.iter().zip(&shift)).map(|(b, (a, s))| a * b + s).collect();
+        let mut sum: Option<Columns> = None;
+        for &input in inputs {
+            let next = self.columns(input)?;
+            sum = Some(match sum {
+                Some(sum) => sum.add(next),
+                None => next,
+            });
         }
-        let range = self.ranges.outputs[self.at];
-        let function = match self.op(self.at + 1) {
-            Some(Op::Relu) => Some(("relu", (|x: f64| x.max(0.0)) as fn(f64) -> f64)),
-            Some(Op::Sigmoid) => Some(("sigmoid", sigmoid as fn(f64) -> f64)),
-            Some(Op::Tanh) => Some(("tanh", f64::tanh as fn(f64) -> f64)),
-            _ => None,
-        };
-        let bits = if function.is_some() { self.options.bits } else { WIDE_BITS };
-        let argument_bits = step(bits, range);
-        let weight_bits = weight_bits(argument_bits - self.fraction_bits, &weights);
-        let scale = self.fraction_bits + weight_bits;
-        let shift = (scale - argument_bits) as u32;
-        let weight = self.constants.add(&stack(&weights), weight_bits);
-        let bias = self.constants.add(&FloatMatrix::new(1, bias.len(), bias), scale);
-        let (finish, fraction_bits) = match function {
-            None => (Finish::Requantize { shift, bits }, argument_bits),
-            Some((kind, f)) => {
-                let output_bits = if kind == "relu" { argument_bits } else { 13 };
-                let mut function = Function::tabulate(kind, bits, argument_bits, output_bits, f);
-                if kind == "relu" {
-                    // On integers it is the same function at every scale: its table is shared.
-                    function.name = format!("relu{bits}");
-                }
-                self.at += 1;
-                (Finish::Activate { shift, function }, output_bits)
-            }
-        };
-        self.fraction_bits = fraction_bits;
-        self.push(AnyLayer::Affine(Affine { name, taps, weight, bias, finish, fraction_bits }));
-        Ok(())
+        sum.map(Form::Columns).ok_or_else(|| self.no_inputs(at))
     }
 
-    /// Moves on to the dense layer that the current one is joined with.
-    fn dense_after(&mut self) -> Result<(FloatMatrix, Vec<f64>), ModelError> {
-        let Some(Op::Dense { weight, bias }) = self.op(self.at + 1).cloned() else {
-            return Err(self.no_integer_form(self.at, "without a dense layer right after it", "add a dense layer"));
-        };
-        self.at += 1;
-        Ok((weight, bias))
-    }
-
-    fn mean_dense(&mut self, name: String) -> Result<(), ModelError> {
-        let (weight, mut bias) = self.dense_after()?;
-        let mut weights = vec![weight];
-        fold_before(self.affine.take(), &mut weights, &mut bias);
-        let fraction_bits = step(WIDE_BITS, self.ranges.outputs[self.at]);
-        let weight_bits = 14;
-        let scale = self.fraction_bits + weight_bits;
-        let weight = self.constants.add(&weights[0], weight_bits);
-        let bias = self.constants.add(&FloatMatrix::new(1, bias.len(), bias), scale);
-        let shift = (scale - fraction_bits).max(0) as u32;
-        self.fraction_bits = fraction_bits;
-        self.push(AnyLayer::MeanDense(MeanDense { name, weight, bias, shift, bits: WIDE_BITS, fraction_bits }));
-        Ok(())
-    }
-
-    /// With `x = a·z + s` per column, `mean(x) = a·mean(z) + s` and `deviation(x) = |a|·deviation(z)`, whose
-    /// smallest variance is `θ/a²`.
-    fn stats_dense(&mut self, name: String, min_variance: f64) -> Result<(), ModelError> {
-        let (weight, bias) = self.dense_after()?;
-        let columns = weight.rows / 2;
-        let (scale, shift) = self.affine.take().unwrap_or_else(|| (vec![1.0; columns], vec![0.0; columns]));
-        let mut mean = vec![FloatMatrix::from_fn(columns, weight.cols, |c, n| weight.row(c)[n])];
-        let mut bias = bias;
-        fold_before(Some((scale.clone(), shift)), &mut mean, &mut bias);
-        let deviation = FloatMatrix::from_fn(columns, weight.cols, |c, n| weight.row(columns + c)[n] * scale[c].abs());
-        let smallest = FloatMatrix::from_fn(1, columns, |_, c| (min_variance / (scale[c] * scale[c])).min(1e6));
-        let fraction_bits = step(WIDE_BITS, self.ranges.outputs[self.at]);
-        let (weight_bits, fine) = (12, self.fraction_bits + GUARD_BITS as i32);
-        let layer = StatsDense {
-            name,
-            mean_weight: self.constants.add(&mean[0], weight_bits),
-            deviation_weight: self.constants.add(&deviation, weight_bits),
-            bias: self.constants.add(&FloatMatrix::new(1, bias.len(), bias), weight_bits + fine),
-            min_variance: self.constants.add(&smallest, 2 * fine),
-            guard_bits: GUARD_BITS,
-            shift: (weight_bits + fine - fraction_bits).max(0) as u32,
-            bits: WIDE_BITS,
-            fraction_bits,
-        };
-        self.fraction_bits = fraction_bits;
-        self.push(AnyLayer::StatsDense(layer));
-        Ok(())
-    }
-
-    fn normalize(&mut self, name: String) -> Result<(), ModelError> {
-        if !matches!(self.at.checked_sub(1).and_then(|i| self.op(i)), Some(Op::Relu)) {
-            return Err(self.no_integer_form(self.at, "of values that may be negative", "put it right after a Relu"));
-        }
-        if !self.options.average && self.at + 1 == self.network.nodes.len() {
-            // A cosine does not see the length: the last normalisation of a single sequence is left out.
-            self.at += 1;
-            return Ok(());
-        }
-        let columns = self.columns_of_last().unwrap_or(1);
-        let ones = self.constants.add(&FloatMatrix::from_fn(columns, 1, |_, _| 1.0), 0);
-        self.fraction_bits = 14;
-        self.push(AnyLayer::Normalize(Normalize { name, ones, guard_bits: GUARD_BITS, fraction_bits: 14 }));
-        Ok(())
+    pub(super) fn no_inputs(&self, at: usize) -> ModelError {
+        self.no_integer_form(at, "without inputs", "give it some")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::network::{MaxPool2d, Node, NodeRef};
+    use crate::layers::network::{MaxPool2d, Node};
 
     /// Quantizes a chain of operations on two columns; the node of the error, and its message.
     fn refused(ops: Vec<Op>) -> (String, String) {
@@ -382,7 +385,8 @@ mod tests {
             Node { name: format!("/encoder/layer.{i}"), op, inputs }
         };
         let network = Network { input_columns: 2, nodes: ops.into_iter().enumerate().map(node).collect() };
-        let ranges = Ranges { outputs: vec![1.0; network.nodes.len()], gates: vec![0.0; network.nodes.len()] };
+        let count = network.nodes.len();
+        let ranges = Ranges { outputs: vec![1.0; count], gates: vec![0.0; count], ..Ranges::default() };
         let options = Options { bits: 12, average: false };
         let error = quantize(&network, &ranges, 12, options, &mut Constants::default()).unwrap_err();
         match &error {
@@ -394,30 +398,9 @@ mod tests {
     #[test]
     fn a_layer_without_integer_form_is_named_as_in_the_network() {
         let dense = || Op::Dense { weight: FloatMatrix::zeros(2, 2), bias: vec![0.0; 2] };
-        let affine = || Op::Affine { scale: vec![1.0; 2], shift: vec![0.0; 2] };
-        let conv = |pad_left| {
-            let weight = vec![0.5; 4];
-            let (in_channels, out_channels, bias) = (2, 2, vec![0.0; 2]);
-            let (kernel, stride, dilation, pad_right) = (1, 1, 1, 0);
-            Op::Conv1d(Conv1d {
-                weight,
-                kernel,
-                in_channels,
-                out_channels,
-                bias,
-                stride,
-                dilation,
-                pad_left,
-                pad_right,
-            })
-        };
         let pool = MaxPool2d { image: [2, 2], kernel: [2, 2], stride: [2, 2], padding: [1, 0, 0, 0] };
         let cases = [
-            (vec![dense(), Op::Relu, Op::Tanh], 2, "Tanh that follows no dense layer"),
-            (vec![dense(), Op::Relu, affine()], 2, "batch normalisation as the last layer"),
-            (vec![affine(), conv(1)], 1, "a convolution with zero padding right after"),
-            (vec![dense(), Op::MeanPool, Op::Relu], 1, "mean pooling without a dense layer"),
-            (vec![Op::Flatten], 0, "flattening without a dense layer"),
+            (vec![Op::Flatten, Op::Relu], 0, "flattening without a dense layer"),
             (vec![dense(), Op::L2Normalize, dense()], 1, "division by the norm of values that may be negative"),
             (vec![dense(), Op::MaxPool2d(pool)], 1, "max pooling with padding"),
         ];

@@ -6,9 +6,6 @@ use super::matrix::FloatMatrix;
 /// How far beyond the largest value seen a table reaches.
 const MARGIN: f64 = 2.0;
 
-/// Scale and shift per column.
-pub(super) type PerColumn = (Vec<f64>, Vec<f64>);
-
 /// The logistic function.
 pub(super) fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
@@ -19,31 +16,11 @@ pub(super) fn step(bits: u32, range: f64) -> i32 {
     bits as i32 - 1 - (MARGIN * range.max(1e-6)).log2().ceil() as i32
 }
 
-/// Fraction bits of weights: as many as one remainder limb can drop, and no fewer than 10.
+/// Fraction bits of weights: as many as one remainder limb can drop, and no fewer than 7.
 pub(super) fn weight_bits(argument_minus_input: i32, weights: &[FloatMatrix]) -> i32 {
     let largest = weights.iter().map(FloatMatrix::max_abs).fold(1e-6, f64::max);
     let fine = 15 - largest.log2().ceil() as i32;
-    fine.min(16 + argument_minus_input).max(10).max(argument_minus_input)
-}
-
-/// `a·(b·x + s) + t`.
-pub(super) fn compose(before: Option<PerColumn>, scale: Vec<f64>, shift: Vec<f64>) -> PerColumn {
-    let Some((b, s)) = before else { return (scale, shift) };
-    let shift = shift.iter().zip(s.iter().zip(&scale)).map(|(t, (s, a))| a * s + t).collect();
-    (b.iter().zip(&scale).map(|(b, a)| a * b).collect(), shift)
-}
-
-/// Folds `x = a·z + s` into weights that expect `x`, so that they take `z`.
-pub(super) fn fold_before(affine: Option<PerColumn>, weights: &mut [FloatMatrix], bias: &mut [f64]) {
-    let Some((scale, shift)) = affine else { return };
-    for weight in weights {
-        for (c, s) in shift.iter().enumerate() {
-            for (b, w) in bias.iter_mut().zip(weight.row(c)) {
-                *b += s * w;
-            }
-        }
-        *weight = FloatMatrix::from_fn(weight.rows, weight.cols, |c, n| weight.row(c)[n] * scale[c]);
-    }
+    fine.min(16 + argument_minus_input).max(7).max(argument_minus_input)
 }
 
 /// `[taps][in][out]` as one matrix a tap.

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::affine::Function;
 use super::cell::{GruCell, LstmCell};
 use super::fixed;
-use super::lowering::{Constant, Layer, Value, layer_header};
+use super::lowering::{Constant, Layer, Value, exactly, layer_header};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{ProgramError, TensorId};
@@ -127,7 +127,8 @@ pub struct Lstm {
 impl Layer for Lstm {
     layer_header!(gate_bits as i32);
 
-    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        let [input] = exactly(&self.name, inputs)?;
         let (name, net) = (&self.name, &self.recurrence);
         let (h, stride, sequences) = (net.hidden as usize, net.stride(), input.sequences);
         let rows = p.shape(input.tensor).0;
@@ -231,7 +232,8 @@ pub struct Gru {
 impl Layer for Gru {
     layer_header!(gate_bits as i32);
 
-    fn lower(&self, p: &mut ProgramBuilder, input: Value) -> Result<Value, ModelError> {
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        let [input] = exactly(&self.name, inputs)?;
         let (name, net) = (&self.name, &self.recurrence);
         let (h, stride, sequences) = (net.hidden as usize, net.stride(), input.sequences);
         let rows = p.shape(input.tensor).0;

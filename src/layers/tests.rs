@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::affine::{Affine, Finish, Function, Taps};
+use super::affine::{Affine, Finish, Function, Operand, Taps, Term};
 use super::fixed;
+use super::gate::Gate;
 use super::logarithm::{LogTables, logarithm};
-use super::lowering::{Layer, Value};
+use super::lowering::{self, AnyLayer, Layer, LayerRef, Placed, Value};
 use super::matrix::FloatMatrix;
 use super::network::{self, Network, Node, NodeRef, Op};
+use super::pooling::Row;
 use super::quantize::{Constants, Options, Ranges, quantize};
 use super::score;
+use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
-use crate::gkr::program::{ProgramError, TensorId};
+use crate::gkr::program::{Program, ProgramError, Relation, TensorId};
 use crate::gkr::trace::{Trace, TraceError};
 use crate::sumcheck::int::{IntTable, IntVec};
 
@@ -213,7 +216,7 @@ proptest! {
     }
 }
 
-/// Quantizes a network of one recurrent or convolutional node with what follows, and compares.
+/// Quantizes a chain of operations, and compares.
 fn close_to_float(nodes: Vec<Op>, rows: usize, cols: usize, sequences: usize, tolerance: f64) {
     let nodes: Vec<Node> = nodes
         .into_iter()
@@ -223,36 +226,45 @@ fn close_to_float(nodes: Vec<Op>, rows: usize, cols: usize, sequences: usize, to
             Node { name: format!("n{i}"), op, inputs }
         })
         .collect();
-    let network = Network { input_columns: cols, nodes };
+    graph_is_close_to_float(&Network { input_columns: cols, nodes }, rows, sequences, tolerance);
+}
+
+/// Quantizes a network, runs the program, and compares; returns the lookup leaves.
+fn graph_is_close_to_float(network: &Network, rows: usize, sequences: usize, tolerance: f64) -> usize {
+    let cols = network.input_columns;
     let input = FloatMatrix::from_fn(rows * sequences, cols, |r, c| ((r * 31 + c * 17 + 5) as f64 * 0.7).sin());
     let rounded = FloatMatrix::from_fn(input.rows, input.cols, |r, c| (input.row(r)[c] * 4096.0).round() / 4096.0);
     let outputs = network.execute(&rounded, rows).unwrap();
     let mut ranges = Ranges::default();
-    ranges.observe(&network, &rounded, &outputs, rows);
+    ranges.observe(network, &rounded, &outputs, rows);
     let mut constants = Constants::default();
     let options = Options { bits: 14, average: false };
-    let layers = quantize(&network, &ranges, 12, options, &mut constants).unwrap();
+    let layers = quantize(network, &ranges, 12, options, &mut constants).unwrap();
 
     let mut p = ProgramBuilder::new(16);
     let x = p.input("x", (rows * sequences, cols), -32768, 32767).unwrap();
     p.range(p.whole(x), -32768, 16).unwrap();
-    let mut value = Value { tensor: x, sequences };
-    for layer in &layers {
-        value = layer.as_layer().lower(&mut p, value).unwrap();
-    }
+    let value = lowering::lower(&mut p, &layers, Value { tensor: x, sequences }).unwrap();
     p.output(value.tensor);
     let (program, recipes) = p.finish().unwrap();
     let integers = rounded.data.iter().map(|v| (v * 4096.0) as i128).collect();
     let constants: Vec<_> = constants.into_tables().into_iter().map(Arc::new).collect();
     let trace = Trace::run(&program, &recipes, &[table(rows * sequences, cols, integers)], &constants).unwrap();
     trace.check(&program).unwrap();
-    let unit = f64::from(-layers.last().unwrap().as_layer().fraction_bits()).exp2();
+    let unit = f64::from(-layers.last().unwrap().layer.as_layer().fraction_bits()).exp2();
     let found: Vec<f64> = trace.get(value.tensor).values().iter().map(|v| v as f64 * unit).collect();
     let exact = &outputs.last().unwrap().data;
     assert_eq!(found.len(), exact.len());
     for (i, (a, b)) in found.iter().zip(exact).enumerate() {
         assert!((a - b).abs() < tolerance, "entry {i}: {a} instead of {b}");
     }
+    program.relations().iter().map(|relation| leaves(&program, relation)).sum()
+}
+
+fn leaves(program: &Program, relation: &Relation) -> usize {
+    let Relation::Lookup(lookup) = relation else { return 0 };
+    let (rows, cols) = program.view_shape(&lookup.columns[0].view);
+    rows * cols
 }
 
 fn weights(rows: usize, cols: usize, seed: usize) -> FloatMatrix {
@@ -336,6 +348,151 @@ fn images_are_close_to_float() {
     close_to_float(vec![Op::Conv2d(conv), Op::Relu, Op::MaxPool2d(pool), Op::Flatten, dense], 30, 2, 1, 1e-2);
 }
 
+/// A network under construction.
+struct Graph {
+    network: Network,
+}
+
+impl Graph {
+    fn new(input_columns: usize) -> Self {
+        Self { network: Network { input_columns, nodes: Vec::new() } }
+    }
+
+    fn add(&mut self, op: Op, inputs: &[NodeRef]) -> NodeRef {
+        let name = format!("n{}", self.network.nodes.len());
+        self.network.nodes.push(Node { name, op, inputs: inputs.to_vec() });
+        NodeRef::Node(self.network.nodes.len() - 1)
+    }
+
+    /// A convolution of `kernel` taps with zeros around, ReLU, batch normalisation.
+    fn conv_relu_norm(&mut self, x: NodeRef, [cin, cout]: [usize; 2], kernel: usize, dilation: usize) -> NodeRef {
+        let pad = dilation * (kernel - 1) / 2;
+        let conv = self.add(
+            Op::Conv1d(network::Conv1d {
+                weight: weights(kernel * cin, cout, self.network.nodes.len()).data,
+                kernel,
+                in_channels: cin,
+                out_channels: cout,
+                bias: bias(cout),
+                stride: 1,
+                dilation,
+                pad_left: pad,
+                pad_right: pad,
+            }),
+            &[x],
+        );
+        let relu = self.add(Op::Relu, &[conv]);
+        let scale = (0..cout).map(|c| 1.5 - c as f64 * 0.4).collect();
+        self.add(Op::Affine { scale, shift: bias(cout) }, &[relu])
+    }
+
+    fn dense(&mut self, x: NodeRef, [rows, cols]: [usize; 2]) -> NodeRef {
+        self.add(Op::Dense { weight: weights(rows, cols, self.network.nodes.len()), bias: bias(cols) }, &[x])
+    }
+
+    /// Gates from the mean over time.
+    fn squeeze_excite(&mut self, x: NodeRef, columns: usize) -> NodeRef {
+        let mean = self.add(Op::MeanPool, &[x]);
+        let down = self.dense(mean, [columns, 2]);
+        let down = self.add(Op::Relu, &[down]);
+        let up = self.dense(down, [2, columns]);
+        let gate = self.add(Op::Sigmoid, &[up]);
+        self.add(Op::Multiply, &[x, gate])
+    }
+}
+
+#[test]
+fn a_shift_before_zero_padding_ends_where_the_input_does() {
+    for (rows, kernel, dilation, sequences) in [(1, 3, 1, 1), (2, 3, 2, 2), (7, 5, 1, 1), (9, 3, 3, 3)] {
+        let mut graph = Graph::new(3);
+        let x = graph.conv_relu_norm(NodeRef::Input, [3, 5], 1, 1);
+        let y = graph.conv_relu_norm(x, [5, 4], kernel, dilation);
+        graph.dense(y, [4, 3]);
+        graph_is_close_to_float(&graph.network, rows, sequences, 1e-2);
+    }
+}
+
+#[test]
+fn sums_splits_and_concatenations_cost_no_leaf() {
+    let mut leaves = Vec::new();
+    for joined in [false, true] {
+        let mut graph = Graph::new(3);
+        let x = graph.conv_relu_norm(NodeRef::Input, [3, 6], 3, 1);
+        let y = graph.conv_relu_norm(x, [6, 6], 3, 2);
+        let mut z = y;
+        if joined {
+            let [low, high] = [0, 3].map(|first| graph.add(Op::Slice { first, columns: 3 }, &[y]));
+            let swapped = graph.add(Op::Concat, &[high, low]);
+            z = graph.add(Op::Add, &[x, swapped, x]);
+        }
+        graph.dense(z, [6, 5]);
+        leaves.push(graph_is_close_to_float(&graph.network, 7, 1, 2e-2));
+    }
+    assert_eq!(leaves[0], leaves[1]);
+}
+
+#[test]
+fn residual_squeeze_excitation_blocks_are_close_to_float() {
+    for rows in [1, 5, 8] {
+        let mut graph = Graph::new(3);
+        let x = graph.conv_relu_norm(NodeRef::Input, [3, 6], 3, 1);
+        let pre = graph.conv_relu_norm(x, [6, 6], 1, 1);
+        let chunks = [0, 2, 4].map(|first| graph.add(Op::Slice { first, columns: 2 }, &[pre]));
+        let second = graph.conv_relu_norm(chunks[1], [2, 2], 3, 2);
+        let sum = graph.add(Op::Add, &[chunks[2], second]);
+        let third = graph.conv_relu_norm(sum, [2, 2], 3, 2);
+        let res2 = graph.add(Op::Concat, &[chunks[0], second, third]);
+        let post = graph.conv_relu_norm(res2, [6, 6], 1, 1);
+        let gated = graph.squeeze_excite(post, 6);
+        let out = graph.add(Op::Add, &[x, gated]);
+        let twice = graph.add(Op::Add, &[x, out]);
+        let all = graph.add(Op::Concat, &[out, twice]);
+        let y = graph.dense(all, [12, 4]);
+        graph.add(Op::Relu, &[y]);
+        graph_is_close_to_float(&graph.network, rows, 1, 2e-2);
+    }
+}
+
+#[test]
+fn attentive_pooling_is_close_to_float() {
+    for (rows, split) in [(1, false), (7, false), (13, true)] {
+        let mut graph = Graph::new(3);
+        let x = graph.conv_relu_norm(NodeRef::Input, [3, 5], 3, 1);
+        let stats = graph.add(Op::StatsPool { min_variance: 1e-3 }, &[x]);
+        let hidden = if split {
+            // The context is added once per recording.
+            let frame = graph.dense(x, [5, 4]);
+            let context = graph.dense(stats, [10, 4]);
+            graph.add(Op::Add, &[frame, context])
+        } else {
+            let all = graph.add(Op::Concat, &[x, stats]);
+            graph.dense(all, [15, 4])
+        };
+        let hidden = graph.add(Op::Tanh, &[hidden]);
+        let scores = graph.dense(hidden, [4, 5]);
+        let pool = graph.add(Op::AttentiveStatsPool { min_variance: 1e-3 }, &[x, scores]);
+        let norm = graph.add(Op::Affine { scale: vec![0.7; 10], shift: vec![0.1; 10] }, &[pool]);
+        graph.dense(norm, [10, 3]);
+        graph_is_close_to_float(&graph.network, rows, 1, 3e-2);
+    }
+}
+
+#[test]
+fn functions_of_values_that_no_layer_computes_are_close_to_float() {
+    let mut graph = Graph::new(4);
+    let x = graph.dense(NodeRef::Input, [4, 6]);
+    let x = graph.add(Op::Tanh, &[x]);
+    let slice = graph.add(Op::Slice { first: 1, columns: 3 }, &[x]);
+    let relu = graph.add(Op::Relu, &[slice]);
+    let norm = graph.add(Op::Affine { scale: vec![2.0, -1.0, 0.5], shift: vec![0.5; 3] }, &[relu]);
+    let product = graph.add(Op::Multiply, &[norm, slice]);
+    let last = graph.add(Op::LastRow, &[product]);
+    let mean = graph.add(Op::MeanPool, &[product]);
+    let both = graph.add(Op::Add, &[last, mean]);
+    graph.add(Op::Affine { scale: vec![3.0; 3], shift: vec![-0.2; 3] }, &[both]);
+    graph_is_close_to_float(&graph.network, 5, 1, 2e-2);
+}
+
 #[test]
 fn settings_from_a_file_that_no_importer_writes_are_refused() {
     let tables = LogTables::new(70, 58, 12, 20, 12);
@@ -361,15 +518,60 @@ fn settings_from_a_file_that_no_importer_writes_are_refused() {
     assert!(taps.row_map("conv", 1, 10).is_err());
 }
 
+/// A dense layer on input `input`, one column to one.
+fn dense_layer(constants: &mut Constants, operand: Operand) -> Affine {
+    let one = FloatMatrix::new(1, 1, vec![1.0]);
+    let (weight, bias) = (constants.add(&one, 0), constants.add(&one, 0));
+    let terms = vec![Term { operand, taps: Taps::Same, weight, shift: 0 }];
+    Affine { name: "dense".into(), terms, bias, finish: Finish::Exact, fraction_bits: 0 }
+}
+
+#[test]
+fn layers_of_a_file_that_refer_to_what_is_not_there_are_refused() {
+    let mut constants = Constants::default();
+    let mut lower = |operand: Operand, inputs: Vec<LayerRef>| {
+        let layer = AnyLayer::Affine(dense_layer(&mut constants, operand));
+        let mut p = ProgramBuilder::new(8);
+        let x = p.input("x", (3, 1), -128, 127).unwrap();
+        lowering::lower(&mut p, &[Placed { layer, inputs }], Value { tensor: x, sequences: 1 }).map(|_| ())
+    };
+    assert!(lower(Operand::Input(0), vec![LayerRef::Input]).is_ok());
+    for (operand, inputs) in [
+        (Operand::Input(0), vec![LayerRef::Layer(0)]),
+        (Operand::Input(0), vec![LayerRef::Layer(u32::MAX)]),
+        (Operand::Input(1), vec![LayerRef::Input]),
+        (Operand::Input(0), vec![]),
+        (Operand::Ones, vec![]),
+        (Operand::Columns { input: 0, first: 0, columns: 2 }, vec![LayerRef::Input]),
+        (Operand::Columns { input: 0, first: u32::MAX, columns: u32::MAX }, vec![LayerRef::Input]),
+        (Operand::Columns { input: 0, first: 0, columns: 0 }, vec![LayerRef::Input]),
+    ] {
+        let error = lower(operand, inputs.clone()).unwrap_err();
+        assert!(matches!(error, ModelError::Shape { .. } | ModelError::Program(_)), "{operand:?} {inputs:?}: {error}");
+    }
+    // As many inputs as a layer takes, and equally many sequences.
+    let mut p = ProgramBuilder::new(8);
+    let [x, y] = [3, 1].map(|rows| p.input("x", (rows, 1), -128, 127).unwrap());
+    let values = [Value { tensor: x, sequences: 1 }, Value { tensor: y, sequences: 1 }];
+    let row = Row { name: "row".into(), last: true, fraction_bits: 0 };
+    assert!(row.lower(&mut p, &values).is_err() && row.lower(&mut p, &[]).is_err());
+    let gate = Gate { name: "gate".into(), finish: Finish::Exact, fraction_bits: 0 };
+    assert!(gate.lower(&mut p, &values).is_ok() && gate.lower(&mut p, &values[..1]).is_err());
+    let apart = [values[0], Value { sequences: 3, ..values[0] }];
+    assert!(gate.lower(&mut p, &apart).is_err());
+    assert!(dense_layer(&mut constants, Operand::Input(0)).lower(&mut p, &apart).is_err());
+}
+
 #[test]
 fn a_layer_that_gets_too_few_rows_says_so() {
     let mut constants = Constants::default();
     let weight = constants.add(&weights(3 * 4, 2, 1), 8);
     let bias = constants.add(&FloatMatrix::new(1, 2, bias(2)), 8);
     let taps = Taps::Time { kernel: 3, stride: 1, dilation: 2, pad_left: 0, pad_right: 0 };
-    let layer = Affine { name: "tdnn".into(), taps, weight, bias, finish: Finish::Exact, fraction_bits: 8 };
+    let terms = vec![Term { operand: Operand::Input(0), taps, weight, shift: 0 }];
+    let layer = Affine { name: "tdnn".into(), terms, bias, finish: Finish::Exact, fraction_bits: 8 };
     let mut p = ProgramBuilder::new(8);
     let x = p.input("x", (4, 4), -128, 127).unwrap();
-    let error = layer.lower(&mut p, Value { tensor: x, sequences: 1 }).unwrap_err();
+    let error = layer.lower(&mut p, &[Value { tensor: x, sequences: 1 }]).unwrap_err();
     assert!(error.to_string().contains("tdnn"), "{error}");
 }

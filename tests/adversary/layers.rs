@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use voxcheck::gkr::builder::ProgramBuilder;
 use voxcheck::gkr::program::TensorId;
-use voxcheck::layers::affine::{Affine, Finish, Function, Taps};
-use voxcheck::layers::attention::Attention;
+use voxcheck::layers::affine::{Affine, Finish, Function, Operand, Taps, Term};
 use voxcheck::layers::average_pool::AveragePool;
 use voxcheck::layers::layer_norm::LayerNorm;
-use voxcheck::layers::lowering::{AnyLayer, Value};
+use voxcheck::layers::lowering::{self, AnyLayer, LayerRef, Placed, Value};
 use voxcheck::layers::matrix::FloatMatrix;
 use voxcheck::layers::max_pool;
+use voxcheck::layers::multi_head::MultiHeadAttention;
 use voxcheck::layers::network::{self, Network, Node, NodeRef, Op};
-use voxcheck::layers::pooling::LastRow;
+use voxcheck::layers::pooling::Row;
 use voxcheck::layers::quantize::{Constants, Options, Ranges, quantize};
 use voxcheck::layers::score::{self, THRESHOLD_ONE};
 use voxcheck::layers::softmax::Softmax;
@@ -31,7 +31,7 @@ const FRACTION_BITS: i32 = 6;
 /// Layers, and the shape of what goes into them: rows of a sequence, columns, sequences.
 struct Stack {
     name: &'static str,
-    layers: Vec<AnyLayer>,
+    layers: Vec<Placed>,
     weights: Vec<IntTable>,
     shape: (usize, usize, usize),
 }
@@ -61,7 +61,12 @@ impl Stack {
     fn quantized(name: &'static str, ops: Vec<Op>, shape: (usize, usize, usize), average: bool) -> Self {
         let input_of = |i: usize| if i == 0 { NodeRef::Input } else { NodeRef::Node(i - 1) };
         let node = |(i, op)| Node { name: format!("n{i}"), op, inputs: vec![input_of(i)] };
-        let network = Network { input_columns: shape.1, nodes: ops.into_iter().enumerate().map(node).collect() };
+        Self::graph(name, ops.into_iter().enumerate().map(node).collect(), shape, average)
+    }
+
+    /// What the quantizer makes of a network that is no chain.
+    fn graph(name: &'static str, nodes: Vec<Node>, shape: (usize, usize, usize), average: bool) -> Self {
+        let network = Network { input_columns: shape.1, nodes };
         let input = samples(shape);
         let outputs = network.execute(&input, shape.0).unwrap();
         let mut ranges = Ranges::default();
@@ -69,7 +74,7 @@ impl Stack {
         let mut constants = Constants::default();
         let options = Options { bits: BITS as u32, average };
         let mut layers = quantize(&network, &ranges, FRACTION_BITS, options, &mut constants).unwrap();
-        layers.iter_mut().for_each(shrink);
+        layers.iter_mut().for_each(|placed| shrink(&mut placed.layer));
         Self { name, layers, weights: constants.into_tables(), shape }
     }
 
@@ -80,10 +85,7 @@ impl Stack {
         let half = 1i128 << (BITS - 1);
         let x = p.input("x", (rows * sequences, cols), -half, half - 1).unwrap();
         p.range(p.whole(x), -half, BITS).unwrap();
-        let mut value = Value { tensor: x, sequences };
-        for layer in &self.layers {
-            value = layer.as_layer().lower(&mut p, value).unwrap();
-        }
+        let value = lowering::lower(&mut p, &self.layers, Value { tensor: x, sequences }).unwrap();
         tail(&mut p, value.tensor);
         let (program, recipes) = p.finish().unwrap();
         let one = f64::from(FRACTION_BITS).exp2();
@@ -119,16 +121,18 @@ fn shrink(layer: &mut AnyLayer) {
         }
         AnyLayer::Gru(gru) => gates(&mut gru.gates),
         AnyLayer::Affine(_)
-        | AnyLayer::LastRow(_)
         | AnyLayer::MaxPool(_)
-        | AnyLayer::MeanDense(_)
-        | AnyLayer::StatsDense(_)
+        | AnyLayer::Row(_)
+        | AnyLayer::Mean(_)
+        | AnyLayer::Deviation(_)
+        | AnyLayer::WeightedStats(_)
+        | AnyLayer::Gate(_)
         | AnyLayer::Normalize(_)
         | AnyLayer::Average(_)
         | AnyLayer::ReluMaxPool(_)
         | AnyLayer::AveragePool(_)
         | AnyLayer::LayerNorm(_)
-        | AnyLayer::Attention(_) => {}
+        | AnyLayer::MultiHeadAttention(_) => {}
     }
 }
 
@@ -194,8 +198,8 @@ fn affine() -> Vec<Stack> {
     let mut exact = Constants::default();
     let (weight, bias) = (exact.add(&weights(3, 2, 1), 5), exact.add(&FloatMatrix::new(1, 2, bias(2)), 11));
     let finish = Finish::Exact;
-    let layer = Affine { name: "exact".into(), taps: Taps::Same, weight, bias, finish, fraction_bits: 11 };
-    let layers = vec![AnyLayer::Affine(layer)];
+    let terms = vec![Term { operand: Operand::Input(0), taps: Taps::Same, weight, shift: 0 }];
+    let layers = vec![alone(AnyLayer::Affine(Affine { name: "exact".into(), terms, bias, finish, fraction_bits: 11 }))];
     stacks.push(Stack { name: "exact", layers, weights: exact.into_tables(), shape: (3, 3, 1) });
     stacks
 }
@@ -214,10 +218,10 @@ fn recurrent() -> Vec<Stack> {
 fn pooling() -> Vec<Stack> {
     let stats = Op::StatsPool { min_variance: 1e-3 };
     let unit = vec![dense(3, 3), Op::Relu, Op::L2Normalize];
-    let layers = vec![AnyLayer::LastRow(LastRow { name: "last".into(), fraction_bits: FRACTION_BITS })];
+    let layers = vec![alone(AnyLayer::Row(Row { name: "last".into(), last: true, fraction_bits: FRACTION_BITS }))];
     let patches = Taps::Image { image: [3, 3], kernel: [2, 1], stride: [1, 2], padding: [0, 0, 1, 0] };
     let average = AveragePool::new("average".into(), patches, FRACTION_BITS).unwrap();
-    let average = vec![AnyLayer::AveragePool(average)];
+    let average = vec![alone(AnyLayer::AveragePool(average))];
     vec![
         Stack::quantized("mean", vec![Op::MeanPool, dense(3, 2)], (5, 3, 1), false),
         Stack::quantized("statistics", vec![stats, dense(6, 2)], (5, 3, 1), false),
@@ -244,7 +248,7 @@ fn transformers() -> Vec<Stack> {
         };
         Stack {
             name: "layer norm",
-            layers: vec![AnyLayer::LayerNorm(layer)],
+            layers: vec![alone(AnyLayer::LayerNorm(layer))],
             weights: weights.into_tables(),
             shape: (5, 3, 1),
         }
@@ -252,8 +256,8 @@ fn transformers() -> Vec<Stack> {
     let attention = |name: &'static str, causal: bool| {
         let mut weights = Constants::default();
         let ones = weights.add(&FloatMatrix::from_fn(6, 1, |_, _| 1.0), 0);
-        let mask = causal.then(|| weights.add(&Attention::causal_mask(6), 0));
-        let layer = Attention {
+        let mask = causal.then(|| weights.add(&MultiHeadAttention::causal_mask(6), 0));
+        let layer = MultiHeadAttention {
             name: "attention".into(),
             heads: 2,
             width: 2,
@@ -264,9 +268,91 @@ fn transformers() -> Vec<Stack> {
             bits: 9,
             fraction_bits: FRACTION_BITS + 2,
         };
-        Stack { name, layers: vec![AnyLayer::Attention(layer)], weights: weights.into_tables(), shape: (5, 12, 1) }
+        Stack {
+            name,
+            layers: vec![alone(AnyLayer::MultiHeadAttention(layer))],
+            weights: weights.into_tables(),
+            shape: (5, 12, 1),
+        }
     };
     vec![norm(), attention("attention", false), attention("causal attention", true)]
+}
+
+/// A layer on the input.
+fn alone(layer: AnyLayer) -> Placed {
+    Placed { layer, inputs: vec![LayerRef::Input] }
+}
+
+/// Nodes that name their inputs.
+struct Graph(Vec<Node>);
+
+impl Graph {
+    fn add(&mut self, op: Op, inputs: &[NodeRef]) -> NodeRef {
+        self.0.push(Node { name: format!("n{}", self.0.len()), op, inputs: inputs.to_vec() });
+        NodeRef::Node(self.0.len() - 1)
+    }
+
+    /// A convolution with zeros around, ReLU, batch normalisation.
+    fn conv_relu_norm(&mut self, x: NodeRef, [cin, cout]: [usize; 2], kernel: usize) -> NodeRef {
+        let conv = self.add(
+            Op::Conv1d(network::Conv1d {
+                weight: weights(kernel * cin, cout, self.0.len()).data,
+                kernel,
+                in_channels: cin,
+                out_channels: cout,
+                bias: bias(cout),
+                stride: 1,
+                dilation: 2,
+                pad_left: kernel - 1,
+                pad_right: kernel - 1,
+            }),
+            &[x],
+        );
+        let relu = self.add(Op::Relu, &[conv]);
+        self.add(Op::Affine { scale: (0..cout).map(|c| 1.3 - c as f64).collect(), shift: bias(cout) }, &[relu])
+    }
+}
+
+/// A block of ECAPA: batch normalisation before zero padding, Res2 chunks, squeeze and excitation, a
+/// residual sum, a concatenation.
+fn res2_block() -> Vec<Node> {
+    let mut graph = Graph(Vec::new());
+    let x = graph.conv_relu_norm(NodeRef::Input, [2, 3], 1);
+    let [low, high] = [(0, 1), (1, 2)].map(|(first, columns)| graph.add(Op::Slice { first, columns }, &[x]));
+    let high = graph.conv_relu_norm(high, [2, 2], 3);
+    let res2 = graph.add(Op::Concat, &[low, high]);
+    let mean = graph.add(Op::MeanPool, &[res2]);
+    let gate = graph.add(dense(3, 3), &[mean]);
+    let gate = graph.add(Op::Sigmoid, &[gate]);
+    let post = graph.conv_relu_norm(res2, [3, 3], 1);
+    let gated = graph.add(Op::Multiply, &[post, gate]);
+    let sum = graph.add(Op::Add, &[x, gated]);
+    let all = graph.add(Op::Concat, &[sum, x]);
+    graph.add(dense(6, 2), &[all]);
+    graph.0
+}
+
+/// Attention that sees the statistics of all rows.
+fn attentive_pool() -> Vec<Node> {
+    let mut graph = Graph(Vec::new());
+    let x = graph.add(dense(2, 3), &[NodeRef::Input]);
+    let x = graph.add(Op::Relu, &[x]);
+    let stats = graph.add(Op::StatsPool { min_variance: 1e-3 }, &[x]);
+    let all = graph.add(Op::Concat, &[x, stats]);
+    let hidden = graph.add(dense(9, 2), &[all]);
+    let hidden = graph.add(Op::Tanh, &[hidden]);
+    let scores = graph.add(dense(2, 3), &[hidden]);
+    let pool = graph.add(Op::AttentiveStatsPool { min_variance: 1e-3 }, &[x, scores]);
+    graph.add(dense(6, 2), &[pool]);
+    graph.0
+}
+
+/// What is no chain.
+fn graphs() -> Vec<Stack> {
+    vec![
+        Stack::graph("res2 block", res2_block(), (5, 2, 1), false),
+        Stack::graph("attentive pooling", attentive_pool(), (5, 2, 1), false),
+    ]
 }
 
 /// Decisions on a dense layer: accepted, opposite, zero, below; with and without a score.
@@ -317,7 +403,7 @@ fn decision(stack: &Stack, template: &[i128], show: Option<i32>) -> Case {
 }
 
 fn stacks() -> Vec<Stack> {
-    [affine(), recurrent(), pooling(), transformers()].into_iter().flatten().collect()
+    [affine(), recurrent(), pooling(), transformers(), graphs()].into_iter().flatten().collect()
 }
 
 /// [`Target::attack_every_tensor`] of every case: refused changes by the kind of table that they concern.
@@ -359,6 +445,11 @@ fn every_tensor_of_norms_and_attention_changed_is_refused() {
 }
 
 #[test]
+fn every_tensor_of_graphs_changed_is_refused() {
+    attack_every_tensor(plain(graphs()));
+}
+
+#[test]
 fn every_tensor_of_decisions_changed_is_refused() {
     attack_every_tensor(decisions());
 }
@@ -392,45 +483,58 @@ fn inputs_of_every_layer_out_of_range_are_refused() {
 /// The name of a layer's kind: a new one does not compile until it is here, and fails until it is in a stack.
 fn kind(layer: &AnyLayer) -> &'static str {
     match layer {
+        AnyLayer::Affine(layer) if layer.terms.iter().any(|term| term.operand == Operand::Ones) => "affine, with ones",
+        AnyLayer::Affine(layer) if layer.terms.len() > 1 => "affine, of several inputs",
         AnyLayer::Affine(layer) => match layer.finish {
             Finish::Exact => "affine, exact",
             Finish::Requantize { .. } => "affine, requantised",
+            Finish::Rectify { .. } => "affine, rectified",
             Finish::Activate { .. } => "affine, activated",
         },
         AnyLayer::Lstm(layer) if layer.gates.saturate.is_some() => "lstm, saturating",
         AnyLayer::Lstm(_) => "lstm",
         AnyLayer::Gru(layer) if layer.linear_before_reset => "gru, linear before reset",
         AnyLayer::Gru(_) => "gru",
-        AnyLayer::LastRow(_) => "last row",
         AnyLayer::MaxPool(_) => "max pool",
-        AnyLayer::MeanDense(_) => "mean",
-        AnyLayer::StatsDense(_) => "statistics",
+        AnyLayer::Row(layer) if layer.last => "last row",
+        AnyLayer::Row(_) => "first row",
+        AnyLayer::Mean(_) => "mean",
+        AnyLayer::Deviation(_) => "deviation",
+        AnyLayer::WeightedStats(_) => "weighted statistics",
+        AnyLayer::Gate(_) => "gate",
         AnyLayer::Normalize(_) => "normalize",
         AnyLayer::Average(_) => "average",
         AnyLayer::ReluMaxPool(_) => "relu and max pool",
         AnyLayer::AveragePool(_) => "average pool",
         AnyLayer::LayerNorm(_) => "layer norm",
-        AnyLayer::Attention(layer) if layer.mask.is_some() => "causal attention",
-        AnyLayer::Attention(_) => "attention",
+        AnyLayer::MultiHeadAttention(layer) if layer.mask.is_some() => "causal attention",
+        AnyLayer::MultiHeadAttention(_) => "attention",
     }
 }
 
 #[test]
 fn every_kind_of_layer_is_attacked() {
     let stacks = stacks();
-    let found: BTreeSet<&str> = stacks.iter().flat_map(|stack| &stack.layers).map(kind).collect();
+    let found: BTreeSet<&str> =
+        stacks.iter().flat_map(|stack| &stack.layers).map(|placed| kind(&placed.layer)).collect();
     let all = BTreeSet::from([
         "affine, exact",
         "affine, requantised",
         "affine, activated",
+        "affine, rectified",
+        "affine, of several inputs",
+        "affine, with ones",
         "lstm, saturating",
         "lstm",
         "gru, linear before reset",
         "gru",
         "last row",
         "max pool",
+        "first row",
         "mean",
-        "statistics",
+        "deviation",
+        "weighted statistics",
+        "gate",
         "normalize",
         "average",
         "relu and max pool",

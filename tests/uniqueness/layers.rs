@@ -2,14 +2,16 @@
 
 use proptest::prelude::*;
 use voxcheck::error::ModelError;
-use voxcheck::layers::affine::{Affine, Finish, Function, Taps};
-use voxcheck::layers::attention::Attention;
+use voxcheck::layers::affine::{Affine, Finish, Function, Operand, Taps, Term};
+use voxcheck::layers::attention::WeightedStats;
+use voxcheck::layers::gate::Gate;
 use voxcheck::layers::layer_norm::LayerNorm;
 use voxcheck::layers::lowering::{Constant, Layer, Value};
 use voxcheck::layers::matrix::FloatMatrix;
 use voxcheck::layers::max_pool::{MaxPool, ReluMaxPool};
+use voxcheck::layers::multi_head::MultiHeadAttention;
 use voxcheck::layers::norm::{Average, Normalize};
-use voxcheck::layers::pooling::{LastRow, MeanDense, StatsDense};
+use voxcheck::layers::pooling::{Deviation, Mean, Row};
 use voxcheck::layers::quantize::Constants;
 use voxcheck::layers::recurrent::{Gates, Gru, Lstm, Recurrence};
 use voxcheck::layers::softmax::Softmax;
@@ -27,7 +29,7 @@ fn gadget(
     weights: Constants,
 ) -> Gadget {
     Gadget::new(range_bits, &[(rows, cols, 8)], &weights.into_tables(), |p, x| -> Result<_, ModelError> {
-        Ok(vec![layer.lower(p, Value { tensor: x[0], sequences })?.tensor])
+        Ok(vec![layer.lower(p, &[Value { tensor: x[0], sequences }])?.tensor])
     })
 }
 
@@ -200,56 +202,93 @@ fn a_gru_has_one_trajectory() {
 }
 
 /// `x / T` with 30 bits of the reciprocal, and a shift.
-fn over_rows(x: i128, rows: i128, shift: u32) -> i128 {
-    rounded(x * (((1 << 30) + rows / 2) / rows), shift as usize + 30)
+fn over_rows(x: i128, rows: i128, shift: i64) -> i128 {
+    rounded(x * (((1 << 30) + rows / 2) / rows), (shift + 30) as usize)
 }
 
 #[test]
 fn a_mean_has_one_value() {
-    for (rows, shift) in [(1, 0), (2, 3), (3, 5)] {
-        let mut weights = Constants::default();
-        let (weight, bias) = (integers(&mut weights, 1, &[13, -7]), integers(&mut weights, 1, &[5, -900]));
-        let layer = MeanDense { name: "mean".into(), weight, bias, shift, bits: 16, fraction_bits: 0 };
-        let gadget = gadget(6, rows, 1, 1, &layer, weights);
+    for (rows, guard_bits) in [(1, 0), (2, 3), (3, 5)] {
+        let layer = Mean { name: "mean".into(), guard_bits, bits: 14, fraction_bits: 0 };
+        let gadget = gadget(6, rows, 1, 1, &layer, Constants::default());
         for x in -128..128 {
             let inputs: Vec<i128> = [x, -128, 127][..rows].to_vec();
-            let (sum, rows): (i128, _) = (inputs.iter().sum(), rows as i128);
-            let expected = [(13, 5), (-7, -900)].map(|(w, b)| over_rows(sum * w + rows * b, rows, shift));
-            gadget.check(&[&inputs], Some(&expected));
+            let sum: i128 = inputs.iter().sum();
+            gadget.check(&[&inputs], Some(&[over_rows(sum, rows as i128, -i64::from(guard_bits))]));
         }
     }
 }
 
 #[test]
-fn statistics_have_one_value() {
-    let (rows, guard, shift, smallest) = (3, 2, 4, 2i128 << 4);
+fn a_deviation_has_one_value() {
+    let (rows, guard, smallest) = (3, 2, 2i128 << 4);
     let mut weights = Constants::default();
-    let layer = StatsDense {
-        name: "stats".into(),
-        mean_weight: integers(&mut weights, 1, &[5]),
-        deviation_weight: integers(&mut weights, 1, &[-11]),
-        bias: integers(&mut weights, 1, &[77]),
-        min_variance: integers(&mut weights, 1, &[smallest as i64]),
-        guard_bits: guard,
-        shift,
-        bits: 16,
-        fraction_bits: 0,
-    };
+    let min_variance = integers(&mut weights, 1, &[smallest as i64]);
+    let layer = Deviation { name: "deviation".into(), min_variance, guard_bits: guard, bits: 12, fraction_bits: 0 };
     let gadget = gadget(7, 3, 1, 1, &layer, weights);
     let mut ties = 0;
     for (x, others) in (-128..128i128).flat_map(|x| [[x, x], [-128, 127], [x - 1, x + 1], [3, 3]].map(|o| (x, o))) {
         let inputs = [x, others[0].max(-128), others[1].min(127)];
         let [sum, squares] = [1, 2].map(|power| inputs.iter().map(|v| v.pow(power)).sum::<i128>());
         let variance = (rows * squares - sum * sum) << (2 * guard);
-        let deviation = (variance.max(rows * rows * smallest) as u128).isqrt() as i128;
-        let acc = ((sum * 5) << guard) - deviation * 11 + rows * 77;
-        let found = gadget.compare(&[&inputs], Some(&[over_rows(acc, rows, shift)]));
+        let root = (variance.max(rows * rows * smallest) as u128).isqrt() as i128;
+        let found = gadget.compare(&[&inputs], Some(&[over_rows(root, rows, 0)]));
         // Where the variance is the smallest one, either is the larger of both.
         let tie = variance == rows * rows * smallest;
         assert_eq!(found.assignments, if tie { 2 } else { 1 }, "{inputs:?}");
         ties += usize::from(tie);
     }
     assert!(ties > 0 || gadget.admitted(&[&[0, 0, 3]]).assignments == 2, "an input at the smallest variance");
+}
+
+/// Weighted mean and deviation, from their definitions.
+fn weighted(x: [i128; 2], weights: [i128; 2], guard: u32, smallest: i128) -> Option<[i128; 2]> {
+    let sum = |power: u32| x.iter().zip(weights).map(|(x, w)| w * x.pow(power)).sum::<i128>();
+    let [s0, s1, s2] = [0, 1, 2].map(sum);
+    if s0 <= 0 {
+        return None;
+    }
+    let variance = ((s0 * s2 - s1 * s1) << (2 * guard)).max(s0 * s0 * smallest);
+    Some([(s1 << guard).div_euclid(s0), (variance as u128).isqrt() as i128 / s0])
+}
+
+#[test]
+fn weighted_statistics_have_one_value_and_need_a_weight() {
+    let (guard, smallest) = (2, 3);
+    let mut constants = Constants::default();
+    let min_variance = integers(&mut constants, 1, &[smallest as i64]);
+    let layer = WeightedStats { name: "stats".into(), min_variance, guard_bits: guard, bits: 10, fraction_bits: 0 };
+    let gadget = Gadget::new(6, &[(2, 1, 6), (2, 1, 6)], &constants.into_tables(), |p, ids| -> Result<_, ModelError> {
+        let inputs = [ids[0], ids[1]].map(|tensor| Value { tensor, sequences: 1 });
+        Ok(vec![layer.lower(p, &inputs)?.tensor])
+    });
+    let values = [-32, -3, 0, 1, 31];
+    let pairs = |values: [i128; 5]| values.into_iter().flat_map(move |a| values.map(|b| [a, b]));
+    for (x, weights) in pairs(values).flat_map(|x| pairs([0, 1, 2, 17, 31]).map(move |w| (x, w))) {
+        let expected = weighted(x, weights, guard, smallest);
+        let found = gadget.compare(&[&x, &weights], expected.as_ref().map(<[i128; 2]>::as_slice));
+        assert!(found.assignments <= 2, "{x:?} {weights:?}: only a tie of variances leaves a choice");
+        assert_eq!(expected.is_none(), weights == [0, 0]);
+    }
+}
+
+#[test]
+fn a_gate_has_one_value() {
+    for (rows, shift) in [(1, 3), (3, 3), (3, 0)] {
+        let finish = if shift == 0 { Finish::Exact } else { Finish::Requantize { shift, bits: 12 } };
+        let layer = Gate { name: "gate".into(), finish, fraction_bits: 0 };
+        let gadget = Gadget::new(6, &[(rows, 2, 6), (1, 2, 6)], &[], |p, ids| -> Result<_, ModelError> {
+            let inputs = [ids[0], ids[1]].map(|tensor| Value { tensor, sequences: 1 });
+            Ok(vec![layer.lower(p, &inputs)?.tensor])
+        });
+        for (x, gate) in (-32..32i128).flat_map(|x| [-32, 0, 5, 31].map(|gate| (x, gate))) {
+            let inputs: Vec<i128> = [x, -x - 1, 31, x, -32, 7][..2 * rows].to_vec();
+            let gates = [gate, 9];
+            let expected: Vec<i128> =
+                inputs.iter().zip(gates.iter().cycle()).map(|(x, g)| rounded(x * g, shift as usize)).collect();
+            gadget.check(&[&inputs, &gates], Some(&expected));
+        }
+    }
 }
 
 #[test]
@@ -312,21 +351,61 @@ fn an_average_of_sequences_has_one_value() {
     }
 }
 
-#[test]
-fn a_convolution_and_the_last_row_have_one_value() {
+/// `y[t] = 9·x[t − 1] − 4·x[t + 1] + 21`, with zeros around three rows, and `5·[t > 0] + 7·[t < 2]` if `edges`.
+fn conv(edges: bool) -> Gadget {
     let mut weights = Constants::default();
     let (weight, bias) = (integers(&mut weights, 2, &[9, -4]), integers(&mut weights, 1, &[21]));
-    // y[t] = 9·x[t − 1] − 4·x[t + 1] + 21, with zeros around three rows.
     let taps = Taps::Time { kernel: 2, stride: 1, dilation: 2, pad_left: 1, pad_right: 1 };
+    let mut terms = vec![Term { operand: Operand::Input(0), taps, weight, shift: 0 }];
+    if edges {
+        let weight = integers(&mut weights, 2, &[5, 7]);
+        terms.push(Term { operand: Operand::Ones, taps, weight, shift: 0 });
+    }
     let finish = Finish::Requantize { shift: 3, bits: 9 };
-    let conv = Affine { name: "conv".into(), taps, weight, bias, finish, fraction_bits: 0 };
-    let conv = gadget(6, 3, 1, 1, &conv, weights);
-    let last = LastRow { name: "last".into(), fraction_bits: 0 };
-    let last = gadget(6, 4, 1, 2, &last, Constants::default());
-    for x in -128..128 {
-        let expected = [-4 * 127, 9 * x + 4 * x + 4, 9 * 127].map(|acc| rounded(acc + 21, 3));
-        conv.check(&[&[x, 127, -x - 1]], Some(&expected));
-        last.check(&[&[5, x, 6, -x - 1]], Some(&[x, -x - 1]));
+    gadget(6, 3, 1, 1, &Affine { name: "conv".into(), terms, bias, finish, fraction_bits: 0 }, weights)
+}
+
+#[test]
+fn a_convolution_has_one_value() {
+    for (edges, added) in [(false, [0; 3]), (true, [7, 12, 5])] {
+        let conv = conv(edges);
+        for x in -128..128 {
+            let sums = [-4 * 127, 9 * x + 4 * x + 4, 9 * 127];
+            let expected: Vec<i128> = sums.iter().zip(added).map(|(acc, e)| rounded(acc + 21 + e, 3)).collect();
+            conv.check(&[&[x, 127, -x - 1]], Some(&expected));
+        }
+    }
+}
+
+#[test]
+fn a_row_has_one_value() {
+    for (last, picked) in [(false, [0, 2]), (true, [1, 3])] {
+        let layer = Row { name: "row".into(), last, fraction_bits: 0 };
+        let gadget = gadget(6, 4, 1, 2, &layer, Constants::default());
+        for x in -128..128 {
+            let rows = [5, x, 6, -x - 1];
+            gadget.check(&[&rows], Some(&picked.map(|i: usize| rows[i])));
+        }
+    }
+}
+
+#[test]
+fn a_sum_of_inputs_of_different_lengths_has_one_value() {
+    let mut weights = Constants::default();
+    let long = integers(&mut weights, 1, &[3]);
+    let (short, bias) = (integers(&mut weights, 1, &[-5]), integers(&mut weights, 1, &[1]));
+    let terms = vec![
+        Term { operand: Operand::Columns { input: 0, first: 1, columns: 1 }, taps: Taps::Same, weight: long, shift: 1 },
+        Term { operand: Operand::Input(1), taps: Taps::Same, weight: short, shift: 0 },
+    ];
+    let layer = Affine { name: "sum".into(), terms, bias, finish: Finish::Exact, fraction_bits: 0 };
+    let gadget = Gadget::new(6, &[(3, 2, 6), (1, 1, 6)], &weights.into_tables(), |p, ids| -> Result<_, ModelError> {
+        let inputs = [ids[0], ids[1]].map(|tensor| Value { tensor, sequences: 1 });
+        Ok(vec![layer.lower(p, &inputs)?.tensor])
+    });
+    for x in -32..32i128 {
+        let expected = [x, 31, -7].map(|long| 6 * long - 5 * (-x - 1) + 1);
+        gadget.check(&[&[9, x, 8, 31, 7, -7], &[-x - 1]], Some(&expected));
     }
 }
 
@@ -364,8 +443,17 @@ fn a_row_of_scores_has_one_sum_of_values() {
         let softmax = Softmax::new(8, 8, 3, 5, 9);
         let name = "attention".to_owned();
         let (shift, bits, fraction_bits) = (6, 12, 3);
-        let layer =
-            Attention { name, heads: 1, width: 1, softmax: softmax.clone(), ones, mask, shift, bits, fraction_bits };
+        let layer = MultiHeadAttention {
+            name,
+            heads: 1,
+            width: 1,
+            softmax: softmax.clone(),
+            ones,
+            mask,
+            shift,
+            bits,
+            fraction_bits,
+        };
         let gadget = gadget(6, 2, 3, 1, &layer, weights);
         for x in (-128..128).step_by(3) {
             // Query, key and value of two rows.

@@ -73,9 +73,12 @@ fn quantized(ops: Vec<Op>, bits: u32, largest_gate: f64) -> Vec<AnyLayer> {
             Node { name: format!("n{i}"), op, inputs }
         })
         .collect();
-    let ranges = Ranges { outputs: vec![1.9; nodes.len()], gates: vec![largest_gate; nodes.len()] };
+    let count = nodes.len();
+    let ranges = Ranges { outputs: vec![1.9; count], gates: vec![largest_gate; count], ..Ranges::default() };
     let network = Network { input_columns: 1, nodes };
-    quantize(&network, &ranges, 7, Options { bits, average: false }, &mut Constants::default()).unwrap()
+    let options = Options { bits, average: false };
+    let layers = quantize(&network, &ranges, 7, options, &mut Constants::default()).unwrap();
+    layers.into_iter().map(|placed| placed.layer).collect()
 }
 
 fn matrix(rows: usize, cols: usize) -> FloatMatrix {
@@ -126,6 +129,11 @@ fn check_function(function: &Function, step: usize, f: impl Fn(i128) -> f64) {
     let table = function.table();
     let bits = table.bits;
     let gadget = Gadget::scalar(8, &[bits + 1], |p, x| fixed::activate(p, "z", x[0], 0, &table));
+    check_arguments(&gadget, bits, step, f);
+}
+
+/// Checks that a gadget gives, for every argument of `bits` bits, `f` rounded and nothing else, and nothing for others.
+fn check_arguments(gadget: &Gadget, bits: usize, step: usize, f: impl Fn(i128) -> f64) {
     check_tables(&gadget.program);
     for x in arguments(bits, step) {
         let exact = f(x).round() as i128;
@@ -150,7 +158,9 @@ fn sigmoid(x: f64) -> f64 {
 }
 
 fn check_activations(bits: u32, step: usize) {
-    check_function(&activation(Op::Relu, bits), step, |x| x.max(0) as f64);
+    let wide = bits as usize;
+    let relu = Gadget::scalar(8, &[wide + 1], |p, x| fixed::rectify(p, "z", x[0], 0, wide));
+    check_arguments(&relu, wide, step, |x| x.max(0) as f64);
     for (op, f) in [(Op::Sigmoid, sigmoid as fn(f64) -> f64), (Op::Tanh, f64::tanh)] {
         let function = activation(op, bits);
         let (unit, one) = scales(&function);

@@ -4,6 +4,7 @@
 //! a type that implements [`Workload`] and a line in [`registry`].
 
 mod commit;
+mod ecapa;
 mod features;
 mod lookup;
 mod networks;
@@ -113,6 +114,8 @@ fn registry() -> Vec<Box<dyn Workload>> {
         Box::new(voice::XVECTOR_SMALL),
         Box::new(voice::GE2E),
         Box::new(voice::XVECTOR),
+        Box::new(voice::ECAPA_SMALL),
+        Box::new(voice::ECAPA_512),
     ]
 }
 

@@ -5,15 +5,19 @@ use std::time::Instant;
 
 use voxcheck::audio::FrontEnd;
 use voxcheck::audio::wav::Wav;
+use voxcheck::layers::network::Network;
+use voxcheck::model::BUNDLED;
 use voxcheck::proof::{Expected, Proof, ProveOptions, ProvingKey, Template, TemplateSecret, VerifyingKey, setup};
 use voxcheck::{Context, Model};
 
-use super::{Measurement, Prepared, Skip, Workload};
+use super::{Measurement, Prepared, Skip, Workload, ecapa};
 use crate::cli::error::{CliError, Result};
 use crate::cli::{demo, files};
 
 /// Recordings that a model is calibrated on.
 const CALIBRATION: usize = 12;
+/// Recordings that a large network of random weights is calibrated on.
+const RANDOM_CALIBRATION: usize = 6;
 
 /// A model and a length of audio.
 pub struct Voice {
@@ -24,7 +28,10 @@ pub struct Voice {
 }
 
 enum Source {
-    Bundled,
+    /// A built-in model.
+    BuiltIn(&'static str),
+    /// A network with seeded random weights, and its front end.
+    Random(fn() -> Network, fn() -> FrontEnd),
     /// A network below the data folder, and its front end.
     Imported(&'static str, fn() -> FrontEnd),
 }
@@ -34,7 +41,7 @@ pub const XVECTOR_SMALL: Voice = Voice {
     name: "xvector-small-3s",
     about: "the bundled x-vector, three seconds, from samples to the decision",
     samples: 48_000,
-    source: Source::Bundled,
+    source: Source::BuiltIn(BUNDLED),
 };
 
 /// A 3×256 LSTM on one window of 160 frames.
@@ -53,6 +60,22 @@ pub const XVECTOR: Voice = Voice {
     source: Source::Imported("models/xvector.onnx", FrontEnd::logmel40),
 };
 
+/// The built-in ECAPA-TDNN on three seconds.
+pub const ECAPA_SMALL: Voice = Voice {
+    name: "ecapa-small-3s",
+    about: "the built-in ECAPA-TDNN of 128 channels, three seconds, from samples to the decision",
+    samples: 48_000,
+    source: Source::BuiltIn("ecapa-small"),
+};
+
+/// ECAPA-TDNN of the published size on three seconds.
+pub const ECAPA_512: Voice = Voice {
+    name: "ecapa512-3s",
+    about: "ECAPA-TDNN of 512 channels, random weights, three seconds, from samples to the decision; needs VOXCHECK_DATA",
+    samples: 48_000,
+    source: Source::Random(ecapa::published, FrontEnd::logmel80),
+};
+
 struct Ready {
     pk: ProvingKey,
     vk: VerifyingKey,
@@ -60,6 +83,13 @@ struct Ready {
     secret: TemplateSecret,
     context: Context,
     wav: Wav,
+}
+
+impl Voice {
+    /// The first samples of a recording.
+    fn cut(&self, wav: &Wav) -> Vec<i16> {
+        wav.samples[..wav.samples.len().min(self.samples)].to_vec()
+    }
 }
 
 impl Workload for Voice {
@@ -73,9 +103,17 @@ impl Workload for Voice {
 
     fn prepare(&self) -> std::result::Result<Box<dyn Prepared>, Skip> {
         let (model, mut wavs) = match &self.source {
-            Source::Bundled => {
-                let model = Model::bundled().map_err(|error| internal(&error))?;
+            Source::BuiltIn(name) => {
+                let model = Model::built_in(name).transpose().map_err(|error| internal(&error))?;
+                let model = model.ok_or_else(|| CliError::internal(format!("bench: there is no model {name}")))?;
                 (model, speech().unwrap_or_else(demo::recordings)?)
+            }
+            Source::Random(network, front_end) => {
+                let absent = || Skip::NoData("there is no speech to calibrate on; set VOXCHECK_DATA".into());
+                let wavs = speech().ok_or_else(absent)??;
+                let clips: Vec<Vec<i16>> = wavs.iter().take(RANDOM_CALIBRATION).map(|wav| self.cut(wav)).collect();
+                let builder = Model::from_network(network(), self.name).front_end(front_end());
+                (builder.calibrate(&clips).map_err(|error| internal(&error))?, wavs)
             }
             Source::Imported(path, front_end) => import(self.name, path, front_end())?,
         };

@@ -1,11 +1,19 @@
 //! The arithmetic of every operation, in double precision. Shapes were checked by the caller.
 
-use super::{Conv1d, Conv2d, Gru, Lstm, MaxPool2d, Op};
+use super::{Conv1d, Conv2d, Gru, Lstm, MaxPool2d, Op, Sequences};
 use crate::layers::matrix::{FloatMatrix, multiply_add};
 
-/// Writes `op` of `x` (sequences of `length` rows) to `y` (sequences of `out_length` rows, zero).
-pub(super) fn run(op: &Op, x: &FloatMatrix, length: usize, y: &mut FloatMatrix, out_length: usize) {
+/// Writes `op` of the inputs to `y` (sequences of `out_length` rows, zero).
+pub(super) fn run(op: &Op, inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_length: usize) {
+    let Sequences { matrix: x, length } = inputs[0];
     match op {
+        Op::Add => each_value(inputs, y, out_length, |y, x| *y += x),
+        Op::Multiply => {
+            y.data.fill(1.0);
+            each_value(inputs, y, out_length, |y, x| *y *= x);
+        }
+        Op::Concat => concat(inputs, y, out_length),
+        Op::AttentiveStatsPool { min_variance } => attentive_stats(inputs, *min_variance, y),
         Op::Dense { weight, bias } => {
             fill_rows(y, bias);
             multiply_add([x.rows, x.cols, y.cols], (&x.data, x.cols), &weight.data, &mut y.data);
@@ -37,6 +45,75 @@ pub(super) fn run(op: &Op, x: &FloatMatrix, length: usize, y: &mut FloatMatrix, 
                 y.iter_mut().zip(x).for_each(|(y, x)| *y = x * factor);
             }
         }
+        Op::Slice { first, columns } => {
+            for (y, x) in y.data.chunks_exact_mut(*columns).zip(x.data.chunks_exact(x.cols)) {
+                y.copy_from_slice(&x[*first..first + columns]);
+            }
+        }
+    }
+}
+
+fn attentive_stats(inputs: &[Sequences<'_>], min_variance: f64, y: &mut FloatMatrix) {
+    let (x, columns) = (inputs[0].matrix, inputs[0].matrix.cols);
+    let size = inputs[0].length * columns;
+    let pairs = x.data.chunks_exact(size).zip(inputs[1].matrix.data.chunks_exact(size));
+    for ((x, scores), y) in pairs.zip(y.data.chunks_exact_mut(2 * columns)) {
+        weighted_stats(x, &softmax_over_rows(scores, columns), columns, min_variance, y);
+    }
+}
+
+/// The value of a sequence's row `t`; the only row counts for every one.
+fn row_of<'a>(x: &Sequences<'a>, sequence: usize, t: usize) -> &'a [f64] {
+    let t = if x.length == 1 { 0 } else { t };
+    x.matrix.row(sequence * x.length + t)
+}
+
+/// Combines every entry of `y` with that of each input.
+fn each_value(inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_length: usize, f: impl Fn(&mut f64, f64)) {
+    for (r, y) in y.data.chunks_exact_mut(y.cols).enumerate() {
+        for x in inputs {
+            let x = row_of(x, r / out_length, r % out_length);
+            y.iter_mut().zip(x).for_each(|(y, &x)| f(y, x));
+        }
+    }
+}
+
+fn concat(inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_length: usize) {
+    for (r, mut y) in y.data.chunks_exact_mut(y.cols).enumerate() {
+        for x in inputs {
+            let (part, rest) = y.split_at_mut(x.matrix.cols);
+            part.copy_from_slice(row_of(x, r / out_length, r % out_length));
+            y = rest;
+        }
+    }
+}
+
+/// exp(x) / Σ exp(x) down every column.
+fn softmax_over_rows(x: &[f64], columns: usize) -> Vec<f64> {
+    let mut largest = vec![f64::NEG_INFINITY; columns];
+    let mut sums = vec![0.0; columns];
+    for x in x.chunks_exact(columns) {
+        largest.iter_mut().zip(x).for_each(|(largest, &x)| *largest = largest.max(x));
+    }
+    let mut weights: Vec<f64> = x.iter().enumerate().map(|(i, x)| (x - largest[i % columns]).exp()).collect();
+    for weights in weights.chunks_exact(columns) {
+        sums.iter_mut().zip(weights).for_each(|(sum, w)| *sum += w);
+    }
+    weights.iter_mut().enumerate().for_each(|(i, w)| *w /= sums[i % columns]);
+    weights
+}
+
+/// Writes the weighted means, then the weighted deviations, to `y`.
+fn weighted_stats(x: &[f64], weights: &[f64], columns: usize, min_variance: f64, y: &mut [f64]) {
+    let (mean, deviation) = y.split_at_mut(columns);
+    for (x, w) in x.chunks_exact(columns).zip(weights.chunks_exact(columns)) {
+        for c in 0..columns {
+            mean[c] += w[c] * x[c];
+            deviation[c] += w[c] * x[c] * x[c];
+        }
+    }
+    for (d, m) in deviation.iter_mut().zip(mean) {
+        *d = (*d - *m * *m).max(min_variance).sqrt();
     }
 }
 

@@ -9,6 +9,12 @@ use crate::layers::matrix::FloatMatrix;
 /// memory and overflow.
 const MAX_REACH: usize = 4096;
 
+/// Most columns of a concatenation: layers that double them would else fill memory.
+const MAX_COLUMNS: usize = 1 << 16;
+
+/// Most inputs of one operation.
+const MAX_INPUTS: usize = 64;
+
 /// `Err` with both values unless they agree.
 fn agree(layer: &str, what: &str, expected: usize, found: usize) -> Result<(), ModelError> {
     if expected == found {
@@ -28,7 +34,13 @@ fn dense_shape(layer: &str, m: &FloatMatrix, shape: [usize; 2]) -> Result<(), Mo
 
 impl Op {
     /// The shape of a sequence after this operation.
-    pub(super) fn output(&self, layer: &str, input: Shape) -> Result<Shape, ModelError> {
+    pub(super) fn output(&self, layer: &str, inputs: &[Shape]) -> Result<Shape, ModelError> {
+        let several = matches!(self, Self::Add | Self::Concat | Self::Multiply | Self::AttentiveStatsPool { .. });
+        let input = match *inputs {
+            [input] => input,
+            [input, ..] if several => input,
+            _ => return Err(shape_error(layer, "one input", format!("{} inputs", inputs.len()))),
+        };
         let Shape { length, columns } = input;
         let one_row = |columns| Ok(Shape { length: 1, columns });
         match self {
@@ -70,6 +82,42 @@ impl Op {
             }
             Self::MeanPool | Self::LastRow => one_row(columns),
             Self::StatsPool { .. } => one_row(columns.saturating_mul(2)),
+            Self::Slice { first, columns: kept } => match first.checked_add(*kept) {
+                Some(end) if *kept > 0 && end <= columns => Ok(Shape { length, columns: *kept }),
+                _ => Err(shape_error(layer, format!("some of {columns} columns"), format!("{kept} from {first}"))),
+            },
+            Self::Add | Self::Concat | Self::Multiply | Self::AttentiveStatsPool { .. } => {
+                self.output_of_several(layer, inputs)
+            }
+        }
+    }
+
+    fn output_of_several(&self, layer: &str, inputs: &[Shape]) -> Result<Shape, ModelError> {
+        let fewest = if matches!(self, Self::Multiply | Self::AttentiveStatsPool { .. }) { 2 } else { 1 };
+        if inputs.len() < fewest || inputs.len() > MAX_INPUTS || (fewest == 2 && inputs.len() > 2) {
+            let found = format!("{} inputs", inputs.len());
+            return Err(shape_error(layer, format!("{fewest} inputs, or as many as the operation takes"), found));
+        }
+        let length = inputs.iter().map(|shape| shape.length).max().unwrap_or(0);
+        let columns = inputs[0].columns;
+        for input in inputs {
+            if input.length != length && (input.length != 1 || matches!(self, Self::AttentiveStatsPool { .. })) {
+                return Err(shape_error(layer, format!("{length} rows"), format!("{} rows", input.length)));
+            }
+            if !matches!(self, Self::Concat) {
+                agree(layer, "input columns", columns, input.columns)?;
+            }
+        }
+        match self {
+            Self::Concat => {
+                let sum = inputs.iter().try_fold(0usize, |sum, shape| sum.checked_add(shape.columns));
+                let columns = sum.filter(|&columns| columns <= MAX_COLUMNS);
+                let columns = columns
+                    .ok_or_else(|| shape_error(layer, format!("at most {MAX_COLUMNS} columns"), format!("{sum:?}")))?;
+                Ok(Shape { length, columns })
+            }
+            Self::AttentiveStatsPool { .. } => Ok(Shape { length: 1, columns: columns.saturating_mul(2) }),
+            _ => Ok(Shape { length, columns }),
         }
     }
 }

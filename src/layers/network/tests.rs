@@ -54,6 +54,69 @@ fn pooling_by_hand_keeps_sequences_apart() {
     assert_eq!((run(Op::Flatten, &x, 2).rows, run(Op::Flatten, &x, 2).cols), (2, 4));
 }
 
+/// The output of the last node, whose inputs are given.
+fn run_on(ops: Vec<(Op, Vec<NodeRef>)>, input: &FloatMatrix, length: usize) -> Result<FloatMatrix, ModelError> {
+    let node = |(op, inputs)| Node { name: "layer".into(), op, inputs };
+    let network = Network { input_columns: input.cols, nodes: ops.into_iter().map(node).collect() };
+    Ok(network.execute(input, length)?.pop().unwrap())
+}
+
+#[test]
+fn operations_of_several_inputs_by_hand() {
+    use NodeRef::{Input, Node};
+    // Two sequences of two rows.
+    let x = matrix(2, &[1.0, 0.0, 3.0, 2.0, 10.0, 1.0, 12.0, 5.0]);
+    let mean = || (Op::MeanPool, vec![Input]);
+    let sum = run_on(vec![mean(), (Op::Add, vec![Input, Node(0), Input])], &x, 2).unwrap();
+    assert_eq!(sum.data, [4.0, 1.0, 8.0, 5.0, 31.0, 5.0, 35.0, 13.0]);
+    let product = run_on(vec![mean(), (Op::Multiply, vec![Node(0), Input])], &x, 2).unwrap();
+    assert_eq!(product.data, [2.0, 0.0, 6.0, 2.0, 110.0, 3.0, 132.0, 15.0]);
+    let concat = vec![mean(), (Op::Slice { first: 1, columns: 1 }, vec![Input]), (Op::Concat, vec![Node(1), Node(0)])];
+    let concat = run_on(concat, &x, 2).unwrap();
+    assert_eq!(concat, matrix(3, &[0.0, 2.0, 1.0, 2.0, 2.0, 1.0, 1.0, 11.0, 3.0, 5.0, 11.0, 3.0]));
+}
+
+#[test]
+fn attentive_pooling_by_hand() {
+    use NodeRef::{Input, Node};
+    // Scores that differ by ln 3 weight rows 1 : 3.
+    let scores = Op::Affine { scale: vec![3.0_f64.ln() / 2.0], shift: vec![7.0] };
+    let pool = Op::AttentiveStatsPool { min_variance: 0.0 };
+    let x = matrix(1, &[1.0, 3.0, 5.0, 5.0]);
+    let stats = run_on(vec![(scores, vec![Input]), (pool, vec![Input, Node(0)])], &x, 2).unwrap();
+    assert!(close(&stats.data, &[2.5, 0.75_f64.sqrt(), 5.0, 0.0]), "{stats:?}");
+}
+
+#[test]
+fn inputs_that_do_not_fit_together_are_errors() {
+    use NodeRef::{Input, Node};
+    let x = matrix(3, &small(18, 1));
+    let slice = |first, columns| (Op::Slice { first, columns }, vec![Input]);
+    for ops in [
+        vec![slice(0, 2), (Op::Add, vec![Input, Node(0)])],
+        vec![slice(0, 2), (Op::Multiply, vec![Input, Node(0)])],
+        vec![(Op::Multiply, vec![Input])],
+        vec![(Op::Multiply, vec![Input, Input, Input])],
+        vec![(Op::Add, vec![])],
+        vec![(Op::Relu, vec![])],
+        vec![(Op::Relu, vec![Input, Input])],
+        vec![(Op::Add, vec![Input; 65])],
+        vec![(Op::Concat, vec![Input, Node(0)])],
+        vec![(Op::MeanPool, vec![Input]), (Op::AttentiveStatsPool { min_variance: 0.0 }, vec![Input, Node(0)])],
+        vec![slice(2, 2)],
+        vec![slice(1, 0)],
+        vec![slice(usize::MAX, 2)],
+    ] {
+        assert!(matches!(run_on(ops, &x, 3), Err(ModelError::Shape { .. })));
+    }
+    // Concatenations that double the columns end before memory does.
+    let doubling = (0..40).map(|i: usize| {
+        let input = i.checked_sub(1).map_or(Input, Node);
+        (Op::Concat, vec![input, input])
+    });
+    assert!(run_on(doubling.collect(), &x, 3).is_err());
+}
+
 #[test]
 fn max_pool_ignores_padding() {
     let pool = MaxPool2d { image: [2, 3], kernel: [2, 2], stride: [1, 2], padding: [1, 0, 0, 1] };

@@ -1,32 +1,73 @@
-//! Mul, Sub and Div: steps of statistics pooling and of normalisation, or a constant per channel.
+//! Add, Mul, Sub and Div: layers of two inputs, steps of statistics pooling and of normalisation, or a
+//! constant per channel.
 
 use super::import::Importer;
 use super::layers::shape;
 use super::node::NodeView;
-use super::value::{Axis, Statistic, StatisticKind, Value};
+use super::value::{Axis, Data, Statistic, StatisticKind, Value};
 use crate::error::ModelError;
 use crate::layers::network::Op;
 
 impl<'a> Importer<'a> {
     pub(super) fn mul(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         let [left, right] = self.operands(node)?;
+        if let Some(statistic) = product_of_statistics(&left, &right).or_else(|| product_of_statistics(&right, &left)) {
+            return Ok(Value::Statistic(statistic));
+        }
         match (left, right) {
-            (Value::Data(a), Value::Data(b)) if a.node == b.node && a.axes == b.axes => {
-                let axes = a.axes.clone();
-                Ok(Value::Statistic(Statistic { source: a, axes, kind: StatisticKind::Square }))
-            }
-            (Value::Statistic(a), Value::Statistic(b))
-                if a.kind == StatisticKind::Mean
-                    && b.kind == StatisticKind::Mean
-                    && a.source.node == b.source.node
-                    && a.axes == b.axes =>
-            {
-                Ok(Value::Statistic(Statistic { kind: StatisticKind::SquareOfMean, ..a }))
-            }
             (Value::Constant(_), Value::Data(_)) => self.with_constant(node, [1, 0], |x| (x, 0.0)),
             (_, Value::Constant(_)) => self.with_constant(node, [0, 1], |x| (x, 0.0)),
-            _ => Err(node.unsupported("only squares inside statistics pooling and products with a constant")),
+            (Value::Softmax(_), _) | (_, Value::Softmax(_)) => {
+                Err(node.unsupported("a softmax over time can only weight a value whose mean and deviation follow"))
+            }
+            _ => self.combine(node, Op::Multiply),
         }
+    }
+
+    pub(super) fn add(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        match self.operands(node)? {
+            [Value::Constant(_), _] => self.with_constant(node, [1, 0], |x| (1.0, x)),
+            [_, Value::Constant(_)] => self.with_constant(node, [0, 1], |x| (1.0, x)),
+            _ => self.combine(node, Op::Add),
+        }
+    }
+
+    /// Two values of equal columns, entry by entry; one of one row counts for every row.
+    fn combine(&mut self, node: &NodeView, op: Op) -> Result<Value, ModelError> {
+        let mut inputs = self.broadcast_inputs(node)?;
+        // The value that decides the number of rows stands first.
+        inputs.sort_by_key(|data| data.single_row);
+        let [first, second] = &inputs[..] else { return Err(node.malformed("needs two inputs")) };
+        if first.columns != second.columns {
+            return Err(shape(node, format!("{} channels", first.columns), second.columns));
+        }
+        Ok(Value::Data(self.push_all(node, &inputs, op)))
+    }
+
+    /// All inputs as values of equal axes, where those of one row may be combined with longer ones.
+    pub(super) fn broadcast_inputs(&mut self, node: &NodeView) -> Result<Vec<Data>, ModelError> {
+        let (mut inputs, mut expanded) = (Vec::new(), false);
+        for index in 0..node.num_inputs() {
+            let name = node.required_input(index)?;
+            inputs.push(match self.value(node, name)? {
+                Value::Expanded(data) => {
+                    expanded = true;
+                    data
+                }
+                _ => self.data(node, name)?,
+            });
+        }
+        let Some(first) = inputs.first() else { return Err(node.malformed("has no inputs")) };
+        for data in &inputs {
+            let alike = (&data.axes, data.image, data.flattened) == (&first.axes, first.image, first.flattened);
+            if !alike {
+                return Err(shape(node, format!("axes {:?}", first.axes), &data.axes));
+            }
+        }
+        if expanded && inputs.iter().all(|data| data.single_row) {
+            return Err(node.unsupported("an expanded value must meet one that has as many rows"));
+        }
+        Ok(inputs)
     }
 
     pub(super) fn sub(&mut self, node: &NodeView) -> Result<Value, ModelError> {
@@ -35,8 +76,7 @@ impl<'a> Importer<'a> {
             (Value::Statistic(a), Value::Statistic(b))
                 if a.kind == StatisticKind::MeanOfSquare
                     && b.kind == StatisticKind::SquareOfMean
-                    && a.source.node == b.source.node
-                    && a.axes == b.axes =>
+                    && a.belongs_to(&b) =>
             {
                 Ok(Value::Statistic(Statistic { kind: StatisticKind::Variance, ..a }))
             }
@@ -87,5 +127,28 @@ impl<'a> Importer<'a> {
         self.spend(node, data.columns)?;
         let (scale, shift) = values.iter().cycle().take(data.columns).map(|&x| f(x)).unzip();
         self.affine(node, &data, scale, shift)
+    }
+}
+
+/// A product that is a step of statistics pooling: squares, squared means, weights times what they weight.
+fn product_of_statistics(left: &Value, right: &Value) -> Option<Statistic> {
+    use StatisticKind::{Mean, Square, SquareOfMean, Weighted};
+    let same = |a: &Data, b: &Data| a.node == b.node && a.axes == b.axes;
+    match (left, right) {
+        (Value::Data(a), Value::Data(b)) if same(a, b) => {
+            Some(Statistic { source: a.clone(), scores: None, axes: a.axes.clone(), kind: Square })
+        }
+        (Value::Statistic(a), Value::Statistic(b)) if (a.kind, b.kind) == (Mean, Mean) && a.belongs_to(b) => {
+            Some(Statistic { kind: SquareOfMean, ..a.clone() })
+        }
+        (Value::Data(x), Value::Softmax(scores))
+            if x.axes == scores.axes && x.columns == scores.columns && !x.single_row && !scores.single_row =>
+        {
+            Some(Statistic { source: x.clone(), scores: Some(scores.clone()), axes: x.axes.clone(), kind: Weighted })
+        }
+        (Value::Statistic(a), Value::Data(x)) if a.kind == Weighted && a.source.node == x.node && a.axes == x.axes => {
+            Some(Statistic { kind: Square, ..a.clone() })
+        }
+        _ => None,
     }
 }

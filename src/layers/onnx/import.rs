@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::node::NodeView;
 use super::proto::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
 use super::tensor::Tensor;
-use super::value::{Axis, Data, Statistic, StatisticKind, Value};
+use super::value::{Axis, Data, Value};
 use crate::error::ModelError;
 use crate::layers::network::{Network, Node, NodeRef, Op};
 
@@ -185,12 +185,14 @@ impl<'a> Importer<'a> {
     fn node(&mut self, node: &NodeView<'a>) -> Result<Vec<Value>, ModelError> {
         let one = |value: Value| vec![value];
         match node.operator().as_str() {
+            "Add" => self.add(node).map(one),
             "BatchNormalization" => self.batch_normalization(node).map(one),
             "Clip" => self.clip(node).map(one),
             "Concat" => self.concat(node).map(one),
             "Constant" => self.constant(node).map(one),
             "Conv" => self.conv(node).map(one),
             "Div" => self.div(node).map(one),
+            "Expand" => self.expand(node).map(one),
             "Flatten" => self.flatten(node).map(one),
             "GRU" => self.gru(node),
             "Gather" => self.gather(node).map(one),
@@ -205,8 +207,11 @@ impl<'a> Importer<'a> {
             "Mul" => self.mul(node).map(one),
             "ReduceL2" => self.reduce_l2(node).map(one),
             "ReduceMean" => self.reduce_mean(node).map(one),
+            "ReduceSum" => self.reduce_sum(node).map(one),
             "Relu" => self.activation(node, Op::Relu).map(one),
             "Sigmoid" => self.activation(node, Op::Sigmoid).map(one),
+            "Softmax" => self.softmax(node).map(one),
+            "Split" => self.split(node),
             "Sqrt" => self.sqrt(node).map(one),
             "Squeeze" => self.squeeze(node).map(one),
             "Sub" => self.sub(node).map(one),
@@ -252,27 +257,31 @@ impl<'a> Importer<'a> {
         let value = self.value(node, name)?;
         match value {
             Value::Data(data) => Ok(data),
-            Value::Statistic(Statistic { source, axes, kind: StatisticKind::Mean }) => {
-                let mean = self.push(node, &source, Op::MeanPool);
-                Ok(Data { axes, single_row: true, ..mean })
-            }
+            Value::Statistic(statistic) => self.statistic(node, statistic),
             Value::Constant(_) => Err(node.unsupported(format!("its input {name:?} must not be a constant"))),
             Value::FinalCell => Err(node.unsupported("the final cell state is not available; use the hidden state")),
             Value::FinalStates { .. } => {
                 Err(node.unsupported("select one final hidden state with Gather or Squeeze before using it"))
             }
-            Value::Statistic(_) | Value::Norm(_) => Err(node.unsupported(
-                "squares, variances and norms are only understood as part of statistics pooling \
-                 (mean and deviation over time) and of division by the norm",
-            )),
+            Value::Norm(_) => Err(node.unsupported("norms are only understood as part of division by the norm")),
+            Value::Softmax(_) => Err(node.unsupported("a softmax over time can only weight a mean and deviation")),
+            Value::Expanded(_) => {
+                Err(node.unsupported("an expanded value can only be added, multiplied or concatenated"))
+            }
         }
     }
 
     /// Adds a layer; the result looks like its input.
     pub(super) fn push(&mut self, node: &NodeView, input: &Data, op: Op) -> Data {
+        self.push_all(node, std::slice::from_ref(input), op)
+    }
+
+    /// Adds a layer of several inputs, at least one; the result looks like the first, and has one row if all have.
+    pub(super) fn push_all(&mut self, node: &NodeView, inputs: &[Data], op: Op) -> Data {
         let index = self.nodes.len();
-        self.nodes.push(Node { name: node.name.clone(), op, inputs: vec![input.node] });
-        Data { node: NodeRef::Node(index), ..input.clone() }
+        let single_row = inputs.iter().all(|data| data.single_row);
+        self.nodes.push(Node { name: node.name.clone(), op, inputs: inputs.iter().map(|data| data.node).collect() });
+        Data { node: NodeRef::Node(index), single_row, ..inputs[0].clone() }
     }
 
     /// Accounts for `elements` numbers that the network will hold.

@@ -167,8 +167,10 @@ impl<'a> Importer<'a> {
         if conv.span().is_none_or(|span| pad_left.max(pad_right) >= span) {
             return Err(node.refuse("pads", format!("[{pad_left}, {pad_right}]"), "pad less than the kernel spans"));
         }
+        // Only a single tap keeps a single row what it is.
+        let single_row = data.single_row && (kernel, pad_left, pad_right) == (1, 0, 0);
         let result = self.push(node, data, Op::Conv1d(conv));
-        Ok(Value::Data(Data { columns: out_channels, single_row: false, ..result }))
+        Ok(Value::Data(Data { columns: out_channels, single_row, ..result }))
     }
 
     fn conv2d(

@@ -1,7 +1,7 @@
 //! Reads ONNX models into a [`Network`].
 //!
 //! Covered are the networks that voice embeddings are made of: convolutions and recurrent layers
-//! along time, pooling over time, dense layers. Subgraphs that exporters write for one idea (mean
+//! along time, pooling over time (plain and attentive), dense layers, sums and concatenations of these. Subgraphs that exporters write for one idea (mean
 //! and deviation over time, the last hidden state, division by the norm) become one layer again.
 //! Everything else is refused by name: an operator, attribute or input that is not understood is
 //! never ignored. Files are untrusted; nothing here panics or allocates more than the file
@@ -16,6 +16,7 @@ mod node;
 mod patterns;
 mod proto;
 mod recurrent;
+mod statistics;
 mod tensor;
 mod value;
 
@@ -41,12 +42,14 @@ pub fn read(bytes: &[u8]) -> Result<Network, ModelError> {
 /// The operators [`read`] understands, in alphabetical order, each with what is accepted.
 pub fn operators() -> &'static [(&'static str, &'static str)] {
     &[
+        ("Add", "of two values of equal channels, one of which may have one row, or of a constant"),
         ("BatchNormalization", "inference only; becomes a factor and a summand per channel"),
         ("Clip", "of a variance before Sqrt (minimum only), of a norm, or from 0: Relu"),
-        ("Concat", "of mean and deviation (statistics pooling), or of final hidden states"),
+        ("Concat", "along channels, of mean and deviation (statistics pooling), or of final hidden states"),
         ("Constant", "float32, float64, int32 or int64"),
         ("Conv", "1-D and 2-D, group 1, constant weights, explicit padding; 2-D: dilation 1"),
         ("Div", "by the ReduceL2 of the same value, or by a constant"),
+        ("Expand", "of a single row along time, before Add, Mul or Concat"),
         ("Flatten", "from axis 1, of an image"),
         ("GRU", "forward, default activations, initial state zero"),
         ("Gather", "of the last time step or of one layer's final hidden state"),
@@ -54,11 +57,17 @@ pub fn operators() -> &'static [(&'static str, &'static str)] {
         ("Identity", "anything"),
         ("LSTM", "forward, default activations, no peepholes, initial states zero"),
         ("MaxPool", "2-D, dilation 1, floor mode"),
-        ("Mul", "squares in statistics pooling, or by a constant"),
+        (
+            "Mul",
+            "of two values of equal channels, one of which may have one row, by a constant, or in statistics pooling",
+        ),
         ("ReduceL2", "over channels, before Div"),
         ("ReduceMean", "over time"),
+        ("ReduceSum", "over time, of a value that a Softmax weights (attentive statistics pooling)"),
         ("Relu", "anything"),
         ("Sigmoid", "anything"),
+        ("Softmax", "over time, as the weights of attentive statistics pooling"),
+        ("Split", "along channels"),
         ("Sqrt", "of a variance in statistics pooling"),
         ("Squeeze", "of axes known to be 1"),
         ("Sub", "E[x²] − E[x]² in statistics pooling, or of a constant"),

@@ -14,7 +14,7 @@ use crate::layers::network::Op;
 const MAX_FINAL_STATES: usize = 16;
 
 /// An axis attribute, counted from the end if negative.
-fn axis_index(node: &NodeView, axis: i64, rank: usize) -> Result<usize, ModelError> {
+pub(super) fn axis_index(node: &NodeView, axis: i64, rank: usize) -> Result<usize, ModelError> {
     let rank_signed = i64::try_from(rank).unwrap_or(i64::MAX);
     let index = if axis < 0 { axis.checked_add(rank_signed) } else { Some(axis) };
     index
@@ -47,7 +47,7 @@ impl<'a> Importer<'a> {
     }
 
     /// The axes a reduction or Squeeze names, as an attribute or (newer opsets) as an input.
-    fn axes(&mut self, node: &NodeView, rank: usize) -> Result<Vec<usize>, ModelError> {
+    pub(super) fn axes(&mut self, node: &NodeView, rank: usize) -> Result<Vec<usize>, ModelError> {
         let given = match (node.ints("axes"), node.input(1)) {
             (Some(axes), None) => axes.to_vec(),
             (None, Some(name)) => {
@@ -150,6 +150,22 @@ impl<'a> Importer<'a> {
         {
             return Ok(pool);
         }
+        if let Value::FinalStates { .. } = self.value(node, node.required_input(0)?)? {
+            return self.concat_states(node, axis);
+        }
+        let inputs = self.broadcast_inputs(node)?;
+        let axes = &inputs[0].axes;
+        if axes[axis_index(node, axis, axes.len())?] != Axis::Channel || inputs[0].flattened.is_some() {
+            return Err(node.unsupported("values can only be concatenated along channels"));
+        }
+        let columns = inputs.iter().fold(0usize, |sum, data| sum.saturating_add(data.columns));
+        self.spend(node, columns)?;
+        let result = self.push_all(node, &inputs, Op::Concat);
+        Ok(Value::Data(Data { columns, ..result }))
+    }
+
+    /// Final hidden states of several layers side by side.
+    fn concat_states(&mut self, node: &NodeView, axis: i64) -> Result<Value, ModelError> {
         let mut all = Vec::new();
         let mut result_axes: Option<Vec<Axis>> = None;
         for input in 0..node.num_inputs() {
@@ -162,8 +178,7 @@ impl<'a> Importer<'a> {
                     result_axes = Some(axes);
                 }
                 _ => {
-                    let help = "only mean and deviation over time, in this order, or final \
-                                hidden states can be concatenated";
+                    let help = "final hidden states can be concatenated with each other only";
                     return Err(node.unsupported(help));
                 }
             }
@@ -175,53 +190,63 @@ impl<'a> Importer<'a> {
         Ok(Value::FinalStates { layers: all.into(), axes })
     }
 
-    /// Concat of the mean and the deviation of the same value along channels; `None` if it is
-    /// something else.
-    fn statistics_pooling(&mut self, node: &NodeView, axis: i64) -> Result<Option<Value>, ModelError> {
-        let left = self.value(node, node.required_input(0)?)?;
-        let right = self.value(node, node.required_input(1)?)?;
-        let (Value::Statistic(mean), Value::Statistic(deviation)) = (left, right) else {
-            return Ok(None);
-        };
-        let (StatisticKind::Mean, StatisticKind::Deviation(min_variance)) = (mean.kind, deviation.kind) else {
-            return Ok(None);
-        };
-        let same = mean.source.node == deviation.source.node && mean.axes == deviation.axes;
-        if !same || mean.axes[axis_index(node, axis, mean.axes.len())?] != Axis::Channel {
-            return Ok(None);
+    /// Channels in runs, one an output.
+    pub(super) fn split(&mut self, node: &NodeView) -> Result<Vec<Value>, ModelError> {
+        node.only(&["axis", "split", "num_outputs"])?;
+        node.at_most_inputs(2)?;
+        let data = self.data(node, node.required_input(0)?)?;
+        let axis = axis_index(node, node.int("axis", 0)?, data.axes.len())?;
+        if data.axes[axis] != Axis::Channel || data.flattened.is_some() {
+            return Err(node.unsupported("only channels can be split"));
         }
-        let columns = mean.source.columns.saturating_mul(2);
-        let pool = self.push(node, &mean.source, Op::StatsPool { min_variance });
-        Ok(Some(Value::Data(Data { axes: mean.axes, columns, single_row: true, ..pool })))
+        let outputs = node.outputs().len();
+        if node.has("num_outputs") && usize::try_from(node.int("num_outputs", 0)?) != Ok(outputs) {
+            return Err(node.malformed(format!("has {outputs} outputs, not as many as it says")));
+        }
+        let sizes = match (node.ints("split"), node.input(1)) {
+            (Some(sizes), None) => sizes.to_vec(),
+            (None, Some(name)) => {
+                let tensor = self.tensor(node, name)?;
+                tensor.ints().ok_or_else(|| node.malformed("has sizes that are not integers"))?.to_vec()
+            }
+            (None, None) if outputs > 0 && data.columns.is_multiple_of(outputs) => {
+                vec![(data.columns / outputs) as i64; outputs]
+            }
+            _ => return Err(node.unsupported("name its sizes, once")),
+        };
+        let mut first = 0usize;
+        let mut runs = Vec::with_capacity(outputs);
+        for size in sizes {
+            let columns = usize::try_from(size).ok().filter(|&n| n > 0 && n <= data.columns - first);
+            let columns = columns.ok_or_else(|| shape(node, format!("sizes that add up to {}", data.columns), size))?;
+            let run = self.push(node, &data, Op::Slice { first, columns });
+            runs.push(Value::Data(Data { columns, ..run }));
+            first += columns;
+        }
+        if first != data.columns {
+            return Err(shape(node, format!("sizes that add up to {}", data.columns), first));
+        }
+        Ok(runs)
     }
 
-    pub(super) fn reduce_mean(&mut self, node: &NodeView) -> Result<Value, ModelError> {
-        node.only(&["axes", "keepdims", "noop_with_empty_axes"])?;
+    /// One row made as many as those of the value that it is combined with next.
+    pub(super) fn expand(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&[])?;
         node.at_most_inputs(2)?;
-        let keep = node.int("keepdims", 1)? != 0;
-        let name = node.required_input(0)?;
-        let (source, axes, kind) = match self.value(node, name)? {
-            Value::Statistic(Statistic { source, axes, kind: StatisticKind::Square }) => {
-                (source, axes, StatisticKind::MeanOfSquare)
-            }
-            _ => {
-                let data = self.data(node, name)?;
-                let axes = data.axes.clone();
-                (data, axes, StatisticKind::Mean)
-            }
+        let data = self.data(node, node.required_input(0)?)?;
+        let shape_name = node.required_input(1)?;
+        let tensor = self.tensor(node, shape_name)?;
+        let extents = tensor.ints().ok_or_else(|| node.malformed("has a shape that is not of integers"))?;
+        let fits = |(&axis, &extent): (&Axis, &i64)| match axis {
+            Axis::Time => extent > 0,
+            Axis::Channel => extent == 1 || usize::try_from(extent) == Ok(data.columns),
+            _ => extent == 1,
         };
-        let reduced = self.axes(node, axes.len())?;
-        let [time] = reduced[..] else {
-            return Err(node.unsupported("only the mean over time can be imported"));
-        };
-        if axes[time] != Axis::Time {
-            return Err(node.unsupported("only the mean over time can be imported"));
+        let along_time = extents.len() == data.axes.len() && data.axes.iter().zip(extents).all(fits);
+        if !along_time || !data.single_row || data.image.is_some() {
+            return Err(node.unsupported("only a single row can be expanded, along time"));
         }
-        let mut axes = axes;
-        if !keep {
-            axes.remove(time);
-        }
-        Ok(Value::Statistic(Statistic { source, axes, kind }))
+        Ok(Value::Expanded(data))
     }
 
     pub(super) fn reduce_l2(&mut self, node: &NodeView) -> Result<Value, ModelError> {
@@ -234,23 +259,6 @@ impl<'a> Importer<'a> {
             [axis] if data.axes[axis] == Axis::Channel => Ok(Value::Norm(data)),
             _ => Err(node.unsupported("only the norm over all channels can be imported")),
         }
-    }
-
-    pub(super) fn sqrt(&mut self, node: &NodeView) -> Result<Value, ModelError> {
-        node.only(&[])?;
-        node.at_most_inputs(1)?;
-        let min_variance = |kind| match kind {
-            StatisticKind::Variance => Some(0.0),
-            StatisticKind::Clipped(minimum) => Some(minimum),
-            _ => None,
-        };
-        if let Value::Statistic(value) = self.value(node, node.required_input(0)?)?
-            && let Some(minimum) = min_variance(value.kind)
-        {
-            let kind = StatisticKind::Deviation(minimum);
-            return Ok(Value::Statistic(Statistic { kind, ..value }));
-        }
-        Err(node.unsupported("only the root of a variance over time can be imported"))
     }
 
     pub(super) fn clip(&mut self, node: &NodeView) -> Result<Value, ModelError> {

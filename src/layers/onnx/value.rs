@@ -36,18 +36,31 @@ pub(super) struct Data {
     pub(super) flattened: Option<usize>,
 }
 
-/// A step towards the mean and the deviation of `source` over time.
+/// A step towards the mean and the deviation of `source` over time, plain or with weights.
 #[derive(Clone, Debug)]
 pub(super) struct Statistic {
     pub(super) source: Data,
+    /// What the weights are a softmax over time of; none for equal weights.
+    pub(super) scores: Option<Data>,
     /// Axes of this value; those of the source, less the time axis once it is reduced.
     pub(super) axes: Vec<Axis>,
     pub(super) kind: StatisticKind,
 }
 
+impl Statistic {
+    /// Whether it is about the same value with the same weights, in the same axes.
+    pub(super) fn belongs_to(&self, other: &Self) -> bool {
+        let scores = |s: &Self| s.scores.as_ref().map(|scores| scores.node);
+        self.source.node == other.source.node && scores(self) == scores(other) && self.axes == other.axes
+    }
+}
+
+/// What E means a sum with the weights for, or the mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum StatisticKind {
-    /// x²
+    /// The weights times x
+    Weighted,
+    /// x², times the weights if there are any
     Square,
     /// E\[x\]
     Mean,
@@ -67,6 +80,10 @@ pub(super) enum StatisticKind {
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Data(Data),
+    /// One row that stands for every row of what it is combined with.
+    Expanded(Data),
+    /// A softmax over time.
+    Softmax(Data),
     Constant(Rc<Tensor>),
     Statistic(Statistic),
     /// Euclidean norm of every row.

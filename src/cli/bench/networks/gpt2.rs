@@ -11,13 +11,13 @@ use voxcheck::error::ModelError;
 use voxcheck::gkr::builder::ProgramBuilder;
 use voxcheck::gkr::program::TensorId;
 use voxcheck::gkr::view::{RowMap, View};
-use voxcheck::layers::affine::{Affine, Finish, Function, Taps};
-use voxcheck::layers::attention::{Attention, heads};
+use voxcheck::layers::affine::{Affine, Finish, Function, Operand, Taps, Term};
 use voxcheck::layers::fixed;
 use voxcheck::layers::gelu::gelu_tanh;
 use voxcheck::layers::layer_norm::LayerNorm;
 use voxcheck::layers::lowering::{Constant, Layer, Value};
 use voxcheck::layers::matrix::FloatMatrix;
+use voxcheck::layers::multi_head::{MultiHeadAttention, heads};
 use voxcheck::layers::quantize::Constants;
 use voxcheck::layers::softmax::Softmax;
 use voxcheck::sumcheck::int::{IntTable, IntVec};
@@ -103,7 +103,7 @@ impl Weights {
             |a: &FloatMatrix, b: &FloatMatrix| FloatMatrix::from_fn(a.rows, a.cols, |r, c| a.row(r)[c] + b.row(r)[c]);
         let qkv = LayerNorm::float(x, EPSILON).multiply(&self.qkv);
         let part = |at: usize| FloatMatrix::from_fn(x.rows, WIDTH, |r, c| qkv.row(r)[at * WIDTH + c]);
-        let attended = Attention::float([&part(0), &part(1), &part(2)], HEADS, true);
+        let attended = MultiHeadAttention::float([&part(0), &part(1), &part(2)], HEADS, true);
         let y = add(x, &attended.multiply(&self.out));
         let mut hidden = LayerNorm::float(&y, EPSILON).multiply(&self.up);
         hidden.data.iter_mut().for_each(|v| *v = gelu_tanh(*v));
@@ -123,7 +123,7 @@ impl Weights {
             up: dense(&self.up, [NORM_FRACTION, GELU_FRACTION, SHIFT]),
             down: dense(&self.down, [GELU_FRACTION, WIDE_FRACTION, LAST_SHIFT]),
             ones: constants.add(&FloatMatrix::from_fn(WIDTH, 1, |_, _| 1.0), 0),
-            mask: constants.add(&Attention::causal_mask(ROWS), 0),
+            mask: constants.add(&MultiHeadAttention::causal_mask(ROWS), 0),
         }
     }
 }
@@ -141,11 +141,11 @@ impl IntegerWeights {
         }
     }
 
-    fn attention(&self) -> Attention {
+    fn attention(&self) -> MultiHeadAttention {
         // Scores have twice the fraction bits of their factors, and three more for the root of 64.
         let shift = (2 * QKV_FRACTION + 3 - SCORE_FRACTION) as u32;
         let softmax = Softmax::new(shift, SCORE_BITS, SCORE_FRACTION, EXP_FRACTION, RECIPROCAL_BITS);
-        Attention {
+        MultiHeadAttention {
             name: "attention".into(),
             heads: HEADS as u32,
             width: HEAD as u32,
@@ -159,7 +159,8 @@ impl IntegerWeights {
     }
 
     fn dense(name: &str, [weight, bias]: [Constant; 2], finish: Finish, fraction_bits: i32) -> Affine {
-        Affine { name: name.into(), taps: Taps::Same, weight, bias, finish, fraction_bits }
+        let terms = vec![Term { operand: Operand::Input(0), taps: Taps::Same, weight, shift: 0 }];
+        Affine { name: name.into(), terms, bias, finish, fraction_bits }
     }
 
     /// `residual + (x·W + b) / 2^shift`, rounded once: the residual is scaled up and added to the accumulator.
@@ -180,16 +181,16 @@ impl IntegerWeights {
     }
 
     fn lower(&self, p: &mut ProgramBuilder, x: TensorId) -> Result<TensorId, ModelError> {
-        let value = |tensor| Value { tensor, sequences: 1 };
+        let value = |tensor| [Value { tensor, sequences: 1 }];
         let wide = Finish::Requantize { shift: SHIFT as u32, bits: WIDE_BITS };
-        let normed = self.norm("first norm").lower(p, value(x))?;
-        let qkv = Self::dense("qkv", self.qkv, wide, QKV_FRACTION).lower(p, normed)?;
-        let attended = self.attention().lower(p, qkv)?.tensor;
+        let normed = self.norm("first norm").lower(p, &value(x))?;
+        let qkv = Self::dense("qkv", self.qkv, wide, QKV_FRACTION).lower(p, &[normed])?;
+        let attended = self.attention().lower(p, &[qkv])?.tensor;
         let y = Self::add(p, "attention output", View::rows(attended, heads(HEADS, ROWS)), (self.out, SHIFT), x)?;
-        let normed = self.norm("second norm").lower(p, value(y))?;
+        let normed = self.norm("second norm").lower(p, &value(y))?;
         let function = Function::tabulate("gelu", GELU_BITS, GELU_FRACTION, GELU_FRACTION, gelu_tanh);
         let gelu = Finish::Activate { shift: SHIFT as u32, function };
-        let hidden = Self::dense("up", self.up, gelu, GELU_FRACTION).lower(p, normed)?;
+        let hidden = Self::dense("up", self.up, gelu, GELU_FRACTION).lower(p, &[normed])?;
         Self::add(p, "down", p.whole(hidden.tensor), (self.down, LAST_SHIFT), y)
     }
 }

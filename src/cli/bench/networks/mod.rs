@@ -9,7 +9,7 @@ use voxcheck::gkr::program::Column;
 use voxcheck::gkr::tables::Table;
 use voxcheck::layers::affine::Taps;
 use voxcheck::layers::average_pool::AveragePool;
-use voxcheck::layers::lowering::{AnyLayer, Value};
+use voxcheck::layers::lowering::{self, AnyLayer, LayerRef, Placed, Value};
 use voxcheck::layers::matrix::FloatMatrix;
 use voxcheck::layers::max_pool;
 use voxcheck::layers::network::Network;
@@ -153,24 +153,33 @@ impl RandomNetwork {
             }
         }
         let mut constants = Constants::default();
-        let mut layers: Vec<AnyLayer> = Vec::new();
+        let mut layers: Vec<Placed> = Vec::new();
         for (stage, ranges) in stages.iter().zip(&ranges) {
-            let fraction_bits = layers.last().map_or(INPUT_FRACTION, |layer| layer.as_layer().fraction_bits());
+            let fraction_bits = layers.last().map_or(INPUT_FRACTION, |last| last.layer.as_layer().fraction_bits());
             let options = Options { bits: self.bits, average: false };
-            layers.extend(stage.quantize(ranges, fraction_bits, options, &mut constants)?);
+            append(&mut layers, stage.quantize(ranges, fraction_bits, options, &mut constants)?);
         }
         let mut p = ProgramBuilder::new(self.range_bits);
         let half = 1i128 << (INPUT_BITS - 1);
         let tensor = p.input("input", self.input, -half, half - 1)?;
         let bytes = p.table(Table::range(INPUT_BITS as usize))?;
         p.lookup(vec![Column { view: p.whole(tensor), scale: 1, offset: half as i64 }], bytes)?;
-        let mut value = Value { tensor, sequences: 1 };
-        for layer in &max_pool::fuse(layers) {
-            value = layer.as_layer().lower(&mut p, value)?;
-        }
+        let value = lowering::lower(&mut p, &max_pool::fuse(layers), Value { tensor, sequences: 1 })?;
         p.output(value.tensor);
         Ok((p, constants.into_tables()))
     }
+}
+
+/// Puts layers after others: their input is the output of the last of those.
+fn append(layers: &mut Vec<Placed>, mut next: Vec<Placed>) {
+    let before = layers.len() as u32;
+    for input in next.iter_mut().flat_map(|placed| &mut placed.inputs) {
+        *input = match *input {
+            LayerRef::Input => before.checked_sub(1).map_or(LayerRef::Input, LayerRef::Layer),
+            LayerRef::Layer(index) => LayerRef::Layer(before + index),
+        };
+    }
+    layers.extend(next);
 }
 
 impl Stage {
@@ -197,7 +206,7 @@ impl Stage {
         fraction_bits: i32,
         options: Options,
         constants: &mut Constants,
-    ) -> Result<Vec<AnyLayer>, ModelError> {
+    ) -> Result<Vec<Placed>, ModelError> {
         match self {
             Self::Network(network) => quantize(network, ranges, fraction_bits, options, constants),
             Self::Average { image, kernel } => {
@@ -205,7 +214,8 @@ impl Stage {
                 let taps = Taps::Image { image, kernel, stride: kernel, padding: [0; 4] };
                 let pool = AveragePool::new("average".into(), taps, fraction_bits);
                 let reason = || ModelError::Malformed { reason: "an average of other than 2^k values".into() };
-                Ok(vec![AnyLayer::AveragePool(pool.ok_or_else(reason)?)])
+                let layer = AnyLayer::AveragePool(pool.ok_or_else(reason)?);
+                Ok(vec![Placed { layer, inputs: vec![LayerRef::Input] }])
             }
         }
     }

@@ -1,0 +1,189 @@
+//! Quantization of accumulators: scales of their terms, and the tables that follow.
+
+use super::affine::{Affine, Finish, Function, Operand, Term};
+use super::linear_form::{Accumulator, Product, Source};
+use super::lowering::{AnyLayer, LayerRef};
+use super::matrix::FloatMatrix;
+use super::quantize::Quantizer;
+use super::quantize_weights::{sigmoid, stack, step, weight_bits};
+use crate::error::ModelError;
+
+/// Bits of values that are not arguments of a table.
+pub(super) const WIDE_BITS: u32 = 16;
+/// Fraction bits of a sigmoid: few, so that gates leave bits to the weights they are multiplied with.
+const SIGMOID_BITS: i32 = 11;
+/// Fraction bits of a hyperbolic tangent.
+const TANH_BITS: i32 = 13;
+/// Bits that arguments of a hyperbolic tangent have beyond those of other activations: most of its range is flat.
+const TANH_EXTRA_BITS: u32 = 1;
+/// Largest value of an exponential. Values this far above the margin are rare; the usual ones take a byte or two.
+const LARGEST_EXP: f64 = 4095.0;
+/// Bits that arguments of exponentials have less than others: every weight is one of many in a mean, where errors of a
+/// few percent that have nothing to do with each other cancel.
+const FEWER_EXP_BITS: u32 = 3;
+/// Bits that arguments of exponentials have at least.
+const LEAST_EXP_BITS: u32 = 8;
+
+/// What follows an accumulator.
+pub(super) enum After {
+    Requantize,
+    Relu,
+    Sigmoid,
+    Tanh,
+    /// The exponential of values from `low` to 0, more or less.
+    Exp {
+        low: f64,
+    },
+}
+
+/// A finish, and what it makes of the accumulator.
+struct Chosen {
+    /// Fraction bits of the argument.
+    argument_bits: i32,
+    finish: Box<dyn FnOnce(u32) -> Finish>,
+    fraction_bits: i32,
+    bound: i64,
+    non_negative: bool,
+}
+
+impl After {
+    fn choose(self, bits: u32, range: f64) -> Chosen {
+        let activate = |argument_bits: i32, function: Function, fraction_bits: i32| Chosen {
+            argument_bits,
+            fraction_bits,
+            bound: function.values.iter().map(|v| v.abs()).max().unwrap_or(0),
+            non_negative: function.values.iter().all(|&v| v >= 0),
+            finish: Box::new(move |shift| Finish::Activate { shift, function }),
+        };
+        let smooth = |kind: &str, bits: u32, output_bits: i32, f: fn(f64) -> f64| {
+            let argument_bits = step(bits, range);
+            activate(argument_bits, Function::tabulate(kind, bits, argument_bits, output_bits, f), output_bits)
+        };
+        match self {
+            Self::Requantize => {
+                let fraction_bits = step(WIDE_BITS, range);
+                let finish = Box::new(|shift| Finish::Requantize { shift, bits: WIDE_BITS });
+                let bound = 1 << (WIDE_BITS - 1);
+                Chosen { argument_bits: fraction_bits, finish, fraction_bits, bound, non_negative: false }
+            }
+            Self::Relu => {
+                let argument_bits = step(bits, range);
+                Chosen {
+                    argument_bits,
+                    finish: Box::new(move |shift| Finish::Rectify { shift, bits }),
+                    fraction_bits: argument_bits,
+                    bound: (1 << (bits - 1)) - 1,
+                    non_negative: true,
+                }
+            }
+            Self::Sigmoid => smooth("sigmoid", bits, SIGMOID_BITS, sigmoid),
+            Self::Tanh => smooth("tanh", (bits + TANH_EXTRA_BITS).min(WIDE_BITS), TANH_BITS, f64::tanh),
+            Self::Exp { low } => {
+                let (function, argument_bits) =
+                    exponential(bits.saturating_sub(FEWER_EXP_BITS).max(LEAST_EXP_BITS), low);
+                activate(argument_bits, function, 0)
+            }
+        }
+    }
+}
+
+/// A table of the exponential for arguments from `low` to 0 with margins on both sides: twice as far
+/// below, half as far above. Its scale cancels in a softmax.
+fn exponential(bits: u32, low: f64) -> (Function, i32) {
+    let spread = (-low).max(1.0);
+    let top = spread / 2.0;
+    let argument_bits = (f64::from(bits) - (2.0 * spread + top).log2()).floor() as i32;
+    let (unit, entries) = (f64::from(-argument_bits).exp2(), 1i64 << bits);
+    let start = (top / unit).floor() as i64 - entries + 1;
+    let largest = (start + entries - 1) as f64 * unit;
+    let value = |i: i64| ((i as f64 * unit - largest).exp() * LARGEST_EXP).round() as i64;
+    let values = (start..start + entries).map(value).collect();
+    (Function { name: format!("exp{bits}.{argument_bits}.{start}"), start, values }, argument_bits)
+}
+
+/// How the product of two sources is brought to [`WIDE_BITS`] bits: the finish, fraction bits, bound.
+pub(super) fn requantized_product(x: &Source, y: &Source) -> (Finish, i32, i64) {
+    let bound = i128::from(x.bound) * i128::from(y.bound);
+    let fits = |shift: u32| (bound >> shift) + 1 < 1 << (WIDE_BITS - 1);
+    let shift = (0..64).find(|&shift| fits(shift)).unwrap_or(64);
+    let finish = if shift == 0 { Finish::Exact } else { Finish::Requantize { shift, bits: WIDE_BITS } };
+    (finish, x.fraction_bits + y.fraction_bits - shift as i32, (bound >> shift) as i64 + 1)
+}
+
+impl Quantizer<'_> {
+    /// A layer that computes an accumulator and what follows it, for values up to `range`.
+    pub(super) fn affine(
+        &mut self,
+        name: String,
+        sum: Accumulator,
+        range: f64,
+        after: After,
+    ) -> Result<Source, ModelError> {
+        let chosen = after.choose(self.options.bits, range);
+        let fraction = |product: &Product| product.source.as_ref().map_or(0, |source| source.fraction_bits);
+        let weight_bits: Vec<i32> = sum
+            .products
+            .iter()
+            .map(|product| weight_bits(chosen.argument_bits - fraction(product), &product.weights))
+            .collect();
+        let scales = sum.products.iter().zip(&weight_bits).map(|(product, bits)| fraction(product) + bits);
+        let scale = scales.max().unwrap_or(chosen.argument_bits);
+        let mut inputs: Vec<LayerRef> = Vec::new();
+        let mut terms = Vec::with_capacity(sum.products.len());
+        for (product, bits) in sum.products.iter().zip(weight_bits) {
+            let operand = operand(product, &mut inputs);
+            let weight = self.constants.add(&stack(&product.weights), bits);
+            let shift = (scale - fraction(product) - bits) as u32;
+            terms.push(Term { operand, taps: product.taps, weight, shift });
+        }
+        let columns = sum.bias.len();
+        let bias = self.constants.add(&FloatMatrix::new(1, columns, sum.bias), scale);
+        let finish = (chosen.finish)((scale - chosen.argument_bits) as u32);
+        let Chosen { fraction_bits, bound, non_negative, .. } = chosen;
+        let layer = AnyLayer::Affine(Affine { name, terms, bias, finish, fraction_bits });
+        Ok(Source { at: self.push(layer, inputs), fraction_bits, columns, bound, non_negative })
+    }
+}
+
+/// The left operand of a product; its layer becomes an input.
+fn operand(product: &Product, inputs: &mut Vec<LayerRef>) -> Operand {
+    let Some(source) = &product.source else { return Operand::Ones };
+    let input = inputs.iter().position(|&at| at == source.at).unwrap_or_else(|| {
+        inputs.push(source.at);
+        inputs.len() - 1
+    }) as u32;
+    let columns = product.weights[0].rows;
+    if columns == source.columns {
+        return Operand::Input(input);
+    }
+    Operand::Columns { input, first: product.first as u32, columns: columns as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponentials_leave_margins() {
+        for (bits, low) in [(8, -5.4), (8, -0.2), (9, -20.0), (16, -3.0)] {
+            let (function, fraction) = exponential(bits, low);
+            let unit = f64::from(-fraction).exp2();
+            let (first, last) = (function.start as f64 * unit, (function.start + (1 << bits) - 1) as f64 * unit);
+            assert!(first <= 2.0 * low && last > 0.4 * -low, "{bits} bits from {low}: {first} to {last}");
+            assert_eq!(function.values.last(), Some(&4095));
+            assert!(function.values.is_sorted());
+        }
+    }
+
+    #[test]
+    fn products_fill_their_width() {
+        let source =
+            |bound: i64| Source { at: LayerRef::Input, fraction_bits: 5, columns: 1, bound, non_negative: false };
+        for (x, y) in [(2047, 2048), (1, 1), (1 << 15, 1 << 15), (127, 200)] {
+            let (finish, fraction, bound) = requantized_product(&source(x), &source(y));
+            let shift = (10 - fraction) as u32;
+            assert!(bound < 1 << 15 && (x * y) >> shift < bound, "{x}·{y}: {finish:?}");
+            assert!(shift == 0 || (x * y) >> (shift - 1) >= (1 << 15) - 1);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Quantization of operations that are not linear: products, patches, recurrences, norms.
+
+use super::affine::Taps;
+use super::gate::Gate;
+use super::linear_form::{Columns, Part, Source};
+use super::lowering::AnyLayer;
+use super::matrix::FloatMatrix;
+use super::max_pool::MaxPool;
+use super::network::{MaxPool2d, NodeRef, Op};
+use super::norm::Normalize;
+use super::quantize::Quantizer;
+use super::quantize_affine::requantized_product;
+use super::quantize_recurrent as recurrent;
+use crate::error::ModelError;
+
+/// Bits by which a norm is computed more finely than its input.
+const GUARD_BITS: u32 = 8;
+/// Fraction bits of unit vectors.
+const UNIT_BITS: i32 = 14;
+
+impl Quantizer<'_> {
+    /// `(a·z + s)∘g = a·(z∘g) + s·g`: one product a source, and the gate itself.
+    pub(super) fn multiply(&mut self, at: usize, name: String) -> Result<Columns, ModelError> {
+        let [left, right] = self.network.nodes[at].inputs[..] else { return Err(self.no_inputs(at)) };
+        let (left_value, right_value) = (self.columns(left)?, self.columns(right)?);
+        let (factor, mut value, gate) = match (left_value.plain(), right_value.plain()) {
+            (_, Some(gate)) => (left, left_value.clone(), gate.clone()),
+            (Some(gate), None) => (right, right_value, gate.clone()),
+            (None, None) => (left, left_value, self.requantized(right, &right_value)?),
+        };
+        if value.parts.iter().any(|part| !part.is_whole(value.len())) {
+            value = Columns::of(self.requantized(factor, &value)?);
+        }
+        let mut product = Columns { parts: Vec::new(), shift: vec![0.0; value.len()] };
+        for part in value.parts {
+            let (finish, fraction_bits, bound) = requantized_product(&part.source, &gate);
+            let non_negative = part.source.non_negative && gate.non_negative;
+            let layer = AnyLayer::Gate(Gate { name: name.clone(), finish, fraction_bits });
+            let source = Source {
+                at: self.push(layer, vec![part.source.at, gate.at]),
+                fraction_bits,
+                bound,
+                non_negative,
+                columns: part.source.columns,
+            };
+            product.push(Part { source, ..part });
+        }
+        if value.shift.iter().any(|&s| s != 0.0) {
+            product.push(Part { source: gate, first: 0, at: 0, scale: value.shift });
+        }
+        Ok(product)
+    }
+
+    pub(super) fn max_pool(&mut self, at: usize, name: String, pool: &MaxPool2d) -> Result<Columns, ModelError> {
+        if pool.padding != [0; 4] {
+            return Err(self.no_integer_form(at, "with padding", "pool without padding"));
+        }
+        let taps = Taps::Image {
+            image: pool.image.map(|x| x as u32),
+            kernel: pool.kernel.map(|x| x as u32),
+            stride: pool.stride.map(|x| x as u32),
+            padding: [0; 4],
+        };
+        let source = self.plain(self.input_of(at))?;
+        let (bits, fraction_bits) = (i64::BITS - source.bound.leading_zeros() + 1, source.fraction_bits);
+        let layer = AnyLayer::MaxPool(MaxPool { name, taps, bits, fraction_bits });
+        Ok(Columns::of(Source { at: self.push(layer, vec![source.at]), ..source }))
+    }
+
+    pub(super) fn recurrent(&mut self, at: usize, name: String, input: NodeRef) -> Result<Columns, ModelError> {
+        let source = self.plain(input)?;
+        let (gates, states) = (self.ranges.gates[at], self.ranges.outputs[at]);
+        let (layer, columns, bits) = match &self.network.nodes[at].op {
+            Op::Lstm(lstm) => {
+                let layer = recurrent::lstm(name, lstm, source.fraction_bits, [gates, states], self.constants);
+                let bits = layer.gate_bits;
+                (AnyLayer::Lstm(layer), lstm.hidden, bits)
+            }
+            Op::Gru(gru) => {
+                let layer = recurrent::gru(name, gru, source.fraction_bits, gates, self.constants);
+                let bits = layer.gate_bits;
+                (AnyLayer::Gru(layer), gru.hidden, bits)
+            }
+            _ => return Err(self.no_integer_form(at, "as a recurrence", "use an LSTM or GRU")),
+        };
+        let (bound, fraction_bits) = (1 << bits, bits as i32);
+        let at = self.push(layer, vec![source.at]);
+        Ok(Columns::of(Source { at, fraction_bits, columns, bound, non_negative: false }))
+    }
+
+    pub(super) fn normalize(&mut self, at: usize, name: String, input: NodeRef) -> Result<Columns, ModelError> {
+        if !self.options.average && at + 1 == self.network.nodes.len() {
+            // A cosine does not see the length: the last normalisation of a single sequence is left out.
+            return self.columns(input);
+        }
+        let source = self.plain(input)?;
+        if !source.non_negative {
+            return Err(self.no_integer_form(at, "of values that may be negative", "put it right after a Relu"));
+        }
+        let ones = self.constants.add(&FloatMatrix::from_fn(source.columns, 1, |_, _| 1.0), 0);
+        let layer = Normalize { name, ones, guard_bits: GUARD_BITS, fraction_bits: UNIT_BITS };
+        let at = self.push(AnyLayer::Normalize(layer), vec![source.at]);
+        Ok(Columns::of(Source { at, fraction_bits: UNIT_BITS, bound: 1 << UNIT_BITS, ..source }))
+    }
+}
