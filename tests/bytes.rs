@@ -601,7 +601,7 @@ fn files_of_another_kind_version_suite_or_mode_are_refused() {
             let relabelled = [&subject.kind.magic[..], &other.bytes[8..]].concat();
             assert!(read(&relabelled).is_err(), "{} with the magic of {name}", other.name);
         }
-        for version in [0u16, 2, 0x100, 0x101, u16::MAX] {
+        for version in [0u16, 1, 3, 0x200, 0x102, u16::MAX] {
             let mut bytes = bytes.clone();
             bytes[8..10].copy_from_slice(&version.to_le_bytes());
             assert!(read(&bytes).is_err(), "{name}: version {version}");

@@ -73,8 +73,8 @@ impl Layer for Row {
     }
 }
 
-/// Mean over time, `2^guard_bits` times finer than the input: `⌊2^g·(Σ_t x[t])·r / 2^30 + 1/2⌋`, where `r` is the
-/// [`reciprocal`] of `T`, a public number.
+/// Mean over time, `2^guard_bits` times finer than the input: `⌊2^g·(Σ_t x[t])·r / 2^30 + 1/2⌋`, where
+/// `r = round(2^30 / T)` is public.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mean {
     /// Name.

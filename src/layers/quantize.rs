@@ -2,7 +2,7 @@
 //!
 //! Every tensor has one power-of-two step. Its width and step follow from the largest value seen, with
 //! a margin of at least 2. What is linear costs nothing: batch normalisation, sums, concatenations and
-//! slices stay [linear forms](super::linear_form) until a layer needs their value, and become weights of
+//! slices stay linear forms until a layer needs their value, and become weights of
 //! its accumulator. Floats exist here only: what is built is integers.
 
 use std::collections::BTreeMap;
@@ -139,6 +139,9 @@ pub fn quantize(
     Ok(quantizer.layers)
 }
 
+/// Most columns that a diagonal matrix is made for.
+const MAX_IDENTITY: usize = 4096;
+
 /// What a node's value is so far.
 #[derive(Clone, Debug)]
 enum Form {
@@ -213,7 +216,8 @@ impl Quantizer<'_> {
             NodeRef::Input => "input".to_owned(),
             NodeRef::Node(index) => self.name(index),
         };
-        self.affine(name, Accumulator::identity(columns), self.ranges.of(node), After::Requantize)
+        let sum = self.identity(node, columns)?;
+        self.affine(name, sum, self.ranges.of(node), After::Requantize)
     }
 
     /// The value of a node as an accumulator.
@@ -223,14 +227,25 @@ impl Quantizer<'_> {
         {
             return Ok((name, accumulator));
         }
-        Ok((name, Accumulator::identity(&self.columns(node)?)))
+        let columns = self.columns(node)?;
+        Ok((name, self.identity(node, &columns)?))
+    }
+
+    /// Scaled columns as an accumulator: a matrix of weights, so that wide values are refused.
+    fn identity(&self, node: NodeRef, columns: &Columns) -> Result<Accumulator, ModelError> {
+        match node {
+            NodeRef::Node(index) if columns.len() > MAX_IDENTITY => {
+                Err(self.no_integer_form(index, "of thousands of columns in front of a function", "add a dense layer"))
+            }
+            _ => Ok(Accumulator::identity(columns)),
+        }
     }
 
     /// Contractions wait for a single reader only: several would each compute and round them.
     fn settle(&mut self, at: usize, form: Form) -> Result<Form, ModelError> {
         match form {
             Form::Accumulator(name, accumulator) if self.consumers[at] != 1 => {
-                let range = self.ranges.outputs[at];
+                let range = self.ranges.of(NodeRef::Node(at));
                 Ok(Form::Columns(Columns::of(self.affine(name, accumulator, range, After::Requantize)?)))
             }
             form => Ok(form),
@@ -410,5 +425,20 @@ mod tests {
             assert!(message.contains(what) && message.contains("; "), "{message}");
             assert!(!message.contains("opset"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_small_network_does_not_call_for_large_matrices() {
+        let node = |op: Op, inputs| Node { name: "wide".into(), op, inputs };
+        let nodes = vec![
+            node(Op::Concat, vec![NodeRef::Input; 64]),
+            node(Op::Concat, vec![NodeRef::Node(0); 64]),
+            node(Op::Relu, vec![NodeRef::Node(1)]),
+        ];
+        let network = Network { input_columns: 2, nodes };
+        let options = Options { bits: 12, average: false };
+        let ranges = Ranges { outputs: vec![1.0; 3], gates: vec![0.0; 3], ..Ranges::default() };
+        let result = quantize(&network, &ranges, 12, options, &mut Constants::default());
+        assert!(matches!(result, Err(ModelError::NoIntegerForm { .. })), "{result:?}");
     }
 }
