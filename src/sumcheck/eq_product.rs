@@ -207,24 +207,32 @@ fn widen<F: SmallField>(table: &IntTable) -> Vec<F> {
     table.values().iter().map(F::from).collect()
 }
 
+/// Rows that one task binds or sums.
+const ROWS: usize = 16;
+
 /// Binds the lowest column variable of every row to `r`.
 fn bind_cols<F: SmallField>(operand: &Operand<'_, F>, rows: usize, cols: usize, r: F) -> Vec<F> {
     let half = cols.div_ceil(2);
     let mut out = vec![F::ZERO; rows * half];
-    par::for_chunks_mut(&mut out, half, |t, out| match operand {
-        Operand::Int(table) => dispatch!(table.values(), values => {
-            let row = &values[t * cols..(t + 1) * cols];
-            for (j, out) in out.iter_mut().enumerate() {
-                let low: i128 = row[2 * j].into();
-                let high: i128 = row.get(2 * j + 1).map_or(0, |&x| x.into());
-                *out = F::from(low) + r * F::from(high - low);
+    par::for_chunks_mut(&mut out, ROWS * half, |block, out| {
+        for (t, out) in (block * ROWS..).zip(out.chunks_mut(half)) {
+            let row = t * cols..(t + 1) * cols;
+            match operand {
+                Operand::Int(table) => dispatch!(table.values(), values => bind_integers(&values[row], r, out)),
+                Operand::Field(values) => bind_into(&values[row], r, out),
             }
-        }),
-        Operand::Field(values) => {
-            bind_into(&values[t * cols..(t + 1) * cols], r, out);
         }
     });
     out
+}
+
+/// [`bind_into`] for integers.
+fn bind_integers<F: SmallField, I: SmallInt>(row: &[I], r: F, out: &mut [F]) {
+    for (j, out) in out.iter_mut().enumerate() {
+        let low: i128 = row[2 * j].into();
+        let high: i128 = row.get(2 * j + 1).map_or(0, |&x| x.into());
+        *out = F::from(low) + r * F::from(high - low);
+    }
 }
 
 impl<F: SmallField> Instance<F> for EqProduct<'_, F> {
@@ -245,7 +253,6 @@ impl<F: SmallField> Instance<F> for EqProduct<'_, F> {
             let [at_0, at_1, leading] = grid.round(&self.point[self.bound + 1..]);
             return times_linear(l0, l1 - l0, [at_0, at_1 - at_0 - leading, leading]).to_vec();
         }
-        const ROWS: usize = 16;
         let rows = self.row_weights.len();
         let sums = par::map(rows.div_ceil(ROWS), |chunk| {
             (chunk * ROWS..((chunk + 1) * ROWS).min(rows))
