@@ -6,22 +6,24 @@ use crate::gkr::waves::Schedule;
 use crate::model::{Model, Tail};
 
 /// Predicted nanoseconds of one core a looked-up tuple; a yardstick for shares, not a promise.
-const NS_PER_LOOKUP: f64 = 330.0;
+const NS_PER_LOOKUP: f64 = 120.0;
 /// Predicted nanoseconds of one core a committed byte.
-const NS_PER_BYTE: f64 = 150.0;
+const NS_PER_BYTE: f64 = 50.0;
 
-/// Peak memory of the prover, in bytes: `BASE_BYTES + BYTES_PER_LEAF·leaves + BYTES_PER_ENTRY·entries`, where the
-/// leaves are those of the tree of fractions (looked-up tuples and rows of tables) and the entries those of all
-/// tensors of the trace.
+/// Peak memory of the prover, in bytes: `BASE_BYTES + BYTES_PER_GENERATOR·generators + BYTES_PER_LEAF·leaves +
+/// BYTES_PER_ENTRY·entries`, where generators are those of the longest committed row, leaves those of the tree of
+/// fractions (looked-up tuples and rows of tables) and entries those of all tensors of the trace.
 ///
-/// Fitted to 13 peaks of the resident set between 50 MiB and 1.5 GiB (`xvector-small`, 1 to 60 s; `xvector` with 40
-/// bands, 1 to 12 s; the GE2E LSTM, 2 to 6 s; 1 and 2 threads, which differ by 4 % at most): 1 to 9 % above the peak
-/// from 100 MiB on, at most 20 % below that. It is never below, so that what is let in also fits.
+/// Fitted to 16 peaks of the resident set of the command line between 87 MiB and 2 GiB (`xvector-small` and
+/// `ecapa-small`, 1, 3, 10 and 30 s, 1 and 2 threads, which differ by 4 % at most): 1 to 25 % above the peak. It is
+/// never below, so that what is let in also fits.
 const BYTES_PER_LEAF: u64 = 98;
 /// See [`BYTES_PER_LEAF`].
 const BYTES_PER_ENTRY: u64 = 8;
-/// The program itself, its keys and its tables.
-const BASE_BYTES: u64 = 32 << 20;
+/// See [`BYTES_PER_LEAF`]: the multiples of a generator.
+const BYTES_PER_GENERATOR: u64 = 8 << 10;
+/// The program itself, its keys and tables, and what the allocator keeps.
+const BASE_BYTES: u64 = 80 << 20;
 
 /// The sizes of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +144,10 @@ impl Model {
             committed_bytes: committed.iter().map(|&id| bytes(id)).sum(),
             waves: Schedule::new(program).waves.len(),
             proof_bytes: 32 * (committed.iter().map(|&id| rows(id)).sum::<u64>() + messages),
-            memory_bytes: BASE_BYTES + BYTES_PER_LEAF * leaves + BYTES_PER_ENTRY * entries,
+            memory_bytes: BASE_BYTES
+                + (BYTES_PER_GENERATOR << program.max_width_vars())
+                + BYTES_PER_LEAF * leaves
+                + BYTES_PER_ENTRY * entries,
             layers: layer_costs(program),
         })
     }

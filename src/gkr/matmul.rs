@@ -60,7 +60,12 @@ struct Shape {
 }
 
 fn largest(table: &IntTable) -> u128 {
-    dispatch!(table.values(), values => values.iter().map(|&v| Into::<i128>::into(v).unsigned_abs()).max()).unwrap_or(0)
+    const BLOCK: usize = 1 << 14;
+    let blocks = dispatch!(table.values(), values => par::map(values.len().div_ceil(BLOCK), |block| {
+        let block = &values[block * BLOCK..values.len().min((block + 1) * BLOCK)];
+        block.iter().map(|&v| Into::<i128>::into(v).unsigned_abs()).max().unwrap_or(0)
+    }));
+    blocks.into_iter().max().unwrap_or(0)
 }
 
 fn in_halves(
@@ -83,7 +88,8 @@ fn in_halves(
         };
         pair(entry(first), entry(first + 1))
     }));
-    let blocks = par::map(shape.rows.div_ceil(ROWS), |block| {
+    let mut products = vec![0i128; shape.rows * n];
+    par::for_chunks_mut(&mut products, ROWS * n, |block, products| {
         let rows = block * ROWS..shape.rows.min((block + 1) * ROWS);
         let mut left = Vec::with_capacity(rows.len() * right.pairs());
         dispatch!(lhs.values(), values => {
@@ -101,9 +107,9 @@ fn in_halves(
         });
         let mut out = vec![0; rows.len() * n];
         kernels.multiply(&left, &right, run, &mut out);
-        out
+        products.iter_mut().zip(out).for_each(|(product, sum)| *product = sum.into());
     });
-    blocks.into_iter().flatten().map(i128::from).collect()
+    products
 }
 
 /// An integer whose absolute value is below 2^15.

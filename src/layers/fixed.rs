@@ -5,11 +5,14 @@
 //! lowest limb is virtual (`x` minus the others), so it is a combination of ranged integers and may
 //! have fewer bits, see [`ProgramBuilder::range`].
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{Column, ProgramError, TableId, TensorId};
 use crate::gkr::tables::{Table, TableColumn};
 use crate::gkr::view::{RowMap, View};
-use crate::sumcheck::int::IntTable;
+use crate::sumcheck::int::{IntTable, dispatch};
+use crate::sumcheck::par;
 
 /// All values of a table.
 pub(super) fn values(table: &IntTable) -> impl Iterator<Item = i128> + '_ {
@@ -20,6 +23,40 @@ pub(super) fn values(table: &IntTable) -> impl Iterator<Item = i128> + '_ {
 pub(super) fn bits_of(p: &ProgramBuilder, id: TensorId) -> usize {
     let (low, high) = p.bounds(id);
     low.bits().max(high.bits()) as usize
+}
+
+/// `f` of every value of a table, computed by all threads.
+pub(super) fn map_values(table: &IntTable, f: impl Fn(i128) -> i128 + Sync + Send) -> Vec<i128> {
+    let mut out = Vec::new();
+    append_values(table, f, &mut out);
+    out
+}
+
+/// Appends [`map_values`].
+fn append_values(table: &IntTable, f: impl Fn(i128) -> i128 + Sync + Send, out: &mut Vec<i128>) {
+    const BLOCK: usize = 1 << 12;
+    let start = out.len();
+    out.resize(start + table.values().len(), 0);
+    dispatch!(table.values(), values => par::for_chunks_mut(&mut out[start..], BLOCK, |block, out| {
+        for (out, &value) in out.iter_mut().zip(&values[block * BLOCK..]) {
+            *out = f(value.into());
+        }
+    }));
+}
+
+/// [`map_values`] of a function that may refuse a value: the error is that of the first one refused.
+fn try_map_values(
+    table: &IntTable,
+    f: impl Fn(i128) -> Result<i128, String> + Sync + Send,
+) -> Result<Vec<i128>, String> {
+    let refused = AtomicBool::new(false);
+    let out = map_values(table, |value| {
+        f(value).unwrap_or_else(|_| {
+            refused.store(true, Ordering::Relaxed);
+            0
+        })
+    });
+    if refused.into_inner() { values(table).map(f).collect() } else { Ok(out) }
 }
 
 /// A column that is looked up as it is.
@@ -60,7 +97,9 @@ pub fn range(p: &mut ProgramBuilder, name: &str, x: TensorId, bits: usize) -> Re
     let (rows, cols) = p.shape(x);
     let limbs = p.witness(&format!("{name}: limbs"), (upper * rows, cols), (0, (1 << limb) - 1), &[x], move |t| {
         let limb_at = |j: usize| move |v: i128| v >> (lowest + j * limb) & ((1 << limb) - 1);
-        Ok((0..upper).flat_map(|j| values(t[0]).map(limb_at(j))).collect())
+        let mut limbs = Vec::with_capacity(upper * rows * cols);
+        (0..upper).for_each(|j| append_values(t[0], limb_at(j), &mut limbs));
+        Ok(limbs)
     })?;
     p.range(p.whole(limbs), 0, limb)?;
     let mut terms = vec![(1, p.whole(x))];
@@ -147,7 +186,7 @@ fn from(
 pub fn commit(p: &mut ProgramBuilder, name: &str, x: TensorId) -> Result<TensorId, ProgramError> {
     let (low, high) = p.bounds(x);
     let bits = low.bits().max(high.bits()) as usize + 1;
-    let copy = integer(p, name, p.shape(x), bits, &[x], |t| Ok(values(t[0]).collect()))?;
+    let copy = integer(p, name, p.shape(x), bits, &[x], |t| Ok(map_values(t[0], |v| v)))?;
     let terms = vec![(1, p.whole(x)), (-1, p.whole(copy))];
     let difference = p.linear(&format!("{name}: difference"), terms, 0)?;
     p.zero(difference);
@@ -172,7 +211,7 @@ pub fn requantize(
     bits: usize,
 ) -> Result<TensorId, ProgramError> {
     let x = rounded(p, name, x, shift)?;
-    let y = integer(p, name, p.shape(x), bits, &[x], move |t| Ok(values(t[0]).map(|v| v >> shift).collect()))?;
+    let y = integer(p, name, p.shape(x), bits, &[x], move |t| Ok(map_values(t[0], |v| v >> shift)))?;
     remainder(p, name, x, y, shift)?;
     Ok(y)
 }
@@ -213,7 +252,7 @@ pub fn activate(
     let (low, high) = function.column_range(0);
     let bounds = (i128::from(low), i128::from(high));
     let y = p.witness(&format!("{name}: argument"), p.shape(x), bounds, &[x], move |t| {
-        Ok(values(t[0]).map(|v| v >> shift).collect())
+        Ok(map_values(t[0], |v| v >> shift))
     })?;
     remainder(p, name, x, y, shift)?;
     lookup(p, name, y, function)
@@ -239,10 +278,10 @@ pub fn rectify(
     let x = rounded(p, name, x, shift)?;
     let (shape, half) = (p.shape(x), 1i64 << (bits - 1));
     let z = p.witness(name, shape, (0, i128::from(half) - 1), &[x], move |t| {
-        Ok(values(t[0]).map(|v| (v >> shift).max(0)).collect())
+        Ok(map_values(t[0], |v| (v >> shift).max(0)))
     })?;
     let n = p.witness(&format!("{name}: negative part"), shape, (0, half.into()), &[x], move |t| {
-        Ok(values(t[0]).map(|v| (-(v >> shift)).max(0)).collect())
+        Ok(map_values(t[0], |v| (-(v >> shift)).max(0)))
     })?;
     let y = p.linear(&format!("{name}: argument"), vec![(1, p.whole(z)), (-1, p.whole(n))], 0)?;
     remainder(p, name, x, y, shift)?;
@@ -278,7 +317,7 @@ fn evaluate(
                 .map(|i| i128::from(function.entry(1, i)))
                 .ok_or_else(|| format!("{name} has argument {v}, outside of table `{}`", function.name))
         };
-        values(t[0]).map(entry).collect()
+        try_map_values(t[0], entry)
     }
 }
 
@@ -304,11 +343,11 @@ pub fn activate_saturating(
     }
     let half = 1i128 << (high_bits - 1);
     let hi = p.witness(&format!("{name}: high"), shape, (-half, half - 1), &[x], move |t| {
-        Ok(values(t[0]).map(|v| v >> (shift + low_bits)).collect())
+        Ok(map_values(t[0], |v| v >> (shift + low_bits)))
     })?;
     let clamped = lookup(p, &format!("{name}: clamped"), hi, &clamp_table(low_bits, high_bits, function))?;
     let lo = p.witness(&format!("{name}: low"), shape, (0, (1 << low_bits) - 1), &[x], move |t| {
-        Ok(values(t[0]).map(|v| v >> shift & ((1 << low_bits) - 1)).collect())
+        Ok(map_values(t[0], |v| v >> shift & ((1 << low_bits) - 1)))
     })?;
     let terms = vec![(1 << low_bits, p.whole(hi)), (1, p.whole(lo))];
     let quotient = p.linear(&format!("{name}: quotient"), terms, 0)?;

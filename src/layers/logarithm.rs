@@ -4,7 +4,7 @@ use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::tables::Table;
 use crate::gkr::tables::TableColumn::Values;
-use crate::layers::fixed::{MAX_BITS, column, lookup, remainder, values};
+use crate::layers::fixed::{MAX_BITS, column, lookup, map_values, remainder, values};
 
 /// Tables of [`logarithm`].
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -100,7 +100,7 @@ pub fn logarithm(
     let log_table = tables.log_table();
     let (low, high) = log_table.column_range(0);
     let mantissa = p.witness(&format!("{name}: mantissa"), shape, (low.into(), high.into()), &[scaled], move |t| {
-        Ok(values(t[0]).map(|v| v >> (top - m)).collect())
+        Ok(map_values(t[0], |v| v >> (top - m)))
     })?;
     remainder(p, name, scaled, mantissa, top - m)?;
     let log = lookup(p, &format!("{name}: of mantissa"), mantissa, &log_table)?;
