@@ -33,10 +33,12 @@ pub(super) fn contract(lhs: &IntTable, rows: &RowMap, rhs: &IntTable, transposed
     }
     let word = |largest: u128| u64::try_from(largest).unwrap_or(u64::MAX);
     let run = pairs_in_word(word(left), word(right));
-    if left.max(right) < 1 << 15 && run >= LEAST_RUN && bound < 1 << 62 {
-        if let Some(kernels) = simd::matrix_kernels() {
-            return Some(in_halves(kernels, lhs, rhs, &sources, &shape, run));
-        }
+    if left.max(right) < 1 << 15
+        && run >= LEAST_RUN
+        && bound < 1 << 62
+        && let Some(kernels) = simd::matrix_kernels()
+    {
+        return Some(in_halves(kernels, lhs, rhs, &sources, &shape, run));
     }
     Some(if bound < 1 << 53 { in_doubles(lhs, rhs, &sources, &shape) } else { in_integers(lhs, rhs, &sources, &shape) })
 }

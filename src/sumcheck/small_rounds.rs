@@ -10,6 +10,9 @@
 //! message follows from the grid, and a challenge shrinks it to a third. (Bagad, Dao, Domb, Thaler, "Speeding Up
 //! Sum-Check Proving", 2025, section 4; with `eq` factored out of the column variables.)
 
+// The loops are written for every integer type, i128 included.
+#![allow(clippy::useless_conversion)]
+
 use super::int::{IntTable, SmallInt, dispatch};
 use super::par;
 use super::small::{SmallField, fold_eights};
@@ -88,8 +91,7 @@ impl<F: SmallField> Grid<F> {
 
 /// Bits of the largest absolute value.
 fn bits(table: &IntTable) -> u32 {
-    let magnitude = |v: i128| v.unsigned_abs();
-    let largest = dispatch!(table.values(), values => values.iter().map(|&v| magnitude(v.into())).max());
+    let largest = dispatch!(table.values(), values => values.iter().map(|&v| i128::from(v).unsigned_abs()).max());
     u128::BITS - largest.unwrap_or(0).leading_zeros()
 }
 

@@ -24,7 +24,6 @@ pub fn raw(point: &G1Affine) -> RawPoint {
 }
 
 /// The point with these coordinates.
-#[must_use]
 pub fn affine(point: RawPoint) -> G1Affine {
     if is_identity(&point) { G1Affine::identity() } else { G1Affine::new_unchecked(point.0[0], point.0[1]) }
 }

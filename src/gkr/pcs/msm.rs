@@ -53,7 +53,6 @@ impl Multiples {
     ///
     /// # Panics
     /// If there are fewer generators.
-    #[must_use]
     pub fn combine(&self, terms: impl Iterator<Item = (usize, Fr)>) -> G1Projective {
         let digits: Vec<(usize, Vec<i16>)> = terms.map(|(j, s)| (j, signed_digits(&s, 8, SCALAR_DIGITS))).collect();
         let group = (GROUP_BYTES / digits.len().max(1)).clamp(1, SCALAR_DIGITS);
@@ -223,7 +222,7 @@ mod tests {
             })
             .collect();
         for found in both(|| commit_rows(&Multiples::new(generators), &[(table, layout)])) {
-            assert_eq!(found, [expected.clone()]);
+            assert_eq!(found, std::slice::from_ref(&expected));
         }
     }
 
