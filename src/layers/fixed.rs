@@ -5,6 +5,9 @@
 //! lowest limb is virtual (`x` minus the others), so it is a combination of ranged integers and may
 //! have fewer bits, see [`ProgramBuilder::range`].
 
+// The loops are written for every integer type, i128 included.
+#![allow(clippy::useless_conversion)]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::gkr::builder::ProgramBuilder;
