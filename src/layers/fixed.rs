@@ -5,61 +5,18 @@
 //! lowest limb is virtual (`x` minus the others), so it is a combination of ranged integers and may
 //! have fewer bits, see [`ProgramBuilder::range`].
 
-// The loops are written for every integer type, i128 included.
-#![allow(clippy::useless_conversion)]
-
-use std::sync::atomic::{AtomicBool, Ordering};
-
+use super::values::{append_values, try_map_values};
+pub(super) use super::values::{map_values, values};
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{Column, ProgramError, TableId, TensorId};
 use crate::gkr::tables::{Table, TableColumn};
 use crate::gkr::view::{RowMap, View};
-use crate::sumcheck::int::{IntTable, dispatch};
-use crate::sumcheck::par;
-
-/// All values of a table.
-pub(super) fn values(table: &IntTable) -> impl Iterator<Item = i128> + '_ {
-    table.values().iter()
-}
+use crate::sumcheck::int::IntTable;
 
 /// Bits of the largest magnitude that a tensor can have.
 pub(super) fn bits_of(p: &ProgramBuilder, id: TensorId) -> usize {
     let (low, high) = p.bounds(id);
     low.bits().max(high.bits()) as usize
-}
-
-/// `f` of every value of a table, computed by all threads.
-pub(super) fn map_values(table: &IntTable, f: impl Fn(i128) -> i128 + Sync + Send) -> Vec<i128> {
-    let mut out = Vec::new();
-    append_values(table, f, &mut out);
-    out
-}
-
-/// Appends [`map_values`].
-fn append_values(table: &IntTable, f: impl Fn(i128) -> i128 + Sync + Send, out: &mut Vec<i128>) {
-    const BLOCK: usize = 1 << 12;
-    let start = out.len();
-    out.resize(start + table.values().len(), 0);
-    dispatch!(table.values(), values => par::for_chunks_mut(&mut out[start..], BLOCK, |block, out| {
-        for (out, &value) in out.iter_mut().zip(&values[block * BLOCK..]) {
-            *out = f(value.into());
-        }
-    }));
-}
-
-/// [`map_values`] of a function that may refuse a value: the error is that of the first one refused.
-fn try_map_values(
-    table: &IntTable,
-    f: impl Fn(i128) -> Result<i128, String> + Sync + Send,
-) -> Result<Vec<i128>, String> {
-    let refused = AtomicBool::new(false);
-    let out = map_values(table, |value| {
-        f(value).unwrap_or_else(|_| {
-            refused.store(true, Ordering::Relaxed);
-            0
-        })
-    });
-    if refused.into_inner() { values(table).map(f).collect() } else { Ok(out) }
 }
 
 /// A column that is looked up as it is.

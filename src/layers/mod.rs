@@ -27,5 +27,7 @@ mod quantize_weights;
 pub mod recurrent;
 pub mod score;
 pub mod softmax;
+mod values;
+
 #[cfg(test)]
 mod tests;

@@ -357,10 +357,11 @@ fn statement_digest<S>(key: &VerifierKey, commitments: &[&Commitment], claims: &
         counts.iter().for_each(|&count| hash.update((count as u64).to_le_bytes()));
     };
     let width_vars = commitments.iter().map(|c| c.width_vars).max().unwrap_or(0);
-    let scalars = |hash: &mut Sha256, scalars: &[Fr]| {
-        for scalar in scalars {
-            scalar.into_bigint().0.iter().for_each(|limb| hash.update(limb.to_le_bytes()));
-        }
+    let mut bytes = Vec::new();
+    let mut scalars = |hash: &mut Sha256, scalars: &[Fr]| {
+        bytes.clear();
+        bytes.extend(scalars.iter().flat_map(|scalar| scalar.into_bigint().0).flat_map(u64::to_le_bytes));
+        hash.update(&bytes);
     };
     counts(&mut hash, &[key.rounds(width_vars), commitments.len(), claims.len()]);
     for commitment in commitments {
