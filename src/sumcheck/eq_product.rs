@@ -23,7 +23,7 @@ enum Operand<'a, F> {
 /// and a point `r` on the columns.
 ///
 /// Columns are bound first, with `eq` factored out of the messages (Gruen 2024). Three rounds come from a
-/// [`Grid`] where the integers are small enough, else one works on the integers. At the end three tables
+/// grid of sums where the integers are small enough, else one works on the integers. At the end three tables
 /// over the rows are left.
 pub struct EqProduct<'a, F> {
     row_vars: usize,
