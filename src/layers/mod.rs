@@ -4,6 +4,7 @@ pub mod affine;
 pub mod attention;
 pub mod average_pool;
 mod cell;
+mod division;
 pub mod fixed;
 pub mod gate;
 pub mod gelu;

@@ -17,9 +17,8 @@ use std::arch::x86_64::{
 use ark_bn254::{Fr, FrConfig};
 use ark_ff::{AdditiveGroup, Field};
 
-use super::lanes::{
-    self, Ifma, LIMBS, broadcast, canonical, load, mul, prefetch, reduce, save, split, store, sum_of_limbs, transpose,
-};
+use super::lanes::{self, Ifma, LIMBS, broadcast, canonical, mul, reduce, split, sum_of_limbs};
+use super::memory::{limbs_of, load, prefetch, save, store, transpose};
 use super::{FoldKernels, Ints, LANES, Saved};
 
 type Lanes = lanes::Lanes<FrConfig>;
@@ -178,7 +177,7 @@ fn cols_block<I: Digits>(values: &[I], digit: usize, stride: usize, weights: &[S
         let rows: [&[[I; LANES]]; SIDE] = [row(0), row(1), row(2), row(3)];
         let mut sums = [[_mm512_setzero_si512(); LIMBS + 1]; SIDE];
         for (k, weight) in weights.iter().enumerate() {
-            let weight = lanes::limbs_of(weight);
+            let weight = limbs_of(weight);
             for (sum, row) in sums.iter_mut().zip(&rows) {
                 // SAFETY: this function is only called on machines with these instructions.
                 add_term(sum, &weight, unsafe { I::digit(&row[k], digit) });

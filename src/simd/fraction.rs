@@ -7,9 +7,10 @@ use ark_bn254::{Fr, FrConfig};
 use ark_ff::{AdditiveGroup, Field};
 
 use super::lanes::{
-    self, Ifma, MAX_TERMS, add, add_product, broadcast, canonical, empty, load, load_pairs, mix, mul, mul_add,
-    pair_rows, prefetch_after, reduce, store, store_words, sub, times_16, total,
+    self, Ifma, MAX_TERMS, add, add_product, broadcast, canonical, empty, mix, mul, mul_add, reduce, sub, times_16,
+    total,
 };
+use super::memory::{load, load_pairs, pair_rows, prefetch_after, store, store_words};
 use super::{Kernels, LANES};
 
 type Lanes = lanes::Lanes<FrConfig>;

@@ -16,6 +16,8 @@ mod fraction;
 mod lanes;
 pub mod matrix;
 #[cfg(target_arch = "x86_64")]
+mod memory;
+#[cfg(target_arch = "x86_64")]
 mod points;
 #[cfg(target_arch = "x86_64")]
 mod products;

@@ -19,9 +19,9 @@ use ark_bn254::{Fq, FqConfig};
 use ark_ff::{AdditiveGroup, Field};
 
 use super::lanes::{
-    self, Ifma, add, broadcast, canonical, equal, load, load_pairs, minus, modulus, mul, mul_add, negated, pair_rows,
-    prefetch, restore, save, select, store, store_words, sub, times_16,
+    self, Ifma, add, broadcast, canonical, equal, minus, modulus, mul, mul_add, negated, select, sub, times_16,
 };
+use super::memory::{load, load_pairs, pair_rows, prefetch, restore, save, store, store_words};
 use super::{ALONE, LANES, NEGATED, Point, PointKernels, Saved};
 
 type Lanes = lanes::Lanes<FqConfig>;

@@ -7,9 +7,8 @@
 use ark_bn254::{Fr, FrConfig};
 use ark_ff::AdditiveGroup;
 
-use super::lanes::{
-    self, Ifma, add, add_product, broadcast, canonical, empty, load, load_pairs, mix, mul, reduce, store, sub,
-};
+use super::lanes::{self, Ifma, add, add_product, broadcast, canonical, empty, mix, mul, reduce, sub};
+use super::memory::{load, load_pairs, store};
 use super::{LANES, ProductKernels};
 
 type Lanes = lanes::Lanes<FrConfig>;
