@@ -15,7 +15,7 @@ use ark_bn254::Fr;
 use voxcheck::error::ModelError;
 use voxcheck::gkr::builder::ProgramBuilder;
 use voxcheck::gkr::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey, VerifierKey};
-use voxcheck::gkr::program::{Program, SHARED_WIDTH_VARS};
+use voxcheck::gkr::program::{MAX_WIDTH_VARS, Program, SHARED_WIDTH_VARS};
 use voxcheck::gkr::prover::{self, PublicCommitments};
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::verifier;
@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (program, recipes) = p.finish()?;
 
     // The prover: runs the program, commits to its input, proves.
-    let key = ProverKey::new(VerifierKey::new(SHARED_WIDTH_VARS));
+    let key = ProverKey::new(VerifierKey::new(MAX_WIDTH_VARS));
     let values = (0..ROWS * COLUMNS).map(|i| (i * 37 % 256) as u8 as i8).collect();
     let secret = Arc::new(IntTable::new(ROWS, COLUMNS, IntVec::I8(values)));
     let commitment = Hyrax::commit(&key, &secret, SHARED_WIDTH_VARS);

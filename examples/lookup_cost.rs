@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use voxcheck::gkr::builder::{ProgramBuilder, Recipes};
 use voxcheck::gkr::pcs::{Hyrax, MultilinearPcs, ProverKey, VerifierKey};
-use voxcheck::gkr::program::{Column, Program, ProgramError, SHARED_WIDTH_VARS};
+use voxcheck::gkr::program::{Column, MAX_WIDTH_VARS, Program, ProgramError, SHARED_WIDTH_VARS};
 use voxcheck::gkr::prover::{self, PublicCommitments};
 use voxcheck::gkr::tables::Table;
 use voxcheck::gkr::trace::Trace;
@@ -55,15 +55,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if sizes.is_empty() {
         sizes = vec![18, 20];
     }
-    let key = ProverKey::new(VerifierKey::new(SHARED_WIDTH_VARS));
+    let key = ProverKey::new(VerifierKey::new(MAX_WIDTH_VARS));
     let seed = Arc::new(IntTable::new(1, COLS, IntVec::I16((0..COLS as i16).map(|i| i * 77 - 9000).collect())));
-    let warm = IntTable::new(1, 1, IntVec::I8(vec![1]));
-    let _ = Hyrax::commit(&key, &warm, SHARED_WIDTH_VARS);
     println!("{} thread(s); times in ms", voxcheck::sumcheck::par::threads());
     println!("bits     run  commit  lookup   waves    open    total  verify  proof KiB  peak MiB");
     let mut last: Option<(usize, [f64; 4])> = None;
     for bits in sizes {
         let (program, recipes) = program(bits)?;
+        // What a loaded key has.
+        let _ = key.multiples(program.max_width_vars());
         let ms = |clock: Instant| clock.elapsed().as_secs_f64() * 1e3;
         let clock = Instant::now();
         let trace = Trace::run(&program, &recipes, &[Arc::clone(&seed)], &[])?;

@@ -6,7 +6,7 @@ use voxcheck::gkr::Fr;
 use voxcheck::gkr::builder::{ProgramBuilder, Recipes};
 use voxcheck::gkr::ledger::Ledger;
 use voxcheck::gkr::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey, VerifierKey};
-use voxcheck::gkr::program::{Program, ProgramError, SHARED_WIDTH_VARS, TensorId};
+use voxcheck::gkr::program::{MAX_WIDTH_VARS, Program, ProgramError, TensorId};
 use voxcheck::gkr::prover::{self, PublicCommitments};
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::verifier;
@@ -22,7 +22,7 @@ const NAME: &[u8] = b"fuzz program";
 
 fn key() -> &'static ProverKey {
     static KEY: OnceLock<ProverKey> = OnceLock::new();
-    KEY.get_or_init(|| ProverKey::new(VerifierKey::new(SHARED_WIDTH_VARS)))
+    KEY.get_or_init(|| ProverKey::new(VerifierKey::new(MAX_WIDTH_VARS)))
 }
 
 /// A program and what it is run on.

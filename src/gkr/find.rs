@@ -9,7 +9,50 @@ use std::sync::Arc;
 use super::program::Column;
 use super::tables::{Table, TableColumn};
 use super::trace::Trace;
-use crate::sumcheck::int::{IntTable, dispatch};
+use crate::sumcheck::int::{IntTable, SmallInt, dispatch};
+
+/// An integer in which columns are scaled and compared.
+trait Word: Copy + Default + PartialEq + From<i64> {
+    /// `scale·value + offset`.
+    fn scaled<I: SmallInt>(value: I, scale: i64, offset: i64) -> Self;
+    /// `self − start`, if it is below `len`.
+    fn index(self, start: i64, len: usize) -> Option<u32>;
+    /// The same integer, if it has 64 bits.
+    fn narrow(self) -> Option<i64>;
+}
+
+/// For columns that are [narrow](LookupColumn::is_narrow).
+impl Word for i64 {
+    #[inline(always)]
+    fn scaled<I: SmallInt>(value: I, scale: i64, offset: i64) -> Self {
+        Into::<i128>::into(value) as i64 * scale + offset
+    }
+
+    #[inline(always)]
+    fn index(self, start: i64, len: usize) -> Option<u32> {
+        let index = usize::try_from(self.checked_sub(start)?).ok().filter(|&index| index < len)?;
+        Some(index as u32)
+    }
+
+    fn narrow(self) -> Option<i64> {
+        Some(self)
+    }
+}
+
+impl Word for i128 {
+    fn scaled<I: SmallInt>(value: I, scale: i64, offset: i64) -> Self {
+        Into::<i128>::into(value).wrapping_mul(scale.into()).wrapping_add(offset.into())
+    }
+
+    fn index(self, start: i64, len: usize) -> Option<u32> {
+        let index = usize::try_from(self.wrapping_sub(start.into())).ok().filter(|&index| index < len)?;
+        Some(index as u32)
+    }
+
+    fn narrow(self) -> Option<i64> {
+        i64::try_from(self).ok()
+    }
+}
 
 /// A looked-up column with its values at hand.
 pub(super) struct LookupColumn<'a> {
@@ -22,6 +65,12 @@ impl<'a> LookupColumn<'a> {
         Self { column, table: trace.view(&column.view) }
     }
 
+    /// Whether scaled values have 63 bits: 32 of the integer, 30 of the factor.
+    fn is_narrow(&self) -> bool {
+        let Column { scale, offset, .. } = self.column;
+        self.table.values().width() <= 4 && scale.unsigned_abs() <= 1 << 30 && offset.unsigned_abs() <= 1 << 61
+    }
+
     /// The scaled value of entry `i`, counted row by row.
     pub(super) fn value(&self, i: usize) -> i128 {
         let mut value = [0];
@@ -30,11 +79,11 @@ impl<'a> LookupColumn<'a> {
     }
 
     /// The scaled values of entries `start…`.
-    fn values(&self, start: usize, out: &mut [i128]) {
-        let (scale, offset) = (i128::from(self.column.scale), i128::from(self.column.offset));
+    fn values<W: Word>(&self, start: usize, out: &mut [W]) {
+        let Column { scale, offset, .. } = *self.column;
         dispatch!(self.table.values(), values => {
             for (out, &value) in out.iter_mut().zip(&values[start..]) {
-                *out = Into::<i128>::into(value).wrapping_mul(scale).wrapping_add(offset);
+                *out = W::scaled(value, scale, offset);
             }
         });
     }
@@ -64,20 +113,26 @@ impl<'a> TableIndex<'a> {
 
     /// The entries of tuples `start…`, at most [`FIND_BLOCK`] of them.
     pub(super) fn find(&self, columns: &[LookupColumn<'_>], start: usize, out: &mut [u32]) {
-        let mut values = [0i128; FIND_BLOCK];
+        if columns.iter().all(LookupColumn::is_narrow) {
+            self.find_words::<i64>(columns, start, out);
+        } else {
+            self.find_words::<i128>(columns, start, out);
+        }
+    }
+
+    fn find_words<W: Word>(&self, columns: &[LookupColumn<'_>], start: usize, out: &mut [u32]) {
+        let mut values = [W::default(); FIND_BLOCK];
         let values = &mut values[..out.len()];
         columns[0].values(start, values);
         match &self.table.columns[0] {
             TableColumn::Counter { start } => {
-                let (start, len) = (i128::from(*start), self.table.len() as i128);
-                for (out, &value) in out.iter_mut().zip(values.iter()) {
-                    let index = value.wrapping_sub(start);
-                    *out = if (0..len).contains(&index) { index as u32 } else { MISSING };
+                for (out, value) in out.iter_mut().zip(values.iter()) {
+                    *out = value.index(*start, self.table.len()).unwrap_or(MISSING);
                 }
             }
             TableColumn::Values(_) => {
-                for (out, &value) in out.iter_mut().zip(values.iter()) {
-                    let entry = i64::try_from(value).ok().and_then(|value| self.first.get(&value));
+                for (out, value) in out.iter_mut().zip(values.iter()) {
+                    let entry = value.narrow().and_then(|value| self.first.get(&value));
                     *out = entry.copied().unwrap_or(MISSING);
                 }
             }
@@ -85,7 +140,7 @@ impl<'a> TableIndex<'a> {
         for (k, column) in columns.iter().enumerate().skip(1) {
             column.values(start, values);
             for (out, &value) in out.iter_mut().zip(values.iter()) {
-                if *out != MISSING && value != i128::from(self.table.entry(k, *out as usize)) {
+                if *out != MISSING && value != W::from(self.table.entry(k, *out as usize)) {
                     *out = MISSING;
                 }
             }

@@ -34,7 +34,7 @@
 //! use std::sync::Arc;
 //! use voxcheck::gkr::builder::ProgramBuilder;
 //! use voxcheck::gkr::pcs::{Hyrax, MultilinearPcs, ProverKey, VerifierKey};
-//! use voxcheck::gkr::program::SHARED_WIDTH_VARS;
+//! use voxcheck::gkr::program::{MAX_WIDTH_VARS, SHARED_WIDTH_VARS};
 //! use voxcheck::gkr::prover::{self, PublicCommitments};
 //! use voxcheck::gkr::trace::Trace;
 //! use voxcheck::gkr::verifier;
@@ -54,7 +54,7 @@
 //! let x = Arc::new(IntTable::new(2, 2, IntVec::I16(vec![1, 2, 3, 4])));
 //! let w = Arc::new(IntTable::new(2, 1, IntVec::I8(vec![5, 6])));
 //! let trace = Trace::run(&program, &recipes, &[x.clone()], &[w.clone()])?;
-//! let key = ProverKey::new(VerifierKey::new(SHARED_WIDTH_VARS));
+//! let key = ProverKey::new(VerifierKey::new(MAX_WIDTH_VARS));
 //! let [x, w] = [x, w].map(|table| Hyrax::commit(&key, &table, SHARED_WIDTH_VARS));
 //! let public = PublicCommitments { inputs: &[&x], constants: &[&w] };
 //! let mut channel = PlainProver::new(Merlin::new(b"example"));
