@@ -29,7 +29,7 @@ use super::lowering::{AnyLayer, Layer, LayerRef, Placed, Value, exactly, layer_h
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{ProgramError, TensorId};
-use crate::gkr::view::{RowMap, SourceAxis, View};
+use crate::gkr::view::{NONE, RowMap, SourceAxis, View};
 use crate::sumcheck::int::IntTable;
 
 /// Most bits of a product that is computed: a sign less than the trace's integers have.
@@ -46,7 +46,12 @@ struct Patches {
 }
 
 impl Patches {
-    fn new(map: &RowMap) -> Self {
+    /// The patches of an input.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] if the taps do not fit, or reach beyond the image: they may come from a file.
+    fn new(p: &ProgramBuilder, name: &str, taps: &Taps, input: Value) -> Result<Self, ModelError> {
+        let map = taps.row_map(name, input.sequences, input.length(p))?;
         let source = map.source.iter().map(|axis| SourceAxis {
             out_strides: axis.tap_strides.iter().chain(&axis.out_strides).copied().collect(),
             tap_strides: vec![0],
@@ -54,7 +59,14 @@ impl Patches {
         });
         let blocks =
             RowMap { out: map.taps.iter().chain(&map.out).copied().collect(), taps: vec![1], source: source.collect() };
-        Self { map: blocks, count: map.num_taps(), rows: map.out_rows() }
+        if blocks.sources(0).contains(&NONE) {
+            return Err(ModelError::Shape {
+                layer: name.to_owned(),
+                expected: "patches inside of the image".into(),
+                found: "max pooling with padding".into(),
+            });
+        }
+        Ok(Self { map: blocks, count: map.num_taps(), rows: map.out_rows() })
     }
 
     /// The values of the patches.
@@ -153,7 +165,7 @@ impl MaxPool {
 
     fn pool(&self, p: &mut ProgramBuilder, name: &str, input: Value, taps: &Taps) -> Result<Value, ModelError> {
         let x = input.tensor;
-        let patches = Patches::new(&taps.row_map(&self.name, input.sequences, input.length(p))?);
+        let patches = Patches::new(p, &self.name, taps, input)?;
         let (shape, bits) = ((patches.rows, p.shape(x).1), self.bits as usize);
         let (sources, blocks) = (patches.map.sources(0), (patches.count, patches.rows));
         let tensor =
@@ -202,7 +214,7 @@ impl Layer for ReluMaxPool {
     fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
         let [input] = exactly(&self.name, inputs)?;
         let (name, x) = (format!("{}/output", self.name), input.tensor);
-        let patches = Patches::new(&self.taps.row_map(&self.name, input.sequences, input.length(p))?);
+        let patches = Patches::new(p, &self.name, &self.taps, input)?;
         let (blocks, cols) = ((patches.count, patches.rows), p.shape(x).1);
         let (shift, bits) = (self.shift as usize, self.bits as usize);
         let one = fixed::power(&name, self.shift)?;
@@ -276,6 +288,20 @@ mod tests {
     use crate::gkr::trace::Trace;
     use crate::layers::affine::{Operand, Term};
     use crate::layers::lowering::Constant;
+
+    #[test]
+    fn patches_beyond_the_image_are_refused() {
+        let taps = Taps::Image { image: [2, 2], kernel: [2, 2], stride: [1, 1], padding: [1, 0, 0, 0] };
+        let name = "pool".to_owned();
+        let pool = MaxPool { name: name.clone(), taps, bits: 8, fraction_bits: 0 };
+        let joined = ReluMaxPool { name, taps, shift: 2, bits: 8, fraction_bits: 0 };
+        for layer in [&pool as &dyn Layer, &joined] {
+            let mut p = ProgramBuilder::new(8);
+            let tensor = p.input("x", (4, 1), -128, 127).unwrap();
+            let refused = layer.lower(&mut p, &[Value { tensor, sequences: 1 }]);
+            assert!(matches!(refused, Err(ModelError::Shape { .. })));
+        }
+    }
 
     /// What a layer computes of an image of 16-bit values; its trace is checked.
     fn run(layer: &dyn Layer, range_bits: usize, sequences: usize, rows: usize, x: &[i128]) -> Vec<i128> {
