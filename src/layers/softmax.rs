@@ -30,7 +30,7 @@ use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::tables::{Table, TableColumn};
-use crate::gkr::view::View;
+use crate::gkr::view::{NONE, View};
 use crate::sumcheck::int::IntTable;
 
 /// Most bits of a product of distances: a sign less than the trace's integers have.
@@ -130,7 +130,10 @@ impl Softmax {
         let counts = mask.map(|mask| (mask.tensor, mask.rows.sources(0)));
         let inputs: Vec<TensorId> = std::iter::once(scores).chain(counts.iter().map(|(id, _)| *id)).collect();
         let rounded = move |t: &[&IntTable], row: usize, col: usize| {
-            let counted = counts.as_ref().is_none_or(|(_, sources)| t[1].get(sources[row] as usize, col) != 0);
+            // Rows beyond the mask are zero, as everywhere beyond a tensor.
+            let counted = counts
+                .as_ref()
+                .is_none_or(|(_, sources)| sources[row] != NONE && t[1].get(sources[row] as usize, col) != 0);
             counted.then(|| (t[0].get(row, col) + half) >> shift)
         };
         let score_bits = fixed::bits_of(p, scores).saturating_sub(shift) + 2;
