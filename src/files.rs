@@ -24,7 +24,7 @@ use thiserror::Error;
 use crate::gkr::pcs::Commitment;
 
 /// Version of all formats.
-pub const FORMAT_VERSION: u16 = 2;
+pub const FORMAT_VERSION: u16 = 3;
 /// Curve, commitment scheme and transcript.
 pub const SUITE: &str = "bn254-hyrax-merlin-1";
 /// Bytes before the body.
@@ -181,6 +181,34 @@ impl From<Row> for [u8; 32] {
         let mut bytes = [0u8; 32];
         row.0.serialize_compressed(&mut bytes[..]).expect("a point takes 32 bytes");
         bytes
+    }
+}
+
+/// Blinding factors in a file of secrets: canonical scalars.
+pub(crate) mod blinds {
+    use ark_bn254::Fr;
+    use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+    use zeroize::Zeroizing;
+
+    use crate::gkr::pcs::Blinds;
+
+    pub fn serialize<S: Serializer>(blinds: &Blinds, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes: Zeroizing<Vec<[u8; 32]>> = Zeroizing::new(vec![[0u8; 32]; blinds.factors().len()]);
+        for (bytes, factor) in bytes.iter_mut().zip(blinds.factors()) {
+            factor.serialize_compressed(&mut bytes[..]).expect("a scalar takes 32 bytes");
+        }
+        bytes.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Blinds, D::Error> {
+        let bytes: Zeroizing<Vec<[u8; 32]>> = Zeroizing::new(Vec::deserialize(deserializer)?);
+        let mut factors = Vec::with_capacity(bytes.len());
+        for bytes in bytes.iter() {
+            let factor = Fr::deserialize_compressed(&bytes[..]);
+            factors.push(factor.map_err(|_| de::Error::custom("a blinding factor is not a canonical scalar"))?);
+        }
+        Ok(Blinds::new(factors))
     }
 }
 

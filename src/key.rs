@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::files::{self, FileError, Row};
-use crate::gkr::Fr;
+use crate::gkr::pcs::hiding::{ClearVerifier, HidingVerifier};
 use crate::gkr::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey as PcsProver, VerifierKey as PcsVerifier};
 use crate::gkr::program::{MAX_WIDTH_VARS, Program, constant_width_vars};
 use crate::gkr::prover::PublicCommitments;
 use crate::gkr::verifier;
 use crate::layers::score::THRESHOLD_ONE;
 use crate::model::{Model, Spec, Tail};
-use crate::statement::{AudioCommitment, Context, Id, MAX_CONTEXT, Proof, Statement, Template, Verdict, digest};
+use crate::statement::{AudioCommitment, Context, Id, MAX_CONTEXT, Mode, Proof, Statement, Template, Verdict, digest};
 use crate::sumcheck::channel::{PlainVerifier, VerifierChannel};
 use crate::sumcheck::error::{StatementError, VerifyError};
 use crate::sumcheck::int::IntTable;
@@ -82,6 +82,7 @@ impl VerifyingKey {
         let width = |table: &IntTable| constant_width_vars(table.rows(), table.cols());
         let tables: Vec<(&IntTable, usize)> = model.constants().iter().map(|t| (&**t, width(t))).collect();
         let constants = Hyrax::commit_all(&pcs, &tables);
+        pcs.prepare_hiding();
         (Self::new(Arc::new(model.spec().clone()), constants, pcs.verifier_key().clone()), pcs)
     }
 
@@ -148,7 +149,7 @@ impl VerifyingKey {
 
     /// [`VerifyingKey::verify`] over any channel that reads the proof's argument.
     #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    pub(crate) fn verify_over<C: VerifierChannel<Fr, Scalar = Fr>>(
+    pub(crate) fn verify_over<C: ClearVerifier>(
         &self,
         statement: &Statement,
         proof: &Proof,
@@ -176,8 +177,17 @@ impl VerifyingKey {
         let constants = self.program_constants(&program)?;
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
         self.absorb(statement, |label, bytes| channel.absorb_statement(label, bytes));
-        verifier::verify::<Hyrax, _>(&self.pcs, &program, &outputs, &public, &mut channel)?;
-        channel.finish()?;
+        match statement.mode {
+            Mode::Clear => {
+                verifier::verify::<Hyrax, _>(&self.pcs, &program, &outputs, &public, &mut channel)?;
+                channel.finish()?;
+            }
+            Mode::Zk => {
+                let mut channel = HidingVerifier::new(channel, program.max_width_vars());
+                verifier::verify::<Hyrax, _>(&self.pcs, &program, &outputs, &public, &mut channel)?;
+                channel.finish()?;
+            }
+        }
         Ok(statement.verdict)
     }
 
@@ -235,8 +245,9 @@ fn model_digest<R: Serialize>(spec: &Spec, rows: &[(u32, Vec<R>)]) -> [u8; 32] {
 mod tests {
     use super::*;
     use crate::audio::wav::Wav;
+    use crate::gkr::pcs::Blinds;
     use crate::proof::{ProveOptions, Reveal, setup};
-    use crate::statement::{Mode, Revealed};
+    use crate::statement::Revealed;
 
     /// Even against the template of its own embedding.
     #[test]
@@ -252,7 +263,7 @@ mod tests {
             let embedding = pk.model().embed(&wav.samples).unwrap();
             let largest = embedding.iter().map(|v| v.unsigned_abs()).max().unwrap() as f64;
             let values = embedding.iter().map(|&v| (v as f64 / largest * 30_000.0) as i16).collect();
-            let own = pk.template_of(values, THRESHOLD_ONE / 2);
+            let own = pk.template_of(values, THRESHOLD_ONE / 2, Blinds::random(1).unwrap());
             let (statement, proof) = pk.prove(&wav, &own, &context).unwrap();
             assert_eq!(vk.verify(&statement, &proof), Ok(verdict));
         }
@@ -282,7 +293,7 @@ mod tests {
         let (template, secret) = pk.enrol(&[wav(0)], 0.5).unwrap();
         let context = Context::new(*b"context");
         let prove = |reveal| {
-            let options = ProveOptions { reveal, audio: None };
+            let options = ProveOptions { reveal, ..ProveOptions::default() };
             pk.prove_with(&wav(3), &template, &secret, &context, &options).unwrap().0
         };
         let proof = prove(Reveal::Decision);
@@ -331,6 +342,6 @@ mod tests {
             }
             assert!(vk.verify(&forged.statement, &forged).is_err());
         }
-        assert_eq!(proof.statement.mode, Mode::Clear);
+        assert_eq!(proof.statement.mode, Mode::Zk);
     }
 }

@@ -14,21 +14,23 @@ use crate::audio::wav::{Wav, require_rate};
 use crate::calibration::cosine;
 use crate::cost::Sizes;
 use crate::error::{AudioError, ModelError};
-use crate::files;
 pub use crate::files::FileError;
+use crate::files::{self, Row};
 use crate::gkr::Fr;
-use crate::gkr::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey as PcsProver};
+use crate::gkr::pcs::hiding::HidingProver;
+use crate::gkr::pcs::{Blinds, Commitment, Hyrax, Layout, MultilinearPcs, ProverKey as PcsProver};
 use crate::gkr::program::SHARED_WIDTH_VARS;
-use crate::gkr::prover::{self, PublicCommitments};
+use crate::gkr::prover::{self, PublicBlinds, PublicCommitments};
 use crate::gkr::trace::Trace;
 use crate::key::PROTOCOL;
 pub use crate::key::{Expected, StatementMismatch, VerifyingKey};
 use crate::layers::score::exact_score;
 use crate::model::{Lowered, Model, TEMPLATE_BITS, Tail, integers, samples_table};
 pub use crate::statement::{
-    AudioCommitment, AudioSecret, Context, Id, MAX_CONTEXT, Proof, Reveal, Statement, Template, TemplateSecret, Verdict,
+    AudioCommitment, AudioSecret, Context, Id, MAX_CONTEXT, Mode, Proof, Reveal, Statement, Template, TemplateSecret,
+    Verdict,
 };
-use crate::statement::{Mode, Revealed, threshold_to_integer};
+use crate::statement::{Revealed, threshold_to_integer};
 use crate::sumcheck::channel::{PlainProver, ProverChannel};
 use crate::sumcheck::int::{IntTable, IntVec};
 use crate::sumcheck::transcript::Merlin;
@@ -53,6 +55,9 @@ pub enum ProveError {
     /// A key, template or secret does not fit.
     #[error("{0}")]
     Mismatch(String),
+    /// Nothing can be hidden without randomness.
+    #[error("the operating system has no randomness: {0}")]
+    Randomness(#[from] getrandom::Error),
 }
 
 /// Options of [`ProvingKey::prove_with`].
@@ -60,6 +65,8 @@ pub enum ProveError {
 pub struct ProveOptions<'a> {
     /// What to reveal.
     pub reveal: Reveal,
+    /// Whether to hide what the proof is about.
+    pub mode: Mode,
     /// A commitment that the recording must open.
     pub audio: Option<(&'a AudioCommitment, &'a AudioSecret)>,
 }
@@ -156,29 +163,71 @@ impl ProvingKey {
         }
         let one = f64::from(1u32 << (TEMPLATE_BITS - 2)) / recordings.len() as f64;
         let values: Vec<i16> = mean.iter().map(|m| (m * one).round() as i16).collect();
-        Ok(self.template_of(values, threshold))
+        let rows = Layout::new(1, values.len(), SHARED_WIDTH_VARS).map_or(0, |layout| layout.num_rows());
+        Ok(self.template_of(values, threshold, Blinds::random(rows)?))
+    }
+
+    /// Another template of the same voice, which nobody without a secret can link to the first.
+    pub fn refresh(
+        &self,
+        template: &Template,
+        secret: &TemplateSecret,
+    ) -> Result<(Template, TemplateSecret), ProveError> {
+        self.check_template(template, secret)?;
+        Ok(self.template_of(secret.values.clone(), template.threshold, Blinds::random(template.rows.len())?))
     }
 
     /// The template that commits to these values.
-    pub(crate) fn template_of(&self, values: Vec<i16>, threshold: u32) -> (Template, TemplateSecret) {
-        let commitment = Hyrax::commit(&self.pcs, &template_table(&values), SHARED_WIDTH_VARS);
-        let template = Template { model: self.key.model, threshold, rows: files::rows(&commitment) };
-        let secret = TemplateSecret { template: template.id().digest, values };
+    pub(crate) fn template_of(&self, values: Vec<i16>, threshold: u32, blinds: Blinds) -> (Template, TemplateSecret) {
+        let rows = self.commit_input(&template_table(&values), &blinds);
+        let template = Template { model: self.key.model, threshold, rows };
+        let secret = TemplateSecret { template: template.id().digest, values, blinds };
         (template, secret)
     }
 
-    /// Commits to a recording.
+    /// The rows of a commitment to samples or template.
+    fn commit_input(&self, table: &IntTable, blinds: &Blinds) -> Vec<Row> {
+        let mut commitment = Hyrax::commit(&self.pcs, table, SHARED_WIDTH_VARS);
+        Hyrax::blind(&self.pcs, &mut commitment, blinds);
+        files::rows(&commitment)
+    }
+
+    /// Commits to a recording. The commitment hides it: two commitments to one recording have nothing in common.
     pub fn commit_audio(&self, wav: &Wav) -> Result<(AudioCommitment, AudioSecret), ProveError> {
         self.check_recording(wav)?;
+        let blinds = Blinds::random(wav.samples.len().div_ceil(1 << SHARED_WIDTH_VARS))?;
+        Ok(self.commit_audio_with(wav, blinds))
+    }
+
+    fn commit_audio_with(&self, wav: &Wav, blinds: Blinds) -> (AudioCommitment, AudioSecret) {
         let table = IntTable::new(wav.samples.len(), 1, IntVec::I16(wav.samples.clone()));
-        let commitment = Hyrax::commit(&self.pcs, &table, SHARED_WIDTH_VARS);
         let audio = AudioCommitment {
             sample_rate: wav.sample_rate,
             num_samples: wav.samples.len() as u32,
-            rows: files::rows(&commitment),
+            rows: self.commit_input(&table, &blinds),
         };
-        let secret = AudioSecret { audio: audio.id().digest };
-        Ok((audio, secret))
+        let secret = AudioSecret { audio: audio.id().digest, blinds };
+        (audio, secret)
+    }
+
+    /// The commitment that a proof is about: the one that is asked for, or a new one.
+    fn audio_of(&self, wav: &Wav, options: &ProveOptions<'_>) -> Result<(AudioCommitment, AudioSecret), ProveError> {
+        let Some((wanted, secret)) = options.audio else {
+            return match options.mode {
+                Mode::Zk => self.commit_audio(wav),
+                Mode::Clear => Ok(self.commit_audio_with(wav, Blinds::none())),
+            };
+        };
+        let other = || ProveError::Mismatch("the recording is not the one that was committed to".into());
+        if wanted.num_samples as usize != wav.samples.len() || secret.blinds.factors().len() != wanted.rows.len() {
+            return Err(other());
+        }
+        let (audio, secret) = self.commit_audio_with(wav, secret.blinds.clone());
+        if (wanted, options.audio.map(|(_, secret)| secret)) == (&audio, Some(&secret)) {
+            Ok((audio, secret))
+        } else {
+            Err(other())
+        }
     }
 
     /// Proves the decision on a recording.
@@ -212,12 +261,7 @@ impl ProvingKey {
         }
         let execute = clock.elapsed();
         let clock = Instant::now();
-        let (audio, audio_secret) = self.commit_audio(wav)?;
-        if let Some((wanted, wanted_secret)) = options.audio
-            && (*wanted != audio || *wanted_secret != audio_secret)
-        {
-            return Err(ProveError::Mismatch("the recording is not the one that was committed to".into()));
-        }
+        let (audio, audio_secret) = self.audio_of(wav, options)?;
         let commit = clock.elapsed();
         let revealed = match (options.reveal, score) {
             (Reveal::Score, Some(score)) => Revealed::Score(score),
@@ -225,7 +269,7 @@ impl ProvingKey {
             _ => Revealed::Decision,
         };
         let statement = Statement {
-            mode: Mode::Clear,
+            mode: options.mode,
             model: self.key.model,
             audio,
             template: template.clone(),
@@ -233,7 +277,8 @@ impl ProvingKey {
             verdict: run.verdict,
             revealed,
         };
-        let (argument, timings) = self.argue(&statement, &run)?;
+        let blinds = [audio_secret.blinds, secret.blinds.clone()];
+        let (argument, timings) = self.argue(&statement, &run, &blinds)?;
         let sizes = Sizes::new(&run.lowered.program);
         let report = Report {
             verdict: run.verdict,
@@ -259,6 +304,13 @@ impl ProvingKey {
     }
 
     fn check_inputs(&self, template: &Template, secret: &TemplateSecret, context: &Context) -> Result<(), ProveError> {
+        if context.bytes().len() > MAX_CONTEXT {
+            return Err(ProveError::Mismatch("the context is longer than 256 bytes".into()));
+        }
+        self.check_template(template, secret)
+    }
+
+    fn check_template(&self, template: &Template, secret: &TemplateSecret) -> Result<(), ProveError> {
         let refuse = |reason: &str| Err(ProveError::Mismatch(reason.to_owned()));
         if template.model != self.key.model {
             return refuse("the template was made by another model; enrol again with this one");
@@ -266,11 +318,10 @@ impl ProvingKey {
         if secret.template != template.id().digest || secret.values.len() != self.model.embedding_len() {
             return refuse("the secret belongs to another template");
         }
-        if context.bytes().len() > MAX_CONTEXT {
-            return refuse("the context is longer than 256 bytes");
-        }
-        let commitment = Hyrax::commit(&self.pcs, &template_table(&secret.values), SHARED_WIDTH_VARS);
-        if files::rows(&commitment) != template.rows {
+        let hidden = secret.blinds.factors().len();
+        if (hidden != 0 && hidden != template.rows.len())
+            || self.commit_input(&template_table(&secret.values), &secret.blinds) != template.rows
+        {
             return refuse("the secret does not open the template");
         }
         Ok(())
@@ -296,18 +347,33 @@ impl ProvingKey {
         Ok(Run { lowered, trace, embedding, verdict })
     }
 
-    fn argue(&self, statement: &Statement, run: &Run) -> Result<(Vec<u8>, prover::Timings), ProveError> {
+    fn argue(
+        &self,
+        statement: &Statement,
+        run: &Run,
+        blinds: &[Blinds],
+    ) -> Result<(Vec<u8>, prover::Timings), ProveError> {
         let inputs = statement.input_commitments();
         let inputs: Vec<&Commitment> = inputs.iter().collect();
-        let constants =
-            self.key.program_constants(&run.lowered.program).map_err(|e| ProveError::Mismatch(e.to_string()))?;
+        let program = &run.lowered.program;
+        let constants = self.key.program_constants(program).map_err(|e| ProveError::Mismatch(e.to_string()))?;
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
+        let blinds = PublicBlinds { inputs: blinds, constants: &[] };
         let mut channel = PlainProver::new(Merlin::new(PROTOCOL));
         self.key.absorb(statement, |label, bytes| {
             ProverChannel::<Fr>::absorb_statement(&mut channel, label, bytes);
         });
-        let timings = prover::prove::<Hyrax, _>(&self.pcs, &run.lowered.program, &run.trace, &public, &mut channel);
-        Ok((channel.into_proof(), timings))
+        Ok(match statement.mode {
+            Mode::Clear => {
+                let timings = prover::prove::<Hyrax, _>(&self.pcs, program, &run.trace, &public, blinds, &mut channel);
+                (channel.into_proof(), timings)
+            }
+            Mode::Zk => {
+                let mut channel = HidingProver::new(channel, &self.pcs, program.max_width_vars())?;
+                let timings = prover::prove::<Hyrax, _>(&self.pcs, program, &run.trace, &public, blinds, &mut channel);
+                (channel.into_inner().into_proof(), timings)
+            }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::files::{self, Row};
-use crate::gkr::pcs::Commitment;
+use crate::gkr::pcs::{Blinds, Commitment};
 use crate::gkr::program::SHARED_WIDTH_VARS;
 use crate::layers::score::THRESHOLD_ONE;
 use crate::model::Tail;
@@ -84,6 +84,8 @@ pub struct Template {
 pub struct TemplateSecret {
     pub(crate) template: [u8; 32],
     pub(crate) values: Vec<i16>,
+    #[serde(with = "files::blinds")]
+    pub(crate) blinds: Blinds,
 }
 
 impl fmt::Debug for TemplateSecret {
@@ -106,11 +108,12 @@ pub struct AudioCommitment {
     pub(crate) rows: Vec<Row>,
 }
 
-/// The private part of an [`AudioCommitment`] (`.vxa.secret`). In clear mode there is no blinding, so it
-/// only names the commitment that it belongs to.
+/// The private part of an [`AudioCommitment`] (`.vxa.secret`): with it, the recording opens the commitment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioSecret {
     pub(crate) audio: [u8; 32],
+    #[serde(with = "files::blinds")]
+    pub(crate) blinds: Blinds,
 }
 
 /// What is revealed, as it stands in a statement.
@@ -121,11 +124,31 @@ pub(crate) enum Revealed {
     Embedding(#[serde(deserialize_with = "files::short_list")] Vec<i64>),
 }
 
-/// Whether messages are hidden.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Mode {
-    /// They are sent as they are.
+/// Whether a proof hides what it is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// Messages are sent as they are: whoever has the proof can compute with what it is about. For debugging.
     Clear,
+    /// Zero knowledge: the proof tells nothing but its statement.
+    #[default]
+    Zk,
+}
+
+impl Mode {
+    /// `clear` or `zk`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Zk => "zk",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// What a proof claims.
@@ -166,6 +189,12 @@ impl Statement {
     /// The decision claimed.
     pub fn verdict(&self) -> Verdict {
         self.verdict
+    }
+
+    /// Whether the proof hides what it is about.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// The model.

@@ -35,7 +35,7 @@ fn enrolled() -> &'static (Template, TemplateSecret) {
 
 fn prove(wav: &Wav, reveal: Reveal) -> Proof {
     let (template, secret) = enrolled();
-    let options = ProveOptions { reveal, audio: None };
+    let options = ProveOptions { reveal, ..ProveOptions::default() };
     keys().0.prove_with(wav, template, secret, &Context::new(*b"nonce"), &options).unwrap().0
 }
 
@@ -71,7 +71,7 @@ fn the_revealed_embedding_is_the_executed_one_and_the_score_is_exact() {
     assert_eq!(proof.statement().embedding(), Some(&executed[..]));
 
     let (template, secret) = enrolled();
-    let options = ProveOptions { reveal: Reveal::Score, audio: None };
+    let options = ProveOptions { reveal: Reveal::Score, ..ProveOptions::default() };
     let (proof, report) = pk.prove_with(&wav, template, secret, &Context::default(), &options).unwrap();
     assert!(vk.verify(proof.statement(), &proof).is_ok());
     let score = proof.statement().score().unwrap();

@@ -172,8 +172,7 @@ fn catches(sent: &[(Label, usize)], at: usize) -> Check {
         Label::FractionChildren => layer(at),
         Label::WaveValues => Check::Wave { wave: 0 },
         Label::PointValues => Check::WeightedClaims,
-        Label::FoldedValues => Check::Columns,
-        Label::InnerProductEnd => Check::InnerProduct,
+        Label::Blinding | Label::InnerProductEnd => Check::InnerProduct,
         Label::OutputValues => Check::PublicOutput,
         Label::Round => {
             let end = sent[at..].iter().find(|(label, _)| *label != Label::Round).unwrap().0;
@@ -221,7 +220,7 @@ fn every_changed_scalar_of_a_proof_is_caught_where_it_is_used() {
         Label::OutputValues,
         Label::WaveValues,
         Label::PointValues,
-        Label::FoldedValues,
+        Label::Blinding,
         Label::InnerProductEnd,
     ];
     assert!(all.iter().all(|label| tried.contains(label)), "{tried:?}");
@@ -253,7 +252,7 @@ fn exchanged_commitments_are_refused() {
         let rows: Vec<Vec<u8>> = bytes.chunks(32).rev().map(<[u8]>::to_vec).collect();
         *bytes = rows.concat();
     };
-    assert_eq!(case.tamper(&trace, Label::Commitment, 0, reverse), fails(Check::Columns));
+    assert_eq!(case.tamper(&trace, Label::Commitment, 0, reverse), fails(Check::InnerProduct));
     assert_eq!(case.tamper(&trace, Label::InnerProductCross, 0, reverse), fails(Check::InnerProduct));
     let proof = case.prove(&trace);
     let mut commitments = case.commitments::<Hyrax>(key(), &trace);
@@ -287,7 +286,7 @@ fn garbage_in_the_padding_of_a_witness_is_refused() {
         for (t, c) in (0..rows).flat_map(|t| (0..cols).map(move |c| (t, c))) {
             instead.set(t, c, 3);
         }
-        for (garbage, expected) in [(0, Ok(())), (1, fails(Check::Columns))] {
+        for (garbage, expected) in [(0, Ok(())), (1, fails(Check::InnerProduct))] {
             instead.set(place.0, place.1, garbage);
             let key = GarbageKey { shape: (rows, cols), instead: instead.clone() };
             let mut channel = PlainProver::new(Merlin::new(common::NAME));
@@ -299,7 +298,7 @@ fn garbage_in_the_padding_of_a_witness_is_refused() {
 
 #[test]
 fn entries_after_the_end_of_a_vector_are_zero() {
-    for (last, expected) in [(0, Ok(())), (1, fails(Check::Columns))] {
+    for (last, expected) in [(0, Ok(())), (1, fails(Check::InnerProduct))] {
         let mut p = ProgramBuilder::new(4);
         let x = p.input_vector("x", 13, 4, 0, 15).unwrap();
         p.range(p.whole(x), 0, 4).unwrap();

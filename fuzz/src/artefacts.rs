@@ -32,7 +32,7 @@ pub fn honest() -> &'static Honest {
         let (template, secret) = pk.enrol(std::slice::from_ref(&wav), 0.5).expect("this recording can be enrolled");
         let (audio, audio_secret) = pk.commit_audio(&wav).expect("this recording can be committed to");
         let prove = |reveal| {
-            let options = ProveOptions { reveal, audio: None };
+            let options = ProveOptions { reveal, ..ProveOptions::default() };
             let context = Context::new(*b"fuzz");
             pk.prove_with(&wav, &template, &secret, &context, &options).expect("this recording can be proved").0
         };

@@ -8,7 +8,9 @@ use ark_ff::Field;
 use ark_serialize::CanonicalSerialize;
 use voxcheck::gkr::Fr;
 use voxcheck::gkr::fraction;
-use voxcheck::gkr::pcs::{ColumnWeights, Commitment, Hyrax, MultilinearPcs, OpeningClaim, ProverKey, VerifierKey};
+use voxcheck::gkr::pcs::{
+    Blinds, ColumnWeights, Commitment, Committed, Hyrax, MultilinearPcs, OpeningClaim, ProverKey, VerifierKey,
+};
 use voxcheck::gkr::tree::{Layer, Numerators};
 use voxcheck::sumcheck::batch;
 use voxcheck::sumcheck::channel::{PlainProver, PlainVerifier, ProverChannel, VerifierChannel};
@@ -142,7 +144,9 @@ fn opening_case() -> &'static Opening {
             claim(1, ColumnWeights::Point((5..8).map(field).collect())),
             claim(0, ColumnWeights::Vector((0..10).map(field).collect())),
         ];
-        let committed: Vec<(&IntTable, &Commitment)> = tables.iter().zip(&commitments).collect();
+        let blinds = Blinds::none();
+        let committed = |(table, commitment)| Committed { table, commitment, blinds: &blinds };
+        let committed: Vec<Committed<'_, Commitment>> = tables.iter().zip(&commitments).map(committed).collect();
         let mut channel = PlainProver::new(Merlin::new(NAME));
         Hyrax::open(&key, &committed, &claims, &mut channel);
         let proof = channel.into_proof();

@@ -9,6 +9,7 @@ use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
 use super::conditions::{Conditions, MutantVerifier, Skip};
 use super::tape::{Tape, TapeTranscript};
 use crate::gkr::Fr;
+use crate::gkr::pcs::hiding::ClearVerifier;
 use crate::sumcheck::channel::VerifierChannel;
 use crate::sumcheck::error::{Check, Refusal, VerifyError};
 use crate::sumcheck::transcript::Label;
@@ -126,6 +127,10 @@ impl VerifierChannel<Fr> for Probe<'_> {
         self.inner.recv(label, count)
     }
 
+    fn recv_public(&mut self, label: Label, count: usize) -> Result<Vec<Fr>, VerifyError> {
+        self.recv(label, count)
+    }
+
     fn recv_elements<E: CanonicalSerialize + CanonicalDeserialize>(
         &mut self,
         label: Label,
@@ -174,3 +179,5 @@ impl VerifierChannel<Fr> for Probe<'_> {
         VerifierChannel::<Fr>::finish(self.inner)
     }
 }
+
+impl ClearVerifier for Probe<'_> {}

@@ -9,8 +9,9 @@ use super::conditions::Conditions;
 use super::site::Site;
 use super::tape::{Tape, TapeTranscript};
 use crate::gkr::Fr;
-use crate::sumcheck::channel::ProverChannel;
-use crate::sumcheck::transcript::{Label, Transcript};
+use crate::gkr::pcs::hiding::ClearProver;
+use crate::sumcheck::channel::{ProverChannel, SecretChannel};
+use crate::sumcheck::transcript::{Label, SecretTranscript, Transcript};
 
 /// Somebody who sees, and may change, what a prover is about to use.
 pub trait Adversary {
@@ -127,3 +128,11 @@ impl<A: Adversary> ProverChannel<Fr> for TamperingProver<A> {
         self.adversary.visit(site);
     }
 }
+
+impl<A: Adversary> SecretChannel<Fr> for TamperingProver<A> {
+    fn secrets(&self, seed: &[u8; 32], number: u64, out: &mut [Fr]) {
+        self.transcript.secrets(seed, number, out);
+    }
+}
+
+impl<A: Adversary> ClearProver for TamperingProver<A> {}

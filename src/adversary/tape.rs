@@ -7,7 +7,7 @@ use std::rc::Rc;
 use ark_ff::PrimeField;
 
 use crate::gkr::Fr;
-use crate::sumcheck::transcript::{Label, Merlin, Transcript};
+use crate::sumcheck::transcript::{Label, Merlin, SecretTranscript, Transcript};
 
 /// The challenges of a run, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,5 +80,11 @@ impl Transcript for TapeTranscript {
             _ => {}
         }
         record.draws.push((label, output.to_vec()));
+    }
+}
+
+impl SecretTranscript for TapeTranscript {
+    fn secrets<F: PrimeField>(&self, seed: &[u8; 32], number: u64, out: &mut [F]) {
+        self.merlin.secrets(seed, number, out);
     }
 }

@@ -10,9 +10,10 @@ use super::site::Site;
 use super::tape::Tape;
 use crate::audio::wav::Wav;
 use crate::files::{self, Row};
-use crate::gkr::pcs::{Commitment, Hyrax, MultilinearPcs};
-use crate::gkr::program::SHARED_WIDTH_VARS;
-use crate::gkr::prover::{self, PublicCommitments};
+use crate::gkr::pcs::hiding::HidingProver;
+use crate::gkr::pcs::{Blinds, Commitment, Hyrax, MultilinearPcs};
+use crate::gkr::program::{SHARED_WIDTH_VARS, TensorId};
+use crate::gkr::prover::{self, PublicBlinds, PublicCommitments};
 use crate::gkr::trace::Trace;
 use crate::key::{PROTOCOL, VerifyingKey};
 use crate::layers::score::exact_score;
@@ -38,6 +39,8 @@ macro_rules! parts {
 }
 
 parts! {
+    /// Whether the proof hides what it is about.
+    zk: bool,
     /// Digest of the model.
     model: [u8; 32],
     /// Samples a second.
@@ -68,11 +71,11 @@ impl Statement {
     pub fn parts(&self) -> Parts {
         // Every field is named here, so that a new one cannot be forgotten.
         let Self { mode, model, audio, template, context, verdict, revealed } = self.clone();
-        let Mode::Clear = mode;
         let AudioCommitment { sample_rate, num_samples, rows: audio_rows } = audio;
         let Template { model: template_model, threshold, rows: template_rows } = template;
         let bytes = |rows: Vec<Row>| rows.into_iter().map(<[u8; 32]>::from).collect();
         Parts {
+            zk: mode == Mode::Zk,
             model,
             sample_rate,
             num_samples,
@@ -98,7 +101,7 @@ impl Statement {
             (None, None) => Revealed::Decision,
         };
         Some(Self {
-            mode: Mode::Clear,
+            mode: if parts.zk { Mode::Zk } else { Mode::Clear },
             model: parts.model,
             audio: AudioCommitment {
                 sample_rate: parts.sample_rate,
@@ -165,7 +168,7 @@ impl ProvingKey {
         wav: &Wav,
         (template, secret): (&Template, &TemplateSecret),
         context: &Context,
-        reveal: Reveal,
+        (mode, reveal): (Mode, Reveal),
         conditions: &Conditions,
         edit: impl FnOnce(&mut Parts),
         mut adversary: impl Adversary,
@@ -184,8 +187,17 @@ impl ProvingKey {
         })
         .map_err(crate::error::ModelError::from)?;
 
-        let commit = |id| files::rows(&Hyrax::commit(self.pcs(), trace.get(id), lowered.program.width_vars(id)));
-        let committed: Vec<Vec<Row>> = lowered.program.inputs().into_iter().map(commit).collect();
+        let commit = |(id, blinds): (TensorId, &Blinds)| {
+            let mut commitment = Hyrax::commit(self.pcs(), trace.get(id), lowered.program.width_vars(id));
+            Hyrax::blind(self.pcs(), &mut commitment, blinds);
+            files::rows(&commitment)
+        };
+        let audio_blinds = match mode {
+            Mode::Zk => Blinds::random(wav.samples.len().div_ceil(1 << SHARED_WIDTH_VARS))?,
+            Mode::Clear => Blinds::none(),
+        };
+        let blinds = [audio_blinds, secret.blinds.clone()];
+        let committed: Vec<Vec<Row>> = lowered.program.inputs().into_iter().zip(&blinds).map(commit).collect();
         let [audio_rows, template_rows]: [Vec<Row>; 2] = committed
             .clone()
             .try_into()
@@ -193,7 +205,7 @@ impl ProvingKey {
         let embedding = integers(trace.get(lowered.embedding));
         let accept = lowered.program.outputs().first().is_some_and(|&id| trace.get(id).get(0, 0) == 1);
         let mut parts = Statement {
-            mode: Mode::Clear,
+            mode,
             model: template.model,
             audio: AudioCommitment {
                 sample_rate: wav.sample_rate,
@@ -229,7 +241,34 @@ impl ProvingKey {
         let mut channel = TamperingProver::new(PROTOCOL, conditions, adversary);
         self.verifying_key().absorb(&statement, |label, bytes| channel.absorb_statement(label, bytes));
         let outputs = outputs.iter().collect::<Vec<_>>();
-        prover::prove_claiming::<Hyrax, _>(self.pcs(), &lowered.program, &trace, &outputs, &public, &mut channel);
+        let (program, blinds) = (&lowered.program, PublicBlinds { inputs: &blinds, constants: &[] });
+        let channel = match mode {
+            Mode::Clear => {
+                prover::prove_claiming::<Hyrax, _>(
+                    self.pcs(),
+                    program,
+                    &trace,
+                    &outputs,
+                    &public,
+                    blinds,
+                    &mut channel,
+                );
+                channel
+            }
+            Mode::Zk => {
+                let mut channel = HidingProver::new(channel, self.pcs(), program.max_width_vars())?;
+                prover::prove_claiming::<Hyrax, _>(
+                    self.pcs(),
+                    program,
+                    &trace,
+                    &outputs,
+                    &public,
+                    blinds,
+                    &mut channel,
+                );
+                channel.into_inner()
+            }
+        };
         let (argument, messages, tape) = channel.into_parts();
         Ok(Forged { proof: Proof { statement, argument }, messages, tape })
     }

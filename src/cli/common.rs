@@ -117,7 +117,7 @@ pub fn statement_json(statement: &Statement) -> Value {
         "audio_id": statement.audio_id().to_string(),
         "template_id": statement.template_id().to_string(),
         "context": hex::encode(statement.context().bytes()),
-        "mode": "clear",
+        "mode": statement.mode().name(),
         "samples": statement.num_samples(),
     })
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use voxcheck::audio::wav::Wav;
+use voxcheck::proof::{Template, TemplateSecret};
 
 use super::common::{ModelArg, check_recording, load_keys_if, parse_threshold};
 use super::console::{Console, Outcome};
@@ -12,14 +13,21 @@ use super::files::{self, Access};
 
 /// Enrol a voice: average the embeddings of recordings and commit to them
 ///
-/// Writes the template, which is public, and beside it the secret that proving needs.
+/// Writes the template, which is public, and beside it the secret that proving needs. With --refresh, an existing
+/// template is committed to anew: give every relying party one of its own, and they cannot link them.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArg,
     /// Recordings of the voice: WAV, 16-bit mono at the model's rate
-    #[arg(required = true, value_name = "WAV")]
+    #[arg(required_unless_present = "refresh", value_name = "WAV")]
     wavs: Vec<PathBuf>,
+    /// Instead of recordings: a template whose voice and threshold the new one has (its secret is read too)
+    #[arg(long, value_name = "T.vxe", conflicts_with_all = ["wavs", "threshold"])]
+    refresh: Option<PathBuf>,
+    /// Secret of the template to refresh [default: T.vxe.secret]
+    #[arg(long, value_name = "FILE", requires = "refresh")]
+    refresh_secret: Option<PathBuf>,
     /// Template to write (.vxe); the secret goes to FILE.secret, readable by its owner only
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
@@ -36,6 +44,43 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     let secret_path = secret_path(&args.output, args.secret.as_ref())?;
     files::check_output(console, &args.output)?;
     files::check_output(console, &secret_path)?;
+    let (template, secret) = match &args.refresh {
+        Some(path) => refresh(args, path, console)?,
+        None => enrol(args, console)?,
+    };
+    let (public, private) = (template.to_bytes(), secret.to_bytes());
+    let outputs = [(&*secret_path, &*private, Access::Secret), (&*args.output, &*public, Access::Public)];
+    files::write_all(console, &outputs)?;
+    let fields = json!({
+        "template_id": template.id().to_string(),
+        "model_id": template.model_id().to_string(),
+        "threshold": template.threshold(),
+        "recordings": args.wavs.len(),
+        "template": args.output,
+        "secret": secret_path,
+    });
+    let what =
+        if args.refresh.is_some() { "Refreshed".into() } else { format!("Enrolled {} recording(s)", args.wavs.len()) };
+    let text = format!(
+        "{what} as {}\n  threshold  {:.4}\n  template   {} (public)\n  secret     {} (keep it)",
+        template.id(),
+        template.threshold(),
+        args.output.display(),
+        secret_path.display(),
+    );
+    Ok(Outcome::new("enrol", fields, text))
+}
+
+/// A new commitment to the voice of the template at `path`.
+fn refresh(args: &Args, path: &Path, console: &mut Console) -> Result<(Template, TemplateSecret)> {
+    let template = files::decode(path, Template::from_bytes)?;
+    let secret_path = args.refresh_secret.clone().unwrap_or_else(|| files::secret_beside(path));
+    let secret = files::decode(&secret_path, TemplateSecret::from_bytes)?;
+    let (pk, _, _) = load_keys_if(console, &args.model.model, |_| Ok(()))?;
+    pk.refresh(&template, &secret).map_err(|error| CliError::prove(path, &error))
+}
+
+fn enrol(args: &Args, console: &mut Console) -> Result<(Template, TemplateSecret)> {
     let wavs = args.wavs.iter().map(|path| files::read_wav(path)).collect::<Result<Vec<_>>>()?;
     let (pk, _, _) = load_keys_if(console, &args.model.model, |model| {
         wavs.iter().zip(&args.wavs).try_for_each(|(wav, path)| {
@@ -45,27 +90,7 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     })?;
     let threshold = args.threshold.unwrap_or_else(|| pk.model().default_threshold());
     let (result, _) = console.stage("enrol", |_| pk.enrol(&wavs, threshold));
-    let (template, secret) = result.map_err(|error| CliError::prove(&args.wavs[0], &error))?;
-    let (public, private) = (template.to_bytes(), secret.to_bytes());
-    let outputs = [(&*secret_path, &*private, Access::Secret), (&*args.output, &*public, Access::Public)];
-    files::write_all(console, &outputs)?;
-    let fields = json!({
-        "template_id": template.id().to_string(),
-        "model_id": template.model_id().to_string(),
-        "threshold": template.threshold(),
-        "recordings": wavs.len(),
-        "template": args.output,
-        "secret": secret_path,
-    });
-    let text = format!(
-        "Enrolled {} recording(s) as {}\n  threshold  {:.4}\n  template   {} (public)\n  secret     {} (keep it)",
-        wavs.len(),
-        template.id(),
-        template.threshold(),
-        args.output.display(),
-        secret_path.display(),
-    );
-    Ok(Outcome::new("enrol", fields, text))
+    result.map_err(|error| CliError::prove(&args.wavs[0], &error))
 }
 
 /// Refuses silence: all silent recordings have one embedding, so a template of it would accept anybody's silence.

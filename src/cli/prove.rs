@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use voxcheck::Context;
 use voxcheck::audio::wav::Wav;
 use voxcheck::proof::{
-    AudioCommitment, AudioSecret, Proof, ProveOptions, ProvingKey, Report, Reveal, Template, TemplateSecret,
+    AudioCommitment, AudioSecret, Mode, Proof, ProveOptions, ProvingKey, Report, Reveal, Template, TemplateSecret,
 };
 
 use super::common::{self, ModelArg, decision, load_keys_if, parse_context, statement_json, statement_text};
@@ -20,9 +20,7 @@ use super::{machine, memory};
 /// Prove the decision on a recording: one proof from samples to accept or reject
 ///
 /// Exits with 0 once a proof is written, whichever decision it proves: `decision` in the JSON, or
-/// `voxcheck verify`, tells which. The proof is not zero-knowledge in this version: it shows the
-/// verifier nothing but the decision on purpose, yet it does not hide recording and template from
-/// one who analyses it.
+/// `voxcheck verify`, tells which. The proof is zero-knowledge: it tells nothing but its statement.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(flatten)]
@@ -55,10 +53,10 @@ pub struct Args {
     /// [default: what the machine has and the process may use]
     #[arg(long, visible_alias = "memory-limit", value_name = "SIZE", value_parser = memory::parse_size)]
     max_memory: Option<u64>,
-    /// Hide recording and template (not available in this version)
+    /// Hide everything but the statement: zero knowledge [default]
     #[arg(long, conflicts_with = "clear")]
     zk: bool,
-    /// Do not hide recording and template (the default in this version)
+    /// Hide nothing: whoever has the proof can compute with the voice. For debugging
     #[arg(long)]
     clear: bool,
 }
@@ -84,12 +82,6 @@ struct Inputs {
 
 /// Runs the command.
 pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
-    if args.zk {
-        let message = "--zk: zero-knowledge proofs are not available in this version";
-        let mut error = CliError::usage(message, "prove with --clear, which does not hide recording and template");
-        error.code = "E-ZK-UNAVAILABLE";
-        return Err(error);
-    }
     files::check_output(console, &args.output)?;
     let start = Instant::now();
     let inputs = read_inputs(args)?;
@@ -105,6 +97,7 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
             RevealArg::Score => Reveal::Score,
             RevealArg::Embedding => Reveal::Embedding,
         },
+        mode: if args.clear { Mode::Clear } else { Mode::Zk },
         audio: inputs.audio.as_ref().map(|(commitment, secret)| (commitment, secret)),
     };
     let (result, elapsed) = prove(console, |_| {
@@ -208,13 +201,17 @@ impl Made<'_> {
 
     fn text(&self, console: &Console, output: &Path, seconds: f64) -> String {
         format!(
-            "Proved {} in {} ({seconds:.2} s of audio, {} threads)\n{}\n  proof      {}, {} (clear: it does not hide recording and template)",
+            "Proved {} in {} ({seconds:.2} s of audio, {} threads)\n{}\n  proof      {}, {}{}",
             console.decision(decision(self.report.verdict)),
             human_time(self.elapsed),
             rayon::current_num_threads(),
             statement_text(self.proof.statement()),
             output.display(),
             human_bytes(self.bytes as u64),
+            match self.proof.statement().mode() {
+                Mode::Zk => " (zero knowledge)",
+                Mode::Clear => " (clear: it does not hide recording and template)",
+            },
         )
     }
 }

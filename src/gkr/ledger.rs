@@ -1,7 +1,7 @@
 //! The soundness ledger of a program: what the error is made of, term by term.
 //!
 //! The walk is the verifier's, with claims that have no values: what it counts (claims in a batch,
-//! variables of a sum-check, groups of an opening, challenges) is what a verifier of this program meets,
+//! variables of a sum-check, challenges) is what a verifier of this program meets,
 //! not a bound on it. `docs/soundness.md` has the argument for every formula.
 //!
 //! ```text
@@ -13,7 +13,7 @@
 //!             d·n                  n rounds of degree d
 //! points      k − 1 and 2n         weighted claims become claims at points
 //! padding     Σ (r + w)            a random point of the committed matrix for each kind of padding
-//! opening     k − 1, 2·(g − 1)     k claims are combined by δ, their g groups by γ and by ε
+//! opening     k − 1                k claims are combined by δ
 //!             2w                   rounds over the w variables of a row
 //!             1 + 2·i              μ, and i rounds of the inner-product argument
 //! challenges  N·|F|²/2^512         N challenges are 64 bytes modulo |F|, not quite uniform
@@ -257,22 +257,13 @@ impl Ledger {
 
     fn opening(&mut self, program: &Program, opened: &[OpeningClaim<Unsaid>], rounds: usize) {
         let width = openings::committed(program).into_iter().map(|id| program.width_vars(id)).max().unwrap_or(0);
-        let mut groups: Vec<&OpeningClaim<Unsaid>> = Vec::new();
-        for claim in opened {
-            if groups.iter().all(|group| group.col_weights != claim.col_weights) {
-                groups.push(claim);
-            }
-        }
-        let groups = groups.len();
         let rounds = rounds.min(width);
         self.combine("opening: claims combined by δ", opened.len());
-        let values = format!("g = {groups}");
-        self.add("opening: groups combined by γ and by ε", "2·(g − 1)", values, 2 * groups.saturating_sub(1) as u64);
         self.rounds("opening: rounds over the columns", 2, width);
         let (formula, values) = ("1 + 2·i", format!("i = {rounds}"));
         self.add("opening: inner-product argument", formula, values, 1 + 2 * rounds as u64);
-        // δ, γ and the rounds, ε, μ and the rounds.
-        self.challenges += (4 + width + rounds) as u64;
+        // δ and the rounds, μ and the rounds.
+        self.challenges += (2 + width + rounds) as u64;
     }
 
     fn combine(&mut self, name: impl Into<String>, claims: usize) {
@@ -341,7 +332,7 @@ mod tests {
     use crate::gkr::pcs::hyrax::default_rounds;
     use crate::gkr::pcs::{Hyrax, MultilinearPcs, ProverKey, VerifierKey};
     use crate::gkr::program::SHARED_WIDTH_VARS;
-    use crate::gkr::prover::{self, PublicCommitments};
+    use crate::gkr::prover::{self, PublicBlinds, PublicCommitments};
     use crate::gkr::trace::Trace;
     use crate::gkr::verifier;
     use crate::sumcheck::channel::{PlainProver, PlainVerifier};
@@ -391,15 +382,14 @@ mod tests {
             // x: one of the lookups, two of the wave; w: two; multiplicities: one; padding: two.
             ("opening: claims combined by δ", 7),
             // Those on w are at one point, all others differ.
-            ("opening: groups combined by γ and by ε", 2 * 6),
             ("opening: rounds over the columns", 2 * 10),
             ("opening: inner-product argument", 7),
-            // β, α; 9 layers; the output; γ and a round; padding; δ, γ, 10 rounds, ε, μ and 3 rounds.
-            ("challenges", 2 + (18 + 36) + 1 + 2 + 10 + 17),
+            // β, α; 9 layers; the output; γ and a round; padding; δ, 10 rounds, μ and 3 rounds.
+            ("challenges", 2 + (18 + 36) + 1 + 2 + 10 + 15),
         ];
         assert_eq!(found, expected);
-        let counts: u64 = expected[..11].iter().map(|(_, count)| count).sum();
-        let bias = 86.0 * (2.0 * field_log2() - 512.0).exp2();
+        let counts: u64 = expected[..10].iter().map(|(_, count)| count).sum();
+        let bias = 84.0 * (2.0 * field_log2() - 512.0).exp2();
         assert!((ledger.log2() - ((counts as f64 + bias).log2() - field_log2())).abs() < 1e-9);
         assert!((field_log2() - 253.597).abs() < 1e-3);
         assert_eq!(ledger.terms()[0].values, "m = 1, L = 262");
@@ -430,7 +420,7 @@ mod tests {
             let [x, w] = given.map(|table| Hyrax::commit(&key, &table, SHARED_WIDTH_VARS));
             let public = PublicCommitments { inputs: &[&x], constants: &[&w] };
             let mut channel = PlainProver::new(Merlin::new(b"ledger"));
-            prover::prove::<Hyrax, _>(&key, &program, &trace, &public, &mut channel);
+            prover::prove::<Hyrax, _>(&key, &program, &trace, &public, PublicBlinds::default(), &mut channel);
             let proof = channel.into_proof();
             let drawn = Rc::new(Cell::new(0));
             let mut channel = PlainVerifier::new(Counting(Merlin::new(b"ledger"), Rc::clone(&drawn)), &proof);

@@ -11,11 +11,12 @@ use super::fraction::{self, LeafClaim};
 use super::leaves;
 use super::lookup::{self, Compression, Layout};
 use super::openings;
-use super::pcs::MultilinearPcs;
+use super::pcs::hiding::OpeningProver;
+use super::pcs::{Blinds, Committed, MultilinearPcs, OpeningClaim};
 use super::program::{Program, Relation, TensorId};
 use super::trace::Trace;
 use super::waves::{self, Due, Schedule};
-use super::{contraction, product};
+use super::{contraction, product, verifier};
 use crate::sumcheck::batch::{self, Instance, suffix};
 use crate::sumcheck::channel::ProverChannel;
 use crate::sumcheck::eq::eq_prefix;
@@ -36,6 +37,15 @@ pub struct Timings {
     pub waves: Duration,
     /// Weighted claims, padding and opening.
     pub open: Duration,
+}
+
+/// What hides the commitments made before the proof: nothing, unless it is given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PublicBlinds<'a> {
+    /// One an input, in the order of [`Program::inputs`]; those that are missing hide nothing.
+    pub inputs: &'a [Blinds],
+    /// One a constant, in the order of [`Program::constants`]; those that are missing hide nothing.
+    pub constants: &'a [Blinds],
 }
 
 /// Commitments made before the proof.
@@ -118,24 +128,26 @@ impl<C: ProverChannel<Fr>> ValueSource for SendValues<'_, '_, C> {
 ///
 /// # Panics
 /// If trace, commitments or key are not the program's.
-pub fn prove<P: MultilinearPcs, C: ProverChannel<Fr>>(
+pub fn prove<P: MultilinearPcs, C: OpeningProver>(
     key: &P::ProverKey,
     program: &Program,
     trace: &Trace,
     public: &PublicCommitments<'_, P::Commitment>,
+    blinds: PublicBlinds<'_>,
     channel: &mut C,
 ) -> Timings {
     let outputs: Vec<&IntTable> = program.outputs().iter().map(|&id| trace.get(id)).collect();
-    prove_claiming::<P, C>(key, program, trace, &outputs, public, channel)
+    prove_claiming::<P, C>(key, program, trace, &outputs, public, blinds, channel)
 }
 
 /// [`prove`] for public outputs that need not be those of the trace.
-pub(crate) fn prove_claiming<P: MultilinearPcs, C: ProverChannel<Fr>>(
+pub(crate) fn prove_claiming<'b, P: MultilinearPcs, C: OpeningProver>(
     key: &P::ProverKey,
     program: &Program,
     trace: &Trace,
     outputs: &[&IntTable],
     public: &PublicCommitments<'_, P::Commitment>,
+    blinds: PublicBlinds<'b>,
     channel: &mut C,
 ) -> Timings {
     let mut timings = Timings::default();
@@ -146,8 +158,12 @@ pub(crate) fn prove_claiming<P: MultilinearPcs, C: ProverChannel<Fr>>(
     let span = tracing::trace_span!("commit rows").entered();
     let tables: Vec<(&IntTable, usize)> =
         program.committed().into_iter().map(|id| (trace.get(id), program.width_vars(id))).collect();
-    let committed = P::commit_all(key, &tables);
-    for commitment in &committed {
+    let mut committed = P::commit_all(key, &tables);
+    drop(span);
+    let span = tracing::trace_span!("blind rows").entered();
+    let own_blinds: Vec<Blinds> = committed.iter().map(|commitment| channel.blinds(P::shape(commitment).1)).collect();
+    for (commitment, blinds) in committed.iter_mut().zip(&own_blinds) {
+        P::blind(key, commitment, blinds);
         P::send(Label::Commitment, commitment, channel);
     }
     drop(span);
@@ -172,20 +188,31 @@ pub(crate) fn prove_claiming<P: MultilinearPcs, C: ProverChannel<Fr>>(
     let span = tracing::trace_span!("opening claims").entered();
     let order = openings::committed(program);
     let places: HashMap<TensorId, usize> = order.iter().enumerate().map(|(i, &id)| (id, i)).collect();
-    let commitments: Vec<&P::Commitment> =
-        public.inputs.iter().chain(public.constants).copied().chain(&committed).collect();
-    let tables: Vec<(&IntTable, &P::Commitment)> =
-        order.iter().zip(commitments).map(|(&id, commitment)| (trace.get(id), commitment)).collect();
-    let mut opened: Vec<_> = direct
-        .into_iter()
-        .map(|claim| openings::opening(program, &places, claim).expect("every claim left is on a committed tensor"))
+    let none = Blinds::none();
+    let given = |blinds: &'b [Blinds], count: usize| (0..count).map(move |i| blinds.get(i));
+    let all_blinds = given(blinds.inputs, public.inputs.len())
+        .chain(given(blinds.constants, public.constants.len()))
+        .map(|blinds| blinds.unwrap_or(&none))
+        .chain(&own_blinds);
+    let commitments = public.inputs.iter().chain(public.constants).copied().chain(&committed);
+    let committed: Vec<Committed<'_, P::Commitment>> = order
+        .iter()
+        .zip(commitments.zip(all_blinds))
+        .map(|(&id, (commitment, blinds))| Committed { table: trace.get(id), commitment, blinds })
         .collect();
     let (rows, cols) = openings::padding_vars(program, &order).expect("the tables were committed");
     let mut point = |n: usize| -> Vec<Fr> { (0..n).map(|_| channel.challenge(Label::PaddingChallenge)).collect() };
     let (rows, cols) = (point(rows), point(cols));
-    opened.extend(openings::padding(program, &order, &rows, &cols).expect("the tables were committed"));
+    let own = || {
+        let opening =
+            |claim| openings::opening(program, &places, claim).expect("every claim left is on a committed tensor");
+        let mut opened: Vec<OpeningClaim<Fr>> = direct.into_iter().map(opening).collect();
+        opened.extend(openings::padding(program, &order, &rows, &cols).expect("the tables were committed"));
+        opened
+    };
+    let opened = channel.claims(own, |replay| verifier::reduce(program, outputs, replay));
     drop(span);
-    P::open(key, &tables, &opened, channel);
+    P::open(key, &committed, &opened, channel);
     timings.open = lap();
     timings
 }

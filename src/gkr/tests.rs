@@ -8,7 +8,7 @@ use super::Fr;
 use super::builder::{ProgramBuilder, Recipes};
 use super::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey, VerifierKey};
 use super::program::{Column, Program, ProgramError, TensorId};
-use super::prover::{self, PublicCommitments};
+use super::prover::{self, PublicBlinds, PublicCommitments};
 use super::tables::Table;
 use super::trace::{Trace, TraceError};
 use super::verifier;
@@ -49,7 +49,7 @@ impl Case {
         let (inputs, constants): (Vec<_>, Vec<_>) = (inputs.iter().collect(), constants.iter().collect());
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
         let mut channel = PlainProver::new(Merlin::new(b"test"));
-        prover::prove::<Hyrax, _>(&key(), &self.program, trace, &public, &mut channel);
+        prover::prove::<Hyrax, _>(&key(), &self.program, trace, &public, PublicBlinds::default(), &mut channel);
         channel.into_proof()
     }
 

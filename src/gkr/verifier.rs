@@ -11,6 +11,7 @@ use super::fraction;
 use super::lookup::{self, Compression, Layout};
 use super::openings;
 use super::pcs::MultilinearPcs;
+use super::pcs::hiding::OpeningVerifier;
 use super::program::{Program, TensorId};
 use super::prover::{PublicCommitments, absorb_public};
 use super::view::View;
@@ -51,7 +52,7 @@ impl<C: VerifierChannel<Fr>> ValueSource for RecvValues<'_, C> {
 /// The caller must compare program, outputs and commitments with what it expects, and
 /// [finish](VerifierChannel::finish) the channel.
 #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-pub fn verify<P: MultilinearPcs, C: VerifierChannel<Fr, Scalar = Fr>>(
+pub fn verify<P: MultilinearPcs, C: OpeningVerifier>(
     key: &P::VerifierKey,
     program: &Program,
     outputs: &[&IntTable],

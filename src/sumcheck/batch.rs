@@ -42,9 +42,26 @@ pub fn prove<F: PrimeField>(
     instances: &mut [&mut dyn Instance<F>],
     claims: &[F],
 ) -> (F, Vec<F>) {
-    assert_eq!(instances.len(), claims.len(), "one claim an instance");
     let gamma: F = channel.challenge(Label::BatchChallenge);
+    let weights: Vec<F> =
+        std::iter::successors(Some(F::ONE), |&power| Some(power * gamma)).take(claims.len()).collect();
     let num_rounds = instances.iter().map(|i| i.num_vars()).max().unwrap_or(0);
+    (gamma, prove_sum(channel, degree, num_rounds, instances, claims, &weights))
+}
+
+/// Proves the claim `Σᵢ weightᵢ · 2^(n − nᵢ) · vᵢ` in `n` rounds, without a combiner; returns the challenges.
+///
+/// # Panics
+/// If there are other numbers of claims or weights than instances, or an instance needs more rounds.
+pub fn prove_sum<F: PrimeField>(
+    channel: &mut impl ProverChannel<F>,
+    degree: usize,
+    num_rounds: usize,
+    instances: &mut [&mut dyn Instance<F>],
+    claims: &[F],
+    weights: &[F],
+) -> Vec<F> {
+    assert_eq!((instances.len(), claims.len()), (weights.len(), weights.len()), "one claim and one weight an instance");
     let half = F::from(2u64).inverse().expect("the characteristic is not 2");
     let mut claims: Vec<F> =
         claims.iter().zip(instances.iter()).map(|(&v, i)| v * scale::<F>(num_rounds - i.num_vars())).collect();
@@ -52,10 +69,8 @@ pub fn prove<F: PrimeField>(
     for round in 0..num_rounds {
         let polys = instance_rounds(instances, &claims, num_rounds - round, half);
         let mut joint = vec![F::ZERO; degree + 1];
-        let mut power = F::ONE;
-        for poly in &polys {
-            joint.iter_mut().zip(poly).for_each(|(j, &c)| *j += power * c);
-            power *= gamma;
+        for (poly, &weight) in polys.iter().zip(weights) {
+            joint.iter_mut().zip(poly).for_each(|(j, &c)| *j += weight * c);
         }
         let (r, _) = send_round(channel, &joint);
         for (claim, poly) in claims.iter_mut().zip(&polys) {
@@ -64,7 +79,7 @@ pub fn prove<F: PrimeField>(
         bind_instances(instances, num_rounds - round, r);
         point.push(r);
     }
-    (gamma, point)
+    point
 }
 
 /// The round polynomial of every instance; one that has not joined is constant.
@@ -135,13 +150,28 @@ pub fn verify<F: PrimeField, C: VerifierChannel<F>>(
         claim = claim + value.clone() * (power * scale::<F>(num_rounds - num_vars));
         power *= gamma;
     }
+    let (point, claim) = verify_sum(channel, degree, num_rounds, claim)?;
+    Ok(Reduced { gamma, point, claim })
+}
+
+/// Verifies the rounds of one sum; returns the challenges and the last claim.
+///
+/// # Soundness
+/// The caller must check the last claim.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+pub fn verify_sum<F: PrimeField, C: VerifierChannel<F>>(
+    channel: &mut C,
+    degree: usize,
+    num_rounds: usize,
+    mut claim: C::Scalar,
+) -> Result<(Vec<F>, C::Scalar), VerifyError> {
     let mut point = Vec::with_capacity(num_rounds);
     for _ in 0..num_rounds {
         let (r, next) = recv_round(channel, degree, claim)?;
         point.push(r);
         claim = next;
     }
-    Ok(Reduced { gamma, point, claim })
+    Ok((point, claim))
 }
 
 /// `2^late`: the sum over the variables that an instance does not depend on.

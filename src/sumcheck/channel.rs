@@ -16,7 +16,7 @@ use ark_ff::{PrimeField, Zero};
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize, Compress, SerializationError, Validate};
 
 use super::error::{Check, VerifyError};
-use super::transcript::{Label, Transcript};
+use super::transcript::{Label, SecretTranscript, Transcript};
 
 /// What a verifier can do with a received scalar: affine arithmetic over the field.
 pub trait Scalar<F>: Clone + From<F> + Add<Output = Self> + Sub<Output = Self> + Mul<F, Output = Self> {}
@@ -27,8 +27,12 @@ impl<F, S> Scalar<F> for S where S: Clone + From<F> + Add<Output = Self> + Sub<O
 pub trait ProverChannel<F: PrimeField> {
     /// Absorbs public data that both sides know; it is not part of the proof.
     fn absorb_statement(&mut self, label: Label, bytes: &[u8]);
-    /// Sends scalars.
+    /// Sends scalars. A hiding channel sends a commitment to them.
     fn send(&mut self, label: Label, scalars: &[F]);
+    /// Sends scalars that no channel hides: they must tell nothing about the witness.
+    fn send_public(&mut self, label: Label, scalars: &[F]) {
+        self.send(label, scalars);
+    }
     /// Sends other elements (points of a group) of fixed encoded size.
     fn send_elements<E: CanonicalSerialize>(&mut self, label: Label, elements: &[E]);
     /// Draws a challenge that depends on everything sent so far.
@@ -53,6 +57,13 @@ pub trait ProverChannel<F: PrimeField> {
     }
 }
 
+/// A prover's end that secret randomness can be bound to.
+pub trait SecretChannel<F: PrimeField>: ProverChannel<F> {
+    /// Fills `out` with secret uniform elements, which depend on everything sent so far, on `seed` and on
+    /// `number`: the same for the same three, unrelated otherwise.
+    fn secrets(&self, seed: &[u8; 32], number: u64, out: &mut [F]);
+}
+
 /// The verifier's end.
 pub trait VerifierChannel<F: PrimeField> {
     /// A received scalar.
@@ -62,6 +73,8 @@ pub trait VerifierChannel<F: PrimeField> {
     fn absorb_statement(&mut self, label: Label, bytes: &[u8]);
     /// Receives `count` scalars. `count` comes from the program, never from the proof.
     fn recv(&mut self, label: Label, count: usize) -> Result<Vec<Self::Scalar>, VerifyError>;
+    /// Receives `count` scalars that no channel hides; the mirror of [`ProverChannel::send_public`].
+    fn recv_public(&mut self, label: Label, count: usize) -> Result<Vec<F>, VerifyError>;
     /// Receives `count` other elements, validated and canonical.
     fn recv_elements<E: CanonicalSerialize + CanonicalDeserialize>(
         &mut self,
@@ -158,6 +171,12 @@ impl<F: PrimeField, T: Transcript> ProverChannel<F> for PlainProver<T> {
 
     fn product(&mut self, a: F, b: F) -> F {
         a * b
+    }
+}
+
+impl<F: PrimeField, T: SecretTranscript> SecretChannel<F> for PlainProver<T> {
+    fn secrets(&self, seed: &[u8; 32], number: u64, out: &mut [F]) {
+        self.transcript.secrets(seed, number, out);
     }
 }
 
@@ -260,6 +279,10 @@ impl<F: PrimeField, T: Transcript, P: Policy> VerifierChannel<F> for PlainVerifi
     }
 
     fn recv(&mut self, label: Label, count: usize) -> Result<Vec<F>, VerifyError> {
+        self.decode(label, count)
+    }
+
+    fn recv_public(&mut self, label: Label, count: usize) -> Result<Vec<F>, VerifyError> {
         self.decode(label, count)
     }
 

@@ -30,8 +30,8 @@ pub enum Check {
     },
     /// The weighted claims on committed tensors agree with the values claimed at their points.
     WeightedClaims,
-    /// The folded rows of all openings agree with the values claimed at one column point.
-    Columns,
+    /// The masked messages are those under the commitments that were sent for them.
+    MaskedMessages,
     /// The inner-product argument that opens the folded row.
     InnerProduct,
     /// A public output of the program has the value that the statement declares.
@@ -52,7 +52,7 @@ impl fmt::Display for Check {
             Check::LeafDenominators => write!(f, "lookup: denominators of the leaves"),
             Check::Wave { wave } => write!(f, "wave {wave}: final values"),
             Check::WeightedClaims => write!(f, "weighted claims: final values"),
-            Check::Columns => write!(f, "opening: column sum-check"),
+            Check::MaskedMessages => write!(f, "opening: masked messages"),
             Check::InnerProduct => write!(f, "opening: inner-product argument"),
             Check::PublicOutput => write!(f, "statement: public output"),
             Check::Sumcheck => write!(f, "sum-check: final value"),
@@ -160,7 +160,7 @@ refusals! {
     VerifyError::Check(Check::LeafDenominators) => LeafDenominators = "leaf-denominators",
     VerifyError::Check(Check::Wave { .. }) => Wave = "wave",
     VerifyError::Check(Check::WeightedClaims) => WeightedClaims = "weighted-claims",
-    VerifyError::Check(Check::Columns) => Columns = "columns",
+    VerifyError::Check(Check::MaskedMessages) => MaskedMessages = "masked-messages",
     VerifyError::Check(Check::InnerProduct) => InnerProduct = "inner-product",
     VerifyError::Check(Check::PublicOutput) => PublicOutput = "public-output",
     VerifyError::Check(Check::Sumcheck) => Sumcheck = "sumcheck",

@@ -8,6 +8,8 @@
 use std::fmt;
 
 use ark_ff::PrimeField;
+use ark_std::rand::{CryptoRng, Error, RngCore};
+use zeroize::Zeroizing;
 
 /// A hash that absorbs labelled messages and yields challenge bytes which depend on all of them.
 pub trait Transcript {
@@ -22,6 +24,13 @@ pub trait Transcript {
         self.squeeze(label, &mut bytes);
         F::from_le_bytes_mod_order(&bytes)
     }
+}
+
+/// A transcript that secret randomness can be bound to.
+pub trait SecretTranscript: Transcript {
+    /// Fills `out` with secret uniform elements, which depend on everything absorbed so far, on `seed` and on
+    /// `number`: the same for the same three, unrelated otherwise. Nothing is absorbed.
+    fn secrets<F: PrimeField>(&self, seed: &[u8; 32], number: u64, out: &mut [F]);
 }
 
 /// The default transcript: merlin (STROBE over Keccak-f\[1600\]).
@@ -45,6 +54,77 @@ impl Transcript for Merlin {
         self.0.challenge_bytes(label.name().as_bytes(), output);
     }
 }
+
+impl SecretTranscript for Merlin {
+    // merlin's own way: a fork of the transcript, keyed by the secret, which is wiped when it is dropped.
+    fn secrets<F: PrimeField>(&self, seed: &[u8; 32], number: u64, out: &mut [F]) {
+        let builder = self.0.build_rng().rekey_with_witness_bytes(b"number", &number.to_le_bytes());
+        let rng = builder.rekey_with_witness_bytes(b"seed", seed).finalize(&mut Seed(seed));
+        let mut rng = Buffered { rng, bytes: Zeroizing::new([0; 1024]), used: 1024 };
+        out.fill_with(|| F::rand(&mut rng));
+    }
+}
+
+/// A generator that is asked for many bytes at a time: merlin's takes a permutation a call. Wiped when dropped.
+struct Buffered<R> {
+    rng: R,
+    bytes: Zeroizing<[u8; 1024]>,
+    used: usize,
+}
+
+impl<R: RngCore> RngCore for Buffered<R> {
+    fn next_u32(&mut self) -> u32 {
+        self.next_u64() as u32
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill_bytes(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    fn fill_bytes(&mut self, out: &mut [u8]) {
+        for byte in out {
+            if self.used == self.bytes.len() {
+                self.rng.fill_bytes(self.bytes.as_mut());
+                self.used = 0;
+            }
+            *byte = self.bytes[self.used];
+            self.used += 1;
+        }
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Error> {
+        self.fill_bytes(out);
+        Ok(())
+    }
+}
+
+/// What merlin mixes into its generator: the seed once more.
+struct Seed<'a>(&'a [u8; 32]);
+
+impl RngCore for Seed<'_> {
+    fn next_u32(&mut self) -> u32 {
+        self.next_u64() as u32
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill_bytes(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    fn fill_bytes(&mut self, out: &mut [u8]) {
+        out.iter_mut().zip(self.0.iter().cycle()).for_each(|(out, &byte)| *out = byte);
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Error> {
+        self.fill_bytes(out);
+        Ok(())
+    }
+}
+
+impl CryptoRng for Seed<'_> {}
 
 macro_rules! labels {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
@@ -114,10 +194,28 @@ labels! {
     PointValues = "point-values",
     /// Challenge: random point of the padding.
     PaddingChallenge = "padding-challenge",
-    /// Values of the folded rows at the column point.
-    FoldedValues = "folded-values",
-    /// Challenge: combination of folded rows.
+    /// Challenge: combination of opening claims.
     FoldChallenge = "fold-challenge",
+    /// Blinding factor of a row that is opened in the clear.
+    Blinding = "blinding",
+    /// The factors of the product that masks all products, and the outputs of all products.
+    ProductOutputs = "product-outputs",
+    /// Challenge: point at which products are compared.
+    ProductChallenge = "product-challenge",
+    /// Masked values of the factors of all products.
+    ProductValues = "product-values",
+    /// Challenge: combination of the equations between hidden scalars.
+    EquationChallenge = "equation-challenge",
+    /// Commitments to the masks of what is opened last.
+    Mask = "mask",
+    /// What the masks contribute to the last claim.
+    MaskValue = "mask-value",
+    /// Challenge of the opening of masked messages.
+    MaskChallenge = "mask-challenge",
+    /// Masked messages and blinding factors.
+    Masked = "masked",
+    /// Challenge: combination of the checks of masked messages.
+    MaskedChallenge = "masked-challenge",
     /// Cross terms of a round of the inner-product argument.
     InnerProductCross = "inner-product-cross",
     /// Challenge: the point that binds the claimed inner product.

@@ -100,7 +100,7 @@ fn garbage_in_padding_is_refused_by_nothing_but_its_own_claims() {
     for (rows, cols, place) in [(5, 4, (2, 3)), (5, 4, (4, 3)), (8, 4, (5, 0)), (8, 4, (7, 3))] {
         let mut instead = IntTable::new(rows, cols, IntVec::I16(vec![0; rows * cols]));
         (0..15).for_each(|i| instead.set(i / 3, i % 3, values[i]));
-        for (garbage, live) in [(0, None), (1, Some(Refusal::Columns)), (-1, Some(Refusal::Columns))] {
+        for (garbage, live) in [(0, None), (1, Some(Refusal::InnerProduct)), (-1, Some(Refusal::InnerProduct))] {
             instead.set(place.0, place.1, garbage);
             let liar = GarbageKey { shape: (5, 3), instead: instead.clone() };
             let mut channel = TamperingProver::new(NAME, &Conditions::live(), nothing);
@@ -109,7 +109,7 @@ fn garbage_in_padding_is_refused_by_nothing_but_its_own_claims() {
             let commitments = case.commitments::<Garbage>(&liar, &trace);
             let answer = |c: &Conditions| verify(&case, &trace, &commitments, &proof, c);
             assert_eq!(answer(&Conditions::live()).err().map(|error| error.refusal()), live);
-            assert_eq!(answer(&Conditions::without_check(Refusal::Columns)), Ok(()));
+            assert_eq!(answer(&Conditions::without_check(Refusal::InnerProduct)), Ok(()));
         }
     }
 }

@@ -8,6 +8,7 @@
 mod common;
 
 mod harness;
+mod hiding;
 mod inside;
 mod layers;
 mod manifest;

@@ -10,7 +10,7 @@ use voxcheck::sumcheck::transcript::Label;
 use crate::harness::Session;
 use crate::messages::{POINTS, SCALARS, is_points};
 use crate::toy;
-use crate::voice::{EDITS, OTHERS, Voice};
+use crate::voice::{EDITS, OTHERS, RELABELS, Voice};
 
 /// Labels under which a prover sends something, found by proving.
 pub fn sent(voice: &Voice) -> BTreeSet<Label> {
@@ -32,7 +32,8 @@ fn manifest(voice: &Voice) -> String {
     }
     for field in Parts::FIELDS {
         let edits = EDITS.iter().chain(OTHERS).filter(|edit| edit.0 == *field);
-        let names: Vec<&str> = edits.map(|edit| edit.1).collect();
+        let relabels = RELABELS.iter().filter(|relabel| relabel.0 == *field).map(|relabel| relabel.1);
+        let names: Vec<&str> = edits.map(|edit| edit.1).chain(relabels).collect();
         assert!(names.len() >= 2, "the field `{field}` of a statement is not tampered with");
         writeln!(text, "statement/{field}: {}", names.join(", ")).unwrap();
     }

@@ -39,7 +39,13 @@ pub const POINTS: &[(&str, Change<G1Affine>)] = &[
 ];
 
 pub fn is_points(label: Label) -> bool {
-    matches!(label, Label::Commitment | Label::InnerProductCross)
+    matches!(label, Label::Commitment | Label::InnerProductCross | Label::Mask)
+}
+
+/// Whether a message consists of points: in a proof that hides, most do.
+pub fn is_points_in(hiding: bool, label: Label) -> bool {
+    use Label::{InnerProductEnd, MaskValue, Masked, ProductValues};
+    is_points(label) || (hiding && !matches!(label, InnerProductEnd | MaskValue | Masked | ProductValues))
 }
 
 fn element<E: CanonicalDeserialize>(bytes: &[u8], at: usize) -> E {

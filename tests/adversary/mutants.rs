@@ -79,6 +79,13 @@ fn leaves(session: &Session) -> Vec<Attack<'_>> {
     ]
 }
 
+/// A masked blinding factor that is not the one of its message.
+fn masked(session: &Session) -> Attack<'_> {
+    // Two masked values of the first round, then its blinding factor.
+    let proof = tampered(session, Label::Masked, 0, |values| values[2] += Fr::ONE);
+    Attack::new("another blinding factor of a message", move |c| session.verify(&proof, c))
+}
+
 /// False traces, with everything else computed from them.
 fn traces(session: &Session) -> Vec<Attack<'_>> {
     let mut out_of_range = session.trace.clone();
@@ -183,7 +190,7 @@ fn every_message_binds(session: &Session, conditions: &Conditions) -> Result<(),
     for message in honest.messages.iter().filter(|m| m.len > 0) {
         let mut other = honest.bytes.clone();
         // Another element of the same kind, so that it can be decoded.
-        if crate::messages::is_points(message.label) {
+        if crate::messages::is_points_in(session.hiding, message.label) {
             let mut generator = Vec::new();
             ark_bn254::G1Affine::from(<ark_bn254::G1Projective as ark_ec::PrimeGroup>::generator())
                 .serialize_compressed(&mut generator)
@@ -238,8 +245,10 @@ fn own_messages_bind(conditions: &Conditions) -> Result<(), String> {
 #[test]
 fn every_mutant_of_the_verifier_is_killed() {
     let sessions: Vec<Session> = toy::all().into_iter().map(|(_, case)| Session::new(case)).collect();
+    let hiding: Vec<Session> = toy::all().into_iter().map(|(_, case)| Session::hiding(case)).collect();
     let voice = voice::Voice::new();
     let mut attacks: Vec<Attack<'_>> = own_protocols();
+    attacks.extend(hiding.iter().map(masked));
     for session in &sessions {
         attacks.extend(raised(session));
         attacks.extend(leaves(session));
@@ -250,7 +259,7 @@ fn every_mutant_of_the_verifier_is_killed() {
     attacks.extend(shapes(edges));
     attacks.extend(voice.attacks());
     let binds = |conditions: &Conditions| -> Result<(), String> {
-        for session in &sessions {
+        for session in sessions.iter().chain(&hiding) {
             every_message_binds(session, conditions)?;
             every_statement_binds(session, conditions)?;
         }

@@ -9,9 +9,12 @@ use ark_ff::PrimeField;
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
 use voxcheck::gkr::Fr;
 use voxcheck::gkr::builder::Recipes;
-use voxcheck::gkr::pcs::{Commitment, Hyrax, Layout, MultilinearPcs, OpeningClaim, ProverKey, VerifierKey};
+use voxcheck::gkr::pcs::hiding::{ClearProver, HidingProver, HidingVerifier, OpeningProver, OpeningVerifier};
+use voxcheck::gkr::pcs::{
+    Blinds, Commitment, Committed, Hyrax, Layout, MultilinearPcs, OpeningClaim, ProverKey, VerifierKey,
+};
 use voxcheck::gkr::program::{Program, TensorId};
-use voxcheck::gkr::prover::{self, PublicCommitments};
+use voxcheck::gkr::prover::{self, PublicBlinds, PublicCommitments};
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::verifier;
 use voxcheck::sumcheck::channel::{PlainProver, PlainVerifier, ProverChannel, VerifierChannel};
@@ -57,16 +60,11 @@ impl Case {
         [self.program.inputs().into_iter().map(commit).collect(), constants]
     }
 
-    pub fn prove_with<P: MultilinearPcs>(
-        &self,
-        key: &P::ProverKey,
-        trace: &Trace,
-        channel: &mut impl ProverChannel<Fr>,
-    ) {
+    pub fn prove_with<P: MultilinearPcs>(&self, key: &P::ProverKey, trace: &Trace, channel: &mut impl OpeningProver) {
         let [inputs, constants] = self.commitments::<P>(key, trace);
         let (inputs, constants): (Vec<_>, Vec<_>) = (inputs.iter().collect(), constants.iter().collect());
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
-        prover::prove::<P, _>(key, &self.program, trace, &public, channel);
+        prover::prove::<P, _>(key, &self.program, trace, &public, PublicBlinds::default(), channel);
         channel.challenge(Label::UserChallenge);
     }
 
@@ -76,8 +74,23 @@ impl Case {
         channel.into_proof()
     }
 
+    /// A proof that hides `trace`.
+    pub fn prove_hiding(&self, trace: &Trace) -> Vec<u8> {
+        let inner = PlainProver::new(Merlin::new(NAME));
+        let mut channel = HidingProver::new(inner, key(), self.program.max_width_vars()).unwrap();
+        self.prove_with::<Hyrax>(key(), trace, &mut channel);
+        channel.into_inner().into_proof()
+    }
+
+    /// Verifies a proof that hides, against commitments and outputs of `public`.
+    pub fn verify_hiding(&self, public: &Trace, proof: &[u8]) -> Result<(), VerifyError> {
+        let inner = PlainVerifier::new(Merlin::new(NAME), proof);
+        let channel = HidingVerifier::new(inner, self.program.max_width_vars());
+        self.verify_over(public, &self.commitments::<Hyrax>(key(), public), channel)
+    }
+
     /// Verifies over a channel, against commitments and outputs of `public`.
-    pub fn verify_over<C: VerifierChannel<Fr, Scalar = Fr>>(
+    pub fn verify_over<C: OpeningVerifier>(
         &self,
         public: &Trace,
         [inputs, constants]: &[Vec<Commitment>; 2],
@@ -171,6 +184,8 @@ impl ProverChannel<Fr> for Tamper {
     }
 }
 
+impl ClearProver for Tamper {}
+
 pub fn scalars(bytes: &[u8]) -> Vec<Fr> {
     bytes.chunks(32).map(|chunk| Fr::deserialize_compressed(chunk).unwrap()).collect()
 }
@@ -225,19 +240,22 @@ impl MultilinearPcs for Garbage {
     fn recv<C: VerifierChannel<Fr>>(label: Label, layout: &Layout, channel: &mut C) -> Result<Commitment, VerifyError> {
         Hyrax::recv(label, layout, channel)
     }
-    fn open(
+    fn blind(_: &GarbageKey, commitment: &mut Commitment, blinds: &Blinds) {
+        Hyrax::blind(key(), commitment, blinds);
+    }
+    fn open<C: OpeningProver>(
         garbage: &GarbageKey,
-        committed: &[(&IntTable, &Commitment)],
-        claims: &[OpeningClaim<Fr>],
-        channel: &mut impl ProverChannel<Fr>,
+        committed: &[Committed<'_, Commitment>],
+        claims: &[OpeningClaim<C::Scalar>],
+        channel: &mut C,
     ) {
-        let committed: Vec<_> = committed.iter().map(|&(table, c)| (garbage.choose(table), c)).collect();
+        let committed: Vec<_> = committed.iter().map(|c| Committed { table: garbage.choose(c.table), ..*c }).collect();
         Hyrax::open(key(), &committed, claims, channel);
     }
-    fn verify_opening<C: VerifierChannel<Fr, Scalar = Fr>>(
+    fn verify_opening<C: OpeningVerifier>(
         key: &VerifierKey,
         commitments: &[&Commitment],
-        claims: &[OpeningClaim<Fr>],
+        claims: &[OpeningClaim<C::Scalar>],
         channel: &mut C,
     ) -> Result<(), VerifyError> {
         Hyrax::verify_opening(key, commitments, claims, channel)

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use ark_bn254::Fr;
-use voxcheck::gkr::pcs::{ColumnWeights, Hyrax, Layout, MultilinearPcs, OpeningClaim, ProverKey, VerifierKey};
+use voxcheck::gkr::pcs::{
+    Blinds, ColumnWeights, Committed, Hyrax, Layout, MultilinearPcs, OpeningClaim, ProverKey, VerifierKey,
+};
+use voxcheck::proof::Mode;
 use voxcheck::sumcheck::channel::{PlainProver, PlainVerifier, ProverChannel, VerifierChannel};
 use voxcheck::sumcheck::eq::eq_prefix;
 use voxcheck::sumcheck::error::VerifyError;
@@ -52,7 +55,7 @@ impl Workload for Commit {
 }
 
 impl Prepared for Ready {
-    fn run(&mut self) -> Result<Measurement> {
+    fn run(&mut self, _: Mode) -> Result<Measurement> {
         let half = time(|| Hyrax::commit(&self.key, &self.half, WIDTH_VARS)).1;
         let start = Instant::now();
         let (commitment, whole) = time(|| Hyrax::commit(&self.key, &self.table, WIDTH_VARS));
@@ -63,7 +66,8 @@ impl Prepared for Ready {
         let value = weighted_sum(&self.table, &rows, &columns);
         prover.send(Label::UserMessage, &[value]);
         let claims = [claim(&point, value)];
-        Hyrax::open(&self.key, &[(&self.table, &commitment)], &claims, &mut prover);
+        let committed = Committed { table: &self.table, commitment: &commitment, blinds: &Blinds::none() };
+        Hyrax::open(&self.key, &[committed], &claims, &mut prover);
         let proof = prover.into_proof();
         let prove = start.elapsed();
 

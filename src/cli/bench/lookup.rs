@@ -2,6 +2,7 @@
 
 use voxcheck::gkr::builder::ProgramBuilder;
 use voxcheck::gkr::program::ProgramError;
+use voxcheck::proof::Mode;
 use voxcheck::sumcheck::int::{IntTable, IntVec};
 
 use super::tensor_program::TensorProgram;
@@ -52,9 +53,9 @@ fn relations(mut p: ProgramBuilder, rows: usize) -> std::result::Result<ProgramB
 }
 
 impl Prepared for Ready {
-    fn run(&mut self) -> Result<Measurement> {
-        let half = self.half.prove()?.timings.lookup;
-        let measured = self.whole.run()?;
+    fn run(&mut self, mode: Mode) -> Result<Measurement> {
+        let half = self.half.prove(mode)?.timings.lookup;
+        let measured = self.whole.run(mode)?;
         let whole = measured.stages.map(|stages| stages.lookup).unwrap_or_default();
         let marginal = (whole.as_secs_f64() - half.as_secs_f64()) * 1e9 / (LOOKUPS / 2) as f64;
         Ok(Measurement { ns_per_lookup: Some(marginal), ..measured })

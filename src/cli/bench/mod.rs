@@ -16,7 +16,7 @@ use std::process::Command as Process;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use voxcheck::proof::Stages;
+use voxcheck::proof::{Mode, Stages};
 
 use super::console::{Console, Outcome, human_bytes, millis};
 use super::error::{CliError, Result};
@@ -31,6 +31,9 @@ pub struct Args {
     /// How often each one runs
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
+    /// Make proofs that hide nothing
+    #[arg(long)]
+    clear: bool,
     /// List the workloads
     #[arg(long)]
     list: bool,
@@ -48,8 +51,8 @@ pub trait Workload {
 
 /// A workload that is ready to run.
 pub trait Prepared {
-    /// Runs once.
-    fn run(&mut self) -> Result<Measurement>;
+    /// Runs once, hiding what it proves or not. What only measures a part has no mode.
+    fn run(&mut self, mode: Mode) -> Result<Measurement>;
 }
 
 /// Why a workload did not run.
@@ -126,9 +129,10 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
         return Ok(list(&registry));
     }
     let chosen = choose(args, &registry)?;
+    let mode = if args.clear { Mode::Clear } else { Mode::Zk };
     let (mut results, mut skipped, mut lines) = (Vec::new(), Vec::new(), Vec::new());
     for workload in chosen {
-        match measure(workload, args.repeat, console)? {
+        match measure(workload, mode, args.repeat, console)? {
             Ok((result, line)) => {
                 results.push(result);
                 lines.push(line);
@@ -142,6 +146,7 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     let fields = json!({
         "machine": machine::describe(),
         "commit": commit_id(),
+        "mode": mode.name(),
         "results": results,
         "skipped": skipped,
     });
@@ -149,7 +154,7 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
         "{:<20} {:>11} {:>11} {:>11} {:>10} {:>10}",
         "workload", "prove ms", "verify ms", "execute ms", "proof", "peak"
     );
-    let foot = format!("medians of {}, {} threads", args.repeat, rayon::current_num_threads());
+    let foot = format!("medians of {}, {} threads, {mode}", args.repeat, rayon::current_num_threads());
     Ok(Outcome::new("bench", fields, format!("{head}\n{}\n{foot}", lines.join("\n"))))
 }
 
@@ -176,6 +181,7 @@ fn choose<'a>(args: &Args, registry: &'a [Box<dyn Workload>]) -> Result<Vec<&'a 
 #[allow(clippy::type_complexity)]
 fn measure(
     workload: &dyn Workload,
+    mode: Mode,
     repeat: u32,
     console: &mut Console,
 ) -> Result<std::result::Result<(Value, String), String>> {
@@ -189,7 +195,7 @@ fn measure(
     machine::reset_peak();
     let mut runs = Vec::new();
     for _ in 0..repeat {
-        runs.push(console.stage(name, |_| prepared.run()).0?);
+        runs.push(console.stage(name, |_| prepared.run(mode)).0?);
     }
     Ok(Ok(report(name, &runs)))
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use ark_bn254::Fr;
 use ark_ff::Field;
+use voxcheck::proof::Mode;
 use voxcheck::sumcheck::batch::{self, Instance};
 use voxcheck::sumcheck::channel::{PlainProver, PlainVerifier, VerifierChannel};
 use voxcheck::sumcheck::eq::eq_prefix;
@@ -53,7 +54,7 @@ fn full_width(random: &mut Random) -> Fr {
 }
 
 impl<const K: usize> Prepared for Ready<K> {
-    fn run(&mut self) -> Result<Measurement> {
+    fn run(&mut self, _: Mode) -> Result<Measurement> {
         let tables = self.tables.clone();
         let start = Instant::now();
         let mut prover = PlainProver::new(Merlin::new(TRANSCRIPT));

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use ark_bn254::Fr;
 use voxcheck::cost::Sizes;
 use voxcheck::gkr::builder::{ProgramBuilder, Recipes};
-use voxcheck::gkr::pcs::{Commitment, Hyrax, Layout, MultilinearPcs, ProverKey, VerifierKey};
+use voxcheck::gkr::pcs::hiding::{HidingProver, HidingVerifier};
+use voxcheck::gkr::pcs::{Blinds, Commitment, Hyrax, Layout, MultilinearPcs, ProverKey, VerifierKey};
 use voxcheck::gkr::program::{MAX_WIDTH_VARS, Program, SHARED_WIDTH_VARS};
-use voxcheck::gkr::prover::{self, PublicCommitments, Timings};
+use voxcheck::gkr::prover::{self, PublicBlinds, PublicCommitments, Timings};
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::verifier;
-use voxcheck::proof::Stages;
+use voxcheck::proof::{Mode, Stages};
 use voxcheck::sumcheck::channel::{PlainProver, PlainVerifier, VerifierChannel};
 use voxcheck::sumcheck::int::IntTable;
 use voxcheck::sumcheck::transcript::{Label, Merlin};
@@ -77,29 +78,50 @@ impl TensorProgram {
     }
 
     /// Runs and proves the program.
-    pub fn prove(&self) -> Result<Proved> {
+    pub fn prove(&self, mode: Mode) -> Result<Proved> {
         let clock = Instant::now();
         let trace = Trace::run(&self.program, &self.recipes, &self.inputs, &self.constants);
         let trace = trace.map_err(|error| failed(&error))?;
         let execute = clock.elapsed();
         let clock = Instant::now();
         let mut channel = PlainProver::new(Merlin::new(TRANSCRIPT));
-        let commit = |table: &Arc<IntTable>| Hyrax::commit(&self.key, table, SHARED_WIDTH_VARS);
-        let commitments: Vec<Commitment> = self.inputs.iter().map(commit).collect();
-        for commitment in &commitments {
-            Hyrax::send(Label::Commitment, commitment, &mut channel);
+        let mut blinds = Vec::new();
+        let mut commitments = Vec::new();
+        for table in &self.inputs {
+            let mut commitment = Hyrax::commit(&self.key, table, SHARED_WIDTH_VARS);
+            let own = match mode {
+                Mode::Zk => Blinds::random(commitment.rows.len()).map_err(|error| failed(&error))?,
+                Mode::Clear => Blinds::none(),
+            };
+            Hyrax::blind(&self.key, &mut commitment, &own);
+            Hyrax::send(Label::Commitment, &commitment, &mut channel);
+            blinds.push(own);
+            commitments.push(commitment);
         }
         let inputs = clock.elapsed();
         let (commitments, constants): (Vec<_>, Vec<_>) =
             (commitments.iter().collect(), self.committed.iter().collect());
         let public = PublicCommitments { inputs: &commitments, constants: &constants };
-        let timings = prover::prove::<Hyrax, _>(&self.key, &self.program, &trace, &public, &mut channel);
+        let blinds = PublicBlinds { inputs: &blinds, constants: &[] };
+        let (key, program) = (&self.key, &self.program);
+        let (bytes, timings) = match mode {
+            Mode::Clear => {
+                let timings = prover::prove::<Hyrax, _>(key, program, &trace, &public, blinds, &mut channel);
+                (channel.into_proof(), timings)
+            }
+            Mode::Zk => {
+                let hiding = HidingProver::new(channel, key, program.max_width_vars());
+                let mut channel = hiding.map_err(|error| failed(&error))?;
+                let timings = prover::prove::<Hyrax, _>(key, program, &trace, &public, blinds, &mut channel);
+                (channel.into_inner().into_proof(), timings)
+            }
+        };
         let outputs = self.program.outputs().iter().map(|&id| trace.get(id).clone()).collect();
-        Ok(Proved { outputs, bytes: channel.into_proof(), execute, inputs, timings })
+        Ok(Proved { outputs, bytes, execute, inputs, timings })
     }
 
     /// Verifies that some committed inputs give these outputs.
-    pub fn verify(&self, outputs: &[IntTable], proof: &[u8]) -> Result<()> {
+    pub fn verify(&self, mode: Mode, outputs: &[IntTable], proof: &[u8]) -> Result<()> {
         let mut channel = PlainVerifier::new(Merlin::new(TRANSCRIPT), proof);
         let mut inputs = Vec::new();
         for id in self.program.inputs() {
@@ -112,19 +134,26 @@ impl TensorProgram {
         let (inputs, constants): (Vec<_>, Vec<_>) = (inputs.iter().collect(), self.committed.iter().collect());
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
         let key = self.key.verifier_key();
-        verifier::verify::<Hyrax, _>(key, &self.program, &outputs, &public, &mut channel)
-            .and_then(|()| VerifierChannel::<Fr>::finish(channel))
-            .map_err(|error| failed(&error))
+        let answer = match mode {
+            Mode::Clear => verifier::verify::<Hyrax, _>(key, &self.program, &outputs, &public, &mut channel)
+                .and_then(|()| VerifierChannel::<Fr>::finish(channel)),
+            Mode::Zk => {
+                let mut channel = HidingVerifier::new(channel, self.program.max_width_vars());
+                verifier::verify::<Hyrax, _>(key, &self.program, &outputs, &public, &mut channel)
+                    .and_then(|()| channel.finish())
+            }
+        };
+        answer.map_err(|error| failed(&error))
     }
 }
 
 impl Prepared for TensorProgram {
-    fn run(&mut self) -> Result<Measurement> {
+    fn run(&mut self, mode: Mode) -> Result<Measurement> {
         let clock = Instant::now();
-        let Proved { outputs, bytes, execute, inputs, timings } = self.prove()?;
+        let Proved { outputs, bytes, execute, inputs, timings } = self.prove(mode)?;
         let prove = clock.elapsed();
         let clock = Instant::now();
-        self.verify(&outputs, &bytes)?;
+        self.verify(mode, &outputs, &bytes)?;
         let verify = clock.elapsed();
         let sizes = Sizes::new(&self.program);
         let Timings { commit, lookup, waves, open } = timings;

@@ -7,7 +7,7 @@ use voxcheck::audio::FrontEnd;
 use voxcheck::audio::wav::Wav;
 use voxcheck::layers::network::Network;
 use voxcheck::model::BUNDLED;
-use voxcheck::proof::{Expected, Proof, ProveOptions, ProvingKey, Template, TemplateSecret, VerifyingKey, setup};
+use voxcheck::proof::{Expected, Mode, Proof, ProveOptions, ProvingKey, Template, TemplateSecret, VerifyingKey, setup};
 use voxcheck::{Context, Model};
 
 use super::{Measurement, Prepared, Skip, Workload, ecapa};
@@ -165,9 +165,9 @@ fn import(name: &str, path: &str, front_end: FrontEnd) -> std::result::Result<(M
 }
 
 impl Prepared for Ready {
-    fn run(&mut self) -> Result<Measurement> {
+    fn run(&mut self, mode: Mode) -> Result<Measurement> {
         let start = Instant::now();
-        let options = ProveOptions::default();
+        let options = ProveOptions { mode, ..ProveOptions::default() };
         let made = self.pk.prove_with(&self.wav, &self.template, &self.secret, &self.context, &options);
         let (proof, report) = made.map_err(|error| internal(&error))?;
         let bytes = proof.to_bytes();

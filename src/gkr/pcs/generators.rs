@@ -5,7 +5,7 @@
 //! of them, as a little-endian integer modulo the field order, are the `x` of a point; the lowest bit
 //! of the last byte says whether `y` is the larger of the two roots. BN254 G1 has cofactor 1, so every point of the curve
 //! is in the group. No discrete logarithm between two generators is known to anyone. `U` is the
-//! generator of index 2^64 − 1. The inputs are public, so time that depends on them tells nothing.
+//! generator of index 2^64 − 1, `H` that of index 2^64 − 2. The inputs are public, so time that depends on them tells nothing.
 
 use std::sync::Arc;
 
@@ -18,11 +18,12 @@ use crate::sumcheck::par;
 /// The domain of the generators of this library.
 pub const DOMAIN: &[u8] = b"voxcheck hyrax bn254 g1 v1";
 
-/// The generators of row commitments, and one more for inner products.
+/// The generators of row commitments, one more for inner products, and one for blinding factors.
 #[derive(Clone, Debug)]
 pub struct Generators {
     row: Arc<[G1Affine]>,
     inner: G1Affine,
+    blinding: G1Affine,
 }
 
 impl Generators {
@@ -36,7 +37,8 @@ impl Generators {
     #[must_use]
     pub fn with_domain(domain: &[u8], width_vars: usize) -> Self {
         let row = par::map(1 << width_vars, |i| hash_to_curve(domain, i as u64));
-        Self { row: row.into(), inner: hash_to_curve(domain, u64::MAX) }
+        let (inner, blinding) = (hash_to_curve(domain, u64::MAX), hash_to_curve(domain, u64::MAX - 1));
+        Self { row: row.into(), inner, blinding }
     }
 
     /// `G_0, …, G_{W−1}`.
@@ -47,6 +49,11 @@ impl Generators {
     /// `U`.
     pub fn inner(&self) -> G1Affine {
         self.inner
+    }
+
+    /// `H`.
+    pub fn blinding(&self) -> G1Affine {
+        self.blinding
     }
 }
 
@@ -100,6 +107,7 @@ mod tests {
             assert!(g.is_on_curve() && g.is_in_correct_subgroup_assuming_on_curve() && !g.is_zero());
             assert!(!wide.row()[..i].contains(g) && !wide.row()[..i].contains(&-*g));
             assert_ne!(*g, wide.inner());
+            assert_ne!(*g, wide.blinding());
         }
         assert_ne!(Generators::with_domain(b"another", 3).row(), narrow.row());
     }

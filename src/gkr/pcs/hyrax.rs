@@ -1,50 +1,51 @@
 //! Hyrax: Pedersen commitments to rows, and one opening for all claims.
 //!
 //! ```text
-//! Commit     C_r = Σ_j M[r, j]·G_j for every row r; the G_j are hashed to the curve
+//! Commit     C_r = Σ_j M[r, j]·G_j + ρ_r·H for every row r; G_j and H are hashed to the curve, ρ_r = 0 hides nothing
 //! Claims     Σ_r Σ_j L_i(r)·e_i(j)·M_i[r, j] = v_i                       i < k
 //! Merge      draw δ; claims with the same column weights form a group g:
-//!              F_g(j) = Σ_{i ∈ g} δⁱ Σ_r L_i(r)·M_i[r, j]                 one value a group,
-//!              V_g = Σ_{i ∈ g} δⁱ·v_i = Σ_j e_g(j)·F_g(j)                 whatever the tables
-//! Sum-check  draw γ; Σ_g γ^g·V_g = Σ_{j ∈ {0,1}^w} Σ_g γ^g·e_g(j)·F_g(j)  w rounds, degree 2, to σ
-//! Columns    the prover sends φ_g = F̃_g(σ); last claim = Σ_g γ^g·ẽ_g(σ)·φ_g
-//! Combine    draw ε; H = Σ_g ε^g·F_g is committed in Σ_g ε^g Σ_{i ∈ g} δⁱ Σ_r L_i(r)·C_{i,r}
-//! Open       inner-product argument for ⟨eq(σ, ·), H⟩ = Σ_g ε^g·φ_g
+//!              F_g(j) = Σ_{i ∈ g} δⁱ Σ_r L_i(r)·M_i[r, j]                 one vector a group, whatever the tables
+//! Settle     what is hidden moves to one side (see hiding): more groups, of one message row each
+//! Sum-check  Σ_i δⁱ·v_i = Σ_{j ∈ {0,1}^w} Σ_g e_g(j)·F_g(j)              w rounds, degree 2, to σ
+//! Open       last claim = ⟨eq(σ, ·), h⟩ for h = Σ_g ẽ_g(σ)·F_g, committed in P = Σ_g ẽ_g(σ) Σ_{i ∈ g} δⁱ Σ_r L_i(r)·C_{i,r}:
+//!            its blinding factor in the clear, or a mask (see hiding); inner-product argument
 //! ```
 //!
 //! No sum-check runs over the data: the prover folds each table's rows once a group (small integers
 //! times field elements), and everything after that has the size of one row. Rows of narrower
-//! commitments are extended by zeros to the widest one. The verifier adds up the weights of each row
-//! first, so its one multi-scalar multiplication has a term a row.
-//!
-//! Everything up to `φ` is affine in received scalars, hence the same code for hidden ones; only the
-//! inner-product argument needs its claimed value in the clear.
+//! commitments are extended by zeros to the widest one. The weights `ẽ_g(σ)` are public, so the folds need no
+//! values of their own: what the sum-check leaves is one claim on one combination of rows. The verifier adds up
+//! the weights of each row first, so its one multi-scalar multiplication has a term a row.
 //!
 //! # Soundness
-//! `(k − 1)/|F|` for δ, `(g − 1)/|F|` each for γ and ε, `2w/|F|` for the rounds, and that of the
+//! `(k − 1)/|F|` for δ, `2w/|F|` for the rounds, and that of the
 //! [inner-product argument](super::inner_product), which rests on the discrete logarithm in BN254 G1
-//! (about 100 bits). Wahby, Tzialla, shelat, Thaler, Walfish, "Doubly-Efficient zkSNARKs Without
-//! Trusted Setup", 2018.
+//! (about 100 bits). The rows are bound: for every claim `i`, openings of `P` under enough δ and σ give one of `Σ_r L_i(r)·C_{i,r}`,
+//! and a second one would be a logarithm relation, so `F_g` is fixed before σ is drawn. Wahby, Tzialla, shelat, Thaler, Walfish,
+//! "Doubly-Efficient zkSNARKs Without Trusted Setup", 2018.
 
 use std::sync::{Arc, OnceLock};
 
-use ark_bn254::{Fr, G1Affine};
-use ark_ff::{AdditiveGroup, PrimeField, Zero};
+use ark_bn254::{Fr, G1Affine, G1Projective};
+use ark_ff::{AdditiveGroup, Field, PrimeField, Zero};
 use ark_serialize::CanonicalSerialize;
 use sha2::{Digest, Sha256};
 
+use super::blinding::{Blinder, Blinds};
 use super::combination::Combination;
 use super::generators::Generators;
-use super::groups::{Group, add_scaled, fold_groups, group_claims, powers};
+use super::groups::{Group, add_scaled, fold_groups, group_claims};
+use super::hiding::{MessageRow, OpeningProver, OpeningVerifier, Secret};
 use super::inner_product::{self, Bases};
 use super::layout::Layout;
-use super::msm::{Multiples, commit_rows};
-use super::{ColumnWeights, MultilinearPcs, OpeningClaim};
+use super::messages::MessageSum;
+use super::msm::{Comb, Multiples, commit_rows};
+use super::{ColumnWeights, Committed, MultilinearPcs, OpeningClaim};
 use crate::gkr::program::MAX_WIDTH_VARS;
 use crate::sumcheck::batch::{self, Instance};
-use crate::sumcheck::channel::{ProverChannel, VerifierChannel};
+use crate::sumcheck::channel::{ProverChannel, Scalar, VerifierChannel};
 use crate::sumcheck::eq::eq_prefix;
-use crate::sumcheck::error::{Check, StatementError, VerifyError};
+use crate::sumcheck::error::{StatementError, VerifyError};
 use crate::sumcheck::int::IntTable;
 use crate::sumcheck::kernels::Product;
 use crate::sumcheck::par;
@@ -61,6 +62,12 @@ const LEAST_ROUNDS: usize = 3;
 pub fn default_rounds(width_vars: usize) -> usize {
     width_vars.saturating_sub(END.ilog2() as usize).max(LEAST_ROUNDS)
 }
+
+/// Degree of the rounds of the column sum-check.
+pub(super) const COLUMN_DEGREE: usize = 2;
+
+/// Variables of the longest row that is short: the values of a round, and a few more.
+const SHORT_VARS: usize = 2;
 
 /// Widths of rows that there can be.
 const WIDTHS: usize = MAX_WIDTH_VARS + 1;
@@ -113,13 +120,15 @@ impl VerifierKey {
 pub struct ProverKey {
     key: VerifierKey,
     multiples: Arc<[OnceLock<Multiples>; WIDTHS]>,
+    blinder: Arc<OnceLock<Blinder>>,
+    comb: Arc<OnceLock<Comb>>,
 }
 
 impl ProverKey {
     /// The prover's side of `key`.
     #[must_use]
     pub fn new(key: VerifierKey) -> Self {
-        Self { key, multiples: Arc::default() }
+        Self { key, multiples: Arc::default(), blinder: Arc::default(), comb: Arc::default() }
     }
 
     /// The verifier's side.
@@ -135,6 +144,36 @@ impl ProverKey {
     pub fn multiples(&self, width_vars: usize) -> &Multiples {
         let generators = self.key.generators(width_vars);
         self.multiples[width_vars].get_or_init(|| Multiples::new(generators.row()))
+    }
+
+    /// Computes what hiding needs, which the first hiding proof would else do.
+    pub fn prepare_hiding(&self) {
+        let (_, _) = par::join(|| self.blinder().multiply(Fr::ONE), || self.comb().num_generators());
+    }
+
+    fn comb(&self) -> &Comb {
+        let short_vars = SHORT_VARS.min(self.key.max_width_vars);
+        self.comb.get_or_init(|| Comb::new(self.key.generators(short_vars).row()))
+    }
+
+    /// The multiples of the generator of blinding factors; computes them if nobody has.
+    #[must_use]
+    pub fn blinder(&self) -> &Blinder {
+        self.blinder.get_or_init(|| Blinder::new(self.key.generators(0).blinding()))
+    }
+
+    /// `Σ_j values[j]·G_j` for a row of `2^width_vars` entries that begins with these values and ends in zeros.
+    ///
+    /// # Panics
+    /// If there are more values, or the key is for narrower rows.
+    pub fn combine(&self, values: &[Fr], width_vars: usize) -> G1Projective {
+        assert!(values.len() <= 1 << width_vars, "values fit their row");
+        let comb = self.comb();
+        if values.len() <= comb.num_generators() {
+            comb.combine(values)
+        } else {
+            self.multiples(width_vars).combine(values.iter().copied().enumerate())
+        }
     }
 }
 
@@ -168,6 +207,12 @@ impl MultilinearPcs for Hyrax {
         tables.iter().zip(rows).map(|(&(_, width_vars), rows)| Commitment { width_vars, rows }).collect()
     }
 
+    fn blind(key: &ProverKey, commitment: &mut Commitment, blinds: &Blinds) {
+        if !blinds.factors().is_empty() {
+            key.blinder().blind_rows(&mut commitment.rows, blinds.factors());
+        }
+    }
+
     fn encode(commitment: &Commitment) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(commitment.rows.compressed_size());
         let _ = commitment.rows.serialize_compressed(&mut bytes); // writing to memory does not fail
@@ -187,64 +232,69 @@ impl MultilinearPcs for Hyrax {
         Ok(Commitment { width_vars: layout.width_vars(), rows })
     }
 
-    fn open(
+    fn open<C: OpeningProver>(
         key: &ProverKey,
-        committed: &[(&IntTable, &Commitment)],
-        claims: &[OpeningClaim<Fr>],
-        channel: &mut impl ProverChannel<Fr>,
+        committed: &[Committed<'_, Commitment>],
+        claims: &[OpeningClaim<C::Scalar>],
+        channel: &mut C,
     ) {
-        let (tables, commitments): (Vec<&IntTable>, Vec<&Commitment>) = committed.iter().copied().unzip();
+        let tables: Vec<&IntTable> = committed.iter().map(|c| c.table).collect();
+        let commitments: Vec<&Commitment> = committed.iter().map(|c| c.commitment).collect();
         let width_vars = check_width(&key.key, &commitments).expect("tables were committed with this key");
-        let (key, multiples) = (&key.key, key.multiples(width_vars));
         assert!(fit(&commitments, claims), "claims fit their commitments");
         let span = tracing::trace_span!("opening statement").entered();
-        channel.absorb_statement(Label::Statement, &statement_digest(key, &commitments, claims));
+        channel.absorb_statement(Label::Statement, &statement_digest(&key.key, &commitments, claims));
         let delta = channel.challenge(Label::FoldChallenge);
         let groups = group_claims(claims, delta);
         drop(span);
         let mut folded = tracing::trace_span!("fold rows").in_scope(|| fold_groups(&groups, &tables, &commitments));
         show(channel, &mut folded);
-        let (point, values) =
-            tracing::trace_span!("column sum-check").in_scope(|| prove_columns(&groups, &folded, width_vars, channel));
-        channel.send(Label::FoldedValues, &values);
-        let epsilon: Fr = channel.challenge(Label::FoldChallenge);
-        let mut vector = vec![Fr::ZERO; 1 << point.len()];
-        for (power, fold) in powers(epsilon).zip(&folded) {
-            vector.iter_mut().zip(fold).for_each(|(out, &x)| *out += power * x);
-        }
+        let messages = tracing::trace_span!("settle").in_scope(|| channel.settle(&total(&groups)));
+        let span = tracing::trace_span!("column sum-check").entered();
+        let (point, coefficients) = prove_columns(&groups, &folded, &messages, width_vars, channel);
+        let blinds: Vec<&Blinds> = committed.iter().map(|c| c.blinds).collect();
+        let opened = combine(&groups, folded, messages, &blinds, &coefficients, 1 << width_vars);
+        drop(span);
+        let vector = tracing::trace_span!("mask").in_scope(|| channel.mask(opened, &point));
         let _span = tracing::trace_span!("inner product").entered();
-        let bases = Bases { generators: key.generators(width_vars), multiples };
-        inner_product::prove(bases, vector, &point, key.rounds(width_vars), channel);
+        let bases = Bases { generators: key.key.generators(width_vars), multiples: key.multiples(width_vars) };
+        inner_product::prove(bases, vector, &point, key.key.rounds(width_vars), channel);
     }
 
     #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    fn verify_opening<C: VerifierChannel<Fr, Scalar = Fr>>(
+    fn verify_opening<C: OpeningVerifier>(
         key: &VerifierKey,
         commitments: &[&Commitment],
-        claims: &[OpeningClaim<Fr>],
+        claims: &[OpeningClaim<C::Scalar>],
         channel: &mut C,
     ) -> Result<(), VerifyError> {
-        let reduced = reduce(key, commitments, claims, channel)?;
-        let Reduced { commitment, point, value } = reduced;
-        let width_vars = point.len();
-        inner_product::verify(key.generators(width_vars), commitment, &point, value, key.rounds(width_vars), channel)
+        let Reduced { commitment, point, value } = reduce(key, commitments, claims, channel)?;
+        let generators = key.generators(point.len());
+        let (commitment, value) = channel.unmask(generators, commitment, value)?;
+        inner_product::verify(generators, commitment, &point, value, key.rounds(point.len()), channel)
     }
+}
+
+/// The sum of all claims.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+fn total<S: Scalar<Fr>>(groups: &[Group<'_, S>]) -> S {
+    groups.iter().fold(S::from(Fr::ZERO), |sum, group| sum + group.value.clone())
 }
 
 /// What remains of all claims: the vector under `commitment` has this inner product with `eq(point, ·)`.
 #[must_use = "the inner product must still be proved"]
 pub struct Reduced<S> {
-    /// `Σ` of row commitments.
+    /// `P`.
     pub commitment: Combination,
     /// `σ`.
     pub point: Vec<Fr>,
-    /// `Σ_g ε^g·φ_g`.
+    /// The last claim of the column sum-check.
     pub value: S,
 }
 
-/// The verifier up to the inner-product argument, in the clear or over hidden scalars.
+/// The verifier up to the opening of one row, in the clear or over hidden scalars.
 ///
-/// Checks that claims, commitments and key fit, and [`Check::Columns`].
+/// Checks that claims, commitments and key fit.
 ///
 /// # Errors
 /// If a check fails or the proof cannot be read.
@@ -253,49 +303,45 @@ pub struct Reduced<S> {
 /// The caller must check what is returned. Commitments must be in the group, and claim values
 /// determined by the transcript.
 #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-pub fn reduce<C: VerifierChannel<Fr>>(
+pub fn reduce<C: OpeningVerifier>(
     key: &VerifierKey,
     commitments: &[&Commitment],
     claims: &[OpeningClaim<C::Scalar>],
     channel: &mut C,
 ) -> Result<Reduced<C::Scalar>, VerifyError> {
-    let zero = || C::Scalar::from(Fr::ZERO);
     let width_vars = check_width(key, commitments)?;
     channel.require(fit(commitments, claims), StatementError::Commitment.into())?;
     channel.absorb_statement(Label::Statement, &statement_digest(key, commitments, claims));
     let delta = channel.challenge(Label::FoldChallenge);
     let groups = group_claims(claims, delta);
-    let sums: Vec<_> = groups.iter().map(|group| (width_vars, group.value.clone())).collect();
-    let columns = batch::verify(channel, 2, &sums)?;
+    let settled = channel.settle(total(&groups))?;
+    let (point, value) = batch::verify_sum(channel, COLUMN_DEGREE, width_vars, C::Scalar::from(settled.total))?;
 
-    let values = channel.recv(Label::FoldedValues, groups.len())?;
-    let longest = groups.iter().map(|group| group.col_weights.num_stored()).max().unwrap_or(0);
-    let eq = eq_prefix(&columns.point, longest);
-    let mut expected = zero();
-    for ((group, value), gamma) in groups.iter().zip(&values).zip(powers(columns.gamma)) {
-        expected = expected + value.clone() * (gamma * group.col_weights.evaluate_with(&columns.point, &eq));
+    let of_groups = groups.iter().map(|group| group.col_weights.num_stored());
+    let longest = of_groups.chain(settled.rows.iter().map(|message| message.weights.len())).max().unwrap_or(0);
+    if longest > 1 << width_vars {
+        return Err(misfit("a message is longer than a row"));
     }
-    channel.require_zero(columns.claim - expected, Check::Columns)?;
-
-    let epsilon = channel.challenge(Label::FoldChallenge);
-    let mut value = zero();
+    let eq = eq_prefix(&point, longest);
     let mut weights: Vec<Vec<Fr>> = commitments.iter().map(|c| vec![Fr::ZERO; c.rows.len()]).collect();
-    for ((group, phi), power) in groups.iter().zip(values).zip(powers(epsilon)) {
-        value = value + phi * power;
+    for group in &groups {
+        let coefficient = group.col_weights.evaluate_with(&point, &eq);
         for (index, rows) in &group.rows {
             let weights = weights.get_mut(*index).ok_or_else(|| misfit("a claim on no commitment"))?;
-            add_scaled(weights, rows, power);
+            add_scaled(weights, rows, coefficient);
         }
     }
     let mut commitment = Combination::default();
-    for (own, weights) in commitments.iter().zip(weights) {
-        for (&row, weight) in own.rows.iter().zip(weights) {
-            if !weight.is_zero() {
-                commitment.push(row, weight);
-            }
-        }
+    let rows = commitments
+        .iter()
+        .zip(&weights)
+        .flat_map(|(own, weights)| own.rows.iter().copied().zip(weights.iter().copied()));
+    let messages =
+        settled.rows.iter().map(|message| (message.row, message.weights.iter().zip(&eq).map(|(w, e)| *w * e).sum()));
+    for (row, weight) in rows.chain(messages).filter(|(_, weight)| !weight.is_zero()) {
+        commitment.push(row, weight);
     }
-    Ok(Reduced { commitment, point: columns.point, value })
+    Ok(Reduced { commitment, point, value })
 }
 
 /// Lets a cheating prover change folded rows before they are summed.
@@ -308,21 +354,50 @@ fn show(channel: &mut impl ProverChannel<Fr>, folded: &mut [Vec<Fr>]) {
     let _ = (channel, folded);
 }
 
-/// The column sum-check: the point σ and every `F̃_g(σ)`.
-fn prove_columns(
-    groups: &[Group<'_, Fr>],
+/// The column sum-check: the point σ, and `ẽ_g(σ)` of every group and message.
+fn prove_columns<C: OpeningProver>(
+    groups: &[Group<'_, C::Scalar>],
     folded: &[Vec<Fr>],
+    messages: &[MessageRow<Secret>],
     width_vars: usize,
-    channel: &mut impl ProverChannel<Fr>,
+    channel: &mut C,
 ) -> (Vec<Fr>, Vec<Fr>) {
     let mut products: Vec<Product<Fr, 2>> = par::map(groups.len(), |g| {
         Product::new(width_vars, [folded[g].clone(), groups[g].col_weights.table(folded[g].len())])
     });
+    let mut of_messages = MessageSum::new(width_vars, messages);
+    let mut sums: Vec<Fr> = groups.iter().map(|group| channel.value(&group.value)).collect();
+    sums.push(of_messages.sum());
+    let ones = vec![Fr::ONE; sums.len()];
     let mut instances: Vec<&mut dyn Instance<Fr>> = products.iter_mut().map(|p| p as _).collect();
-    let sums: Vec<Fr> = groups.iter().map(|group| group.value).collect();
-    let (_, point) = batch::prove(channel, 2, &mut instances, &sums);
-    let values = products.iter().map(|product| product.values()[0]).collect();
-    (point, values)
+    instances.push(&mut of_messages);
+    let point = batch::prove_sum(channel, COLUMN_DEGREE, width_vars, &mut instances, &sums, &ones);
+    let of_groups = products.iter().map(|product| product.values()[1]);
+    (point, of_groups.chain(of_messages.weights()).collect())
+}
+
+/// `h` and its blinding factor.
+fn combine<S>(
+    groups: &[Group<'_, S>],
+    folded: Vec<Vec<Fr>>,
+    messages: Vec<MessageRow<Secret>>,
+    blinds: &[&Blinds],
+    coefficients: &[Fr],
+    width: usize,
+) -> Secret {
+    let (mut values, mut blind) = (vec![Fr::ZERO; width], Fr::ZERO);
+    let (of_groups, of_messages) = coefficients.split_at(groups.len());
+    for ((group, fold), coefficient) in groups.iter().zip(&folded).zip(of_groups) {
+        values.iter_mut().zip(fold).for_each(|(out, &x)| *out += *coefficient * x);
+        for (index, rows) in &group.rows {
+            blind += blinds[*index].weigh(rows) * coefficient;
+        }
+    }
+    for (MessageRow { row, .. }, coefficient) in messages.iter().zip(of_messages) {
+        values.iter_mut().zip(&row.values).for_each(|(out, &x)| *out += *coefficient * x);
+        blind += row.blind * coefficient;
+    }
+    Secret { values, blind }
 }
 
 /// Number of variables of the widest commitment, if all fit the key.

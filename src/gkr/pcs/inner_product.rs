@@ -88,7 +88,7 @@ pub fn prove<P: ProverChannel<Fr>>(bases: Bases<'_>, vector: Vec<Fr>, point: &[F
         let folded_b = b_lo.iter().zip(b_hi).map(|(&lo, &hi)| x * lo + hi).collect();
         (h, b, products) = (folded_h, folded_b, extend_products(&products, x));
     }
-    channel.send(Label::InnerProductEnd, &h);
+    channel.send_public(Label::InnerProductEnd, &h);
 }
 
 /// Checks that the vector under `commitment` has inner product `value` with `eq(point, ·)`.
@@ -99,7 +99,7 @@ pub fn prove<P: ProverChannel<Fr>>(bases: Bases<'_>, vector: Vec<Fr>, point: &[F
 /// # Soundness
 /// Every part of the statement must be determined by the transcript before this is called.
 #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-pub fn verify<C: VerifierChannel<Fr, Scalar = Fr>>(
+pub fn verify<C: VerifierChannel<Fr>>(
     generators: &Generators,
     mut commitment: Combination,
     point: &[Fr],
@@ -119,7 +119,7 @@ pub fn verify<C: VerifierChannel<Fr, Scalar = Fr>>(
         products = extend_products(&products, x);
         scale *= x * (Fr::ONE - sigma) + sigma;
     }
-    let end = channel.recv(Label::InnerProductEnd, 1 << end_point.len())?;
+    let end = channel.recv_public(Label::InnerProductEnd, 1 << end_point.len())?;
 
     // P' after all rounds: the statement times Π x_k, and each L and x²·R times what follows its round.
     commitment.scale(products.first().copied().unwrap_or(Fr::ONE));

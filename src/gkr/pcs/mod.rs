@@ -23,13 +23,16 @@
 //! and the values are constants or were received over the channel, which absorbed them.
 
 mod affine;
+pub mod blinding;
 mod combination;
 mod fold;
 pub mod generators;
 mod groups;
+pub mod hiding;
 pub mod hyrax;
 pub mod inner_product;
 mod layout;
+mod messages;
 mod msm;
 mod padding;
 #[cfg(test)]
@@ -38,7 +41,9 @@ mod testing;
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field};
 
+pub use self::blinding::Blinds;
 pub use self::combination::Combination;
+use self::hiding::{OpeningProver, OpeningVerifier};
 pub use self::hyrax::{Commitment, Hyrax, ProverKey, VerifierKey};
 pub use self::layout::{Layout, Segment};
 pub use self::padding::padding_claims;
@@ -57,13 +62,13 @@ pub trait MultilinearPcs {
     /// What the verifier needs.
     type VerifierKey;
 
-    /// Commits to every table in rows of `2^width_vars` entries, for the width beside it.
+    /// Commits to every table in rows of `2^width_vars` entries, for the width beside it. Nothing is hidden.
     ///
     /// # Panics
     /// If a table is too large or its rows are longer than the key allows.
     fn commit_all(key: &Self::ProverKey, tables: &[(&IntTable, usize)]) -> Vec<Self::Commitment>;
 
-    /// Commits to one table in rows of `2^width_vars` entries.
+    /// Commits to one table in rows of `2^width_vars` entries. Nothing is hidden.
     ///
     /// # Panics
     /// As [`MultilinearPcs::commit_all`].
@@ -72,6 +77,12 @@ pub trait MultilinearPcs {
         let mut commitments = Self::commit_all(key, &[(table, width_vars)]);
         commitments.pop().expect("one commitment a table")
     }
+
+    /// Hides what is under a commitment, if there are blinding factors.
+    ///
+    /// # Panics
+    /// If there are others than one a row.
+    fn blind(key: &Self::ProverKey, commitment: &mut Self::Commitment, blinds: &Blinds);
 
     /// The canonical encoding of a commitment, for absorbing one that is not part of the proof.
     fn encode(commitment: &Self::Commitment) -> Vec<u8>;
@@ -92,15 +103,15 @@ pub trait MultilinearPcs {
         channel: &mut C,
     ) -> Result<Self::Commitment, VerifyError>;
 
-    /// Opens all `claims` on the `committed` tables, which `commit` returned these commitments for.
+    /// Opens all `claims` on the `committed` tables.
     ///
     /// # Panics
     /// If a claim does not fit its commitment.
-    fn open(
+    fn open<C: OpeningProver>(
         key: &Self::ProverKey,
-        committed: &[(&IntTable, &Self::Commitment)],
-        claims: &[OpeningClaim<Fr>],
-        channel: &mut impl ProverChannel<Fr>,
+        committed: &[Committed<'_, Self::Commitment>],
+        claims: &[OpeningClaim<C::Scalar>],
+        channel: &mut C,
     );
 
     /// Checks an opening of all `claims` on `commitments`.
@@ -108,13 +119,32 @@ pub trait MultilinearPcs {
     /// # Errors
     /// If a claim is false or the proof cannot be read; [`StatementError`](crate::sumcheck::error::StatementError) if a claim does not fit
     /// its commitment or the key.
-    fn verify_opening<C: VerifierChannel<Fr, Scalar = Fr>>(
+    fn verify_opening<C: OpeningVerifier>(
         key: &Self::VerifierKey,
         commitments: &[&Self::Commitment],
-        claims: &[OpeningClaim<Fr>],
+        claims: &[OpeningClaim<C::Scalar>],
         channel: &mut C,
     ) -> Result<(), VerifyError>;
 }
+
+/// A table, its commitment, and what hides it.
+#[derive(Debug)]
+pub struct Committed<'a, C> {
+    /// The table.
+    pub table: &'a IntTable,
+    /// What [`MultilinearPcs::commit`] and [`MultilinearPcs::blind`] made of it.
+    pub commitment: &'a C,
+    /// The blinding factors.
+    pub blinds: &'a Blinds,
+}
+
+impl<C> Clone for Committed<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Committed<'_, C> {}
 
 /// The claim that a weighted sum over the entries of a commitment has a value.
 #[derive(Clone, Debug, PartialEq, Eq)]

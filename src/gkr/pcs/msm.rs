@@ -78,6 +78,55 @@ impl Multiples {
     }
 }
 
+/// The multiples of all powers of 256 times the first few generators: for sums of few terms, which with
+/// [`Multiples`] would consist of doublings.
+pub struct Comb {
+    powers: Multiples,
+}
+
+impl Comb {
+    /// For these generators.
+    #[must_use]
+    pub fn new(generators: &[G1Affine]) -> Self {
+        let mut powers = Vec::with_capacity(generators.len() * SCALAR_DIGITS);
+        for generator in generators {
+            let mut power = G1Projective::from(*generator);
+            for _ in 0..SCALAR_DIGITS {
+                powers.push(power);
+                (0..8).for_each(|_| {
+                    power.double_in_place();
+                });
+            }
+        }
+        Self { powers: Multiples::new(&G1Projective::normalize_batch(&powers)) }
+    }
+
+    /// Number of generators.
+    #[must_use]
+    pub fn num_generators(&self) -> usize {
+        self.powers.num_generators() / SCALAR_DIGITS
+    }
+
+    /// `Σ_j scalars[j]·G_j`.
+    ///
+    /// # Panics
+    /// If there are fewer generators.
+    pub fn combine(&self, scalars: &[Fr]) -> G1Projective {
+        let mut sum = G1Projective::zero();
+        for (j, scalar) in scalars.iter().enumerate() {
+            for (d, digit) in signed_digits(scalar, 8, SCALAR_DIGITS).into_iter().enumerate() {
+                if digit != 0 {
+                    let power = j * SCALAR_DIGITS + d;
+                    let multiple =
+                        affine(self.powers.points[power * MULTIPLES + usize::from(digit.unsigned_abs()) - 1]);
+                    if digit < 0 { sum -= multiple } else { sum += multiple }
+                }
+            }
+        }
+        sum
+    }
+}
+
 /// The multiples of some generators: `top + 1 ..= 2·top` from the first `top`, for all at once.
 fn multiples(generators: &[G1Affine]) -> Vec<RawPoint> {
     let (mut adder, mut sums) = (Adder::default(), Vec::new());
@@ -211,6 +260,21 @@ mod tests {
     use crate::gkr::pcs::generators::Generators;
     use crate::gkr::pcs::testing::{matrix, random_table, table};
     use crate::simd::tests::both;
+
+    #[test]
+    fn combs_agree_with_the_library() {
+        let generators = Generators::new(2);
+        let comb = Comb::new(generators.row());
+        assert_eq!(comb.num_generators(), 4);
+        let half = Fr::from(2u64).inverse().unwrap();
+        let scalars = [Fr::ZERO, Fr::ONE, -Fr::ONE, half, -half, Fr::from(128u64), Fr::from(u128::MAX), half.square()];
+        for window in scalars.windows(4) {
+            for len in 0..=4 {
+                let expected = G1Projective::msm(&generators.row()[..len], &window[..len]).unwrap();
+                assert_eq!(comb.combine(&window[..len]), expected);
+            }
+        }
+    }
 
     fn check(generators: &[G1Affine], table: &IntTable, width_vars: usize) {
         let layout = Layout::new(table.rows(), table.cols(), width_vars).unwrap();

@@ -232,6 +232,7 @@ impl Workload for Gpt2Layer {
 #[cfg(test)]
 mod tests {
     use voxcheck::cost::Sizes;
+    use voxcheck::proof::Mode;
 
     use super::super::tests::cosine;
     use super::*;
@@ -249,7 +250,7 @@ mod tests {
         let program = TensorProgram::new(builder, vec![table], constants).unwrap();
         let Sizes { lookups, committed_values, .. } = Sizes::new(program.program());
         assert!(lookups <= 3_300_000 && committed_values <= 3_200_000, "{lookups}, {committed_values}");
-        let proved = program.prove().unwrap();
+        let proved = program.prove(Mode::Zk).unwrap();
         let integer: Vec<f64> = proved.outputs[0].values().iter().map(|v| v as f64).collect();
         assert!(cosine(&integer, &exact.data) >= 0.9999, "cosine {}", cosine(&integer, &exact.data));
         // Not because of the residual sums: what the layer adds is as close.
@@ -258,6 +259,6 @@ mod tests {
         let found = cosine(&added(&integer), &added(&exact.data));
         println!("{lookups} lookups, {committed_values} committed, added cosine {found}");
         assert!(found >= 0.9999, "cosine {found}");
-        program.verify(&proved.outputs, &proved.bytes).unwrap();
+        program.verify(Mode::Zk, &proved.outputs, &proved.bytes).unwrap();
     }
 }

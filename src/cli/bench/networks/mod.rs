@@ -225,6 +225,7 @@ impl Stage {
 mod tests {
     use voxcheck::cost::Sizes;
     use voxcheck::layers::network::Op;
+    use voxcheck::proof::Mode;
 
     use super::*;
 
@@ -261,12 +262,12 @@ mod tests {
         let table = IntTable::new(rows, cols, IntVec::I8(workload.image(PROVED)));
         let program = TensorProgram::new(builder, vec![table], constants).unwrap();
         println!("{}: {:?}", workload.name, Sizes::new(program.program()));
-        let proved = program.prove().unwrap();
+        let proved = program.prove(Mode::Zk).unwrap();
         let integer: Vec<f64> = proved.outputs[0].values().iter().map(|v| v as f64).collect();
         let found = cosine(&integer, &x.data);
         println!("{}: cosine {found}", workload.name);
         assert!(found >= 0.9999, "{}: cosine {found}", workload.name);
-        program.verify(&proved.outputs, &proved.bytes).unwrap();
+        program.verify(Mode::Zk, &proved.outputs, &proved.bytes).unwrap();
     }
 
     #[test]

@@ -5,10 +5,12 @@ use ark_std::rand::{Rng, SeedableRng};
 use proptest::prelude::*;
 
 use super::*;
+use crate::gkr::pcs::hiding::ClearProver;
 use crate::gkr::pcs::padding_claims;
 use crate::gkr::pcs::testing::{matrix, random_table, table};
 use crate::sumcheck::channel::{PlainProver, PlainVerifier};
 use crate::sumcheck::eq::eq_prefix;
+use crate::sumcheck::error::Check;
 use crate::sumcheck::transcript::Merlin;
 
 const WIDTH_VARS: usize = 5;
@@ -36,6 +38,7 @@ fn value_of(matrix: &[Vec<i128>], rows: &[Fr], columns: &ColumnWeights) -> Fr {
 struct Case {
     tables: Vec<IntTable>,
     commitments: Vec<Commitment>,
+    blinds: Vec<Blinds>,
     claims: Vec<OpeningClaim<Fr>>,
 }
 
@@ -43,7 +46,7 @@ impl Case {
     /// Shapes are `(rows, cols, log bytes, width_vars)`; some claims of each kind on every table.
     fn new(shapes: &[(usize, usize, usize, usize)], seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let mut case = Self { tables: Vec::new(), commitments: Vec::new(), claims: Vec::new() };
+        let mut case = Self { tables: Vec::new(), commitments: Vec::new(), blinds: Vec::new(), claims: Vec::new() };
         let shared = random_point(&mut rng, 3);
         let (row_point, col_point) = (random_point(&mut rng, 14), random_point(&mut rng, WIDTH_VARS));
         for (index, &(rows, cols, bytes, width_vars)) in shapes.iter().enumerate() {
@@ -73,6 +76,7 @@ impl Case {
             case.claims.extend(padding_claims(index, &layout, &row_point, &col_point).unwrap());
             case.tables.push(table);
             case.commitments.push(commitment);
+            case.blinds.push(Blinds::none());
         }
         case
     }
@@ -81,9 +85,22 @@ impl Case {
         Self::new(&[(7, 3, 1, 4), (5, 32, 0, 5), (6, 8, 1, 4)], 9)
     }
 
-    fn open_into(&self, channel: &mut impl ProverChannel<Fr>) {
-        let committed: Vec<_> = self.tables.iter().zip(&self.commitments).collect();
-        Hyrax::open(&key(), &committed, &self.claims, channel);
+    fn committed(&self) -> Vec<Committed<'_, Commitment>> {
+        let parts = self.tables.iter().zip(&self.commitments).zip(&self.blinds);
+        parts.map(|((table, commitment), blinds)| Committed { table, commitment, blinds }).collect()
+    }
+
+    fn open_into(&self, channel: &mut impl OpeningProver<Scalar = Fr>) {
+        Hyrax::open(&key(), &self.committed(), &self.claims, channel);
+    }
+
+    /// The same tables behind blinding factors.
+    fn blinded(mut self) -> Self {
+        for (commitment, blinds) in self.commitments.iter_mut().zip(&mut self.blinds) {
+            *blinds = Blinds::random(commitment.rows.len()).unwrap();
+            Hyrax::blind(&key(), commitment, blinds);
+        }
+        self
     }
 
     fn open(&self) -> Vec<u8> {
@@ -147,6 +164,8 @@ impl<L: FnMut(Label, &mut Vec<Fr>, &Challenges)> ProverChannel<Fr> for Liar<L> {
     }
 }
 
+impl<L: FnMut(Label, &mut Vec<Fr>, &Challenges)> ClearProver for Liar<L> {}
+
 fn shape() -> impl Strategy<Value = (usize, usize, usize, usize)> {
     let sizes = prop::sample::select(vec![1usize, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17, 31, 32, 33, 63, 64, 65]);
     (sizes.clone(), sizes, 0usize..5, 0..=WIDTH_VARS)
@@ -158,6 +177,8 @@ proptest! {
     fn true_claims_are_accepted(shapes in prop::collection::vec(shape(), 1..4), seed: u64) {
         let case = Case::new(&shapes, seed >> 1);
         prop_assert_eq!(case.verify(&case.open()), Ok(()));
+        let case = case.blinded();
+        prop_assert_eq!(case.verify(&case.open()), Ok(()));
     }
 
     #[test]
@@ -165,7 +186,7 @@ proptest! {
         let mut case = Case::new(&shapes, seed >> 1);
         let which = which.index(case.claims.len());
         case.claims[which].value += Fr::ONE;
-        prop_assert_eq!(case.verify(&case.open()), Err(VerifyError::Check(Check::Columns)));
+        prop_assert_eq!(case.verify(&case.open()), Err(VerifyError::Check(Check::InnerProduct)));
     }
 
     #[test]
@@ -213,7 +234,7 @@ proptest! {
         for claim in case.claims.iter_mut().filter(|c| !is_padding_claim(c)) {
             claim.value = value_of(&garbled, &claim.row_weights, &claim.col_weights);
         }
-        prop_assert_eq!(case.verify(&case.open()), Err(VerifyError::Check(Check::Columns)));
+        prop_assert_eq!(case.verify(&case.open()), Err(VerifyError::Check(Check::InnerProduct)));
         case.claims.retain(|c| !is_padding_claim(c));
         prop_assert_eq!(case.verify(&case.open()), Ok(()), "only the padding claims notice");
     }
@@ -226,6 +247,7 @@ fn no_claims_and_empty_tables_are_fine() {
     assert_eq!(case.verify(&case.open()), Ok(()));
     case.tables.clear();
     case.commitments.clear();
+    case.blinds.clear();
     assert_eq!(case.verify(&case.open()), Ok(()));
 }
 
@@ -236,9 +258,8 @@ fn any_number_of_rounds_of_the_inner_product_argument_will_do() {
     for rounds in 0..6 {
         let key = ProverKey::new(VerifierKey::with_rounds(WIDTH_VARS, rounds));
         let commitments: Vec<&Commitment> = case.commitments.iter().collect();
-        let committed: Vec<_> = case.tables.iter().zip(commitments.iter().copied()).collect();
         let mut channel = PlainProver::new(Merlin::new(b"test"));
-        Hyrax::open(&key, &committed, &case.claims, &mut channel);
+        Hyrax::open(&key, &case.committed(), &case.claims, &mut channel);
         let proof = channel.into_proof();
         let mut channel = PlainVerifier::new(Merlin::new(b"test"), &proof);
         assert_eq!(Hyrax::verify_opening(key.verifier_key(), &commitments, &case.claims, &mut channel), Ok(()));
@@ -256,21 +277,21 @@ fn a_claim_at_another_point_or_row_is_refused() {
     let mut other = case.clone();
     let ColumnWeights::Point(point) = &mut other.claims[0].col_weights else { panic!("a point") };
     point[0] += Fr::ONE;
-    other.assert_refused(&other.open(), Check::Columns);
+    other.assert_refused(&other.open(), Check::InnerProduct);
     // A proof for one statement is none for another.
-    other.assert_refused(&case.open(), Check::Columns);
+    other.assert_refused(&case.open(), Check::InnerProduct);
     let mut other = case.clone();
     other.claims[1].row_weights[0] += Fr::ONE;
-    other.assert_refused(&other.open(), Check::Columns);
+    other.assert_refused(&other.open(), Check::InnerProduct);
 }
 
 #[test]
 fn a_claim_of_another_table_is_refused() {
     let mut case = Case::new(&[(8, 4, 1, 4), (8, 4, 1, 4)], 3);
     case.claims[0].commitment = 1;
-    case.assert_refused(&case.open(), Check::Columns);
+    case.assert_refused(&case.open(), Check::InnerProduct);
 
-    // Folding the tables that make the claims true passes the columns, but not the commitments.
+    // The tables that make the claims true are not those under the commitments.
     let mut case = Case::new(&[(8, 4, 1, 4), (8, 4, 1, 4)], 3);
     case.commitments.swap(0, 1);
     case.assert_refused(&case.open(), Check::InnerProduct);
@@ -321,8 +342,8 @@ fn changed_scalars_are_refused() {
             }
         })
     };
-    case.assert_refused(&add_one(Label::Round), Check::Columns);
-    case.assert_refused(&add_one(Label::FoldedValues), Check::Columns);
+    case.assert_refused(&add_one(Label::Round), Check::InnerProduct);
+    case.assert_refused(&add_one(Label::Blinding), Check::InnerProduct);
     case.assert_refused(&add_one(Label::InnerProductEnd), Check::InnerProduct);
     let zeroed = |changed: Label| {
         case.open_lying(move |label, scalars, _| {
@@ -331,25 +352,16 @@ fn changed_scalars_are_refused() {
             }
         })
     };
-    case.assert_refused(&zeroed(Label::Round), Check::Columns);
-    case.assert_refused(&zeroed(Label::FoldedValues), Check::Columns);
+    case.assert_refused(&zeroed(Label::Round), Check::InnerProduct);
     case.assert_refused(&zeroed(Label::InnerProductEnd), Check::InnerProduct);
-}
 
-#[test]
-fn folded_values_that_keep_their_combination_are_refused() {
-    let case = Case::small();
-    let columns: Vec<&ColumnWeights> = group_claims(&case.claims, Fr::ONE).iter().map(|g| g.col_weights).collect();
-    let proof = case.open_lying(|label, scalars, challenges| {
-        if label == Label::FoldedValues {
-            let drawn = |of| challenges.iter().filter(move |(label, _)| *label == of).map(|&(_, c)| c);
-            let gamma = drawn(Label::BatchChallenge).next().unwrap();
-            let point: Vec<Fr> = drawn(Label::RoundChallenge).collect();
-            scalars[0] += gamma * columns[1].evaluate(&point);
-            scalars[1] -= columns[0].evaluate(&point);
+    let case = case.clone().blinded();
+    let unblinded = case.open_lying(|label, scalars, _| {
+        if label == Label::Blinding {
+            scalars.fill(Fr::ZERO);
         }
     });
-    case.assert_refused(&proof, Check::InnerProduct);
+    case.assert_refused(&unblinded, Check::InnerProduct);
 }
 
 #[test]
