@@ -143,13 +143,16 @@ fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
 fn every_bit_of_a_small_proof_its_key_and_its_template_counts() {
     let toy = toy();
     assert!(toy.proof.len() <= 6 * 1024, "{} bytes", toy.proof.len());
-    let end = toy.offset(Label::InnerProductCross) * 8;
+    // The opening begins with its rounds, just before the blinding factor.
+    let blinding = toy.messages.iter().position(|&(label, _)| label == Label::Blinding).unwrap();
+    let rounds = toy.messages[..blinding].iter().rev().take_while(|(label, _)| *label == Label::Round);
+    let opening = toy.offset(Label::Blinding) - rounds.map(|(_, count)| count * ELEMENT).sum::<usize>();
     (0..toy.proof.len() * 8).into_par_iter().for_each(|bit| {
         let answer = toy.verify(&toy.template, &toy.constants, &flipped(&toy.proof, bit));
         match answer {
             Ok(()) => panic!("bit {bit} of the proof"),
-            // Group arithmetic is the last check: nothing but its own messages gets so far.
-            Err(VerifyError::Check(Check::InnerProduct)) => assert!(bit >= end, "bit {bit}"),
+            // Group arithmetic is the last check: nothing but the opening's own messages gets so far.
+            Err(VerifyError::Check(Check::InnerProduct)) => assert!(bit >= opening * 8, "bit {bit}"),
             Err(_) => {}
         }
     });
@@ -269,8 +272,10 @@ fn no_other_encoding_of_a_point_or_scalar_is_read_anywhere() {
         labels.insert(label);
         at += count * ELEMENT;
     }
-    // The toy has a message of every kind that a proof can hold.
+    // The toy has a message of every kind that a proof in the clear can hold.
     let never = [Label::Protocol, Label::Program, Label::Statement, Label::PublicCommitment, Label::UserMessage];
+    let hiding = [Label::ProductOutputs, Label::ProductValues, Label::Mask, Label::MaskValue, Label::Masked];
+    let never = [&never[..], &hiding].concat();
     let sent = Label::ALL.iter().filter(|label| !never.contains(label) && !label.name().ends_with("challenge"));
     for label in sent.filter(|&&label| label != Label::InnerProductBase) {
         assert!(labels.contains(label), "no message `{label}` was tried");
@@ -305,7 +310,7 @@ fn files() -> &'static Files {
         let wav = Wav { sample_rate: 16_000, samples: (0..pk.model().min_samples()).map(sample).collect() };
         let (template, secret) = pk.enrol(std::slice::from_ref(&wav), 0.5).unwrap();
         let (audio, audio_secret) = pk.commit_audio(&wav).unwrap();
-        let options = ProveOptions::default();
+        let options = ProveOptions { audio: Some((&audio, &audio_secret)), ..ProveOptions::default() };
         let proof = pk.prove_with(&wav, &template, &secret, &Context::new(*b"nonce"), &options).unwrap().0;
         assert!(vk.verify(proof.statement(), &proof).is_ok());
         Files { pk, vk, wav, template, secret, audio, audio_secret, proof }
@@ -601,7 +606,7 @@ fn files_of_another_kind_version_suite_or_mode_are_refused() {
             let relabelled = [&subject.kind.magic[..], &other.bytes[8..]].concat();
             assert!(read(&relabelled).is_err(), "{} with the magic of {name}", other.name);
         }
-        for version in [0u16, 1, 3, 0x200, 0x102, u16::MAX] {
+        for version in [0u16, 1, 2, 4, 0x300, 0x103, u16::MAX] {
             let mut bytes = bytes.clone();
             bytes[8..10].copy_from_slice(&version.to_le_bytes());
             assert!(read(&bytes).is_err(), "{name}: version {version}");
@@ -614,7 +619,7 @@ fn files_of_another_kind_version_suite_or_mode_are_refused() {
         }
     }
     let proof = &subjects[0];
-    for mode in 1..=255 {
+    for mode in 2..=255 {
         let mut bytes = proof.bytes.clone();
         bytes[HEADER_BYTES] = mode;
         assert!((proof.read)(&bytes).is_err(), "mode {mode}");

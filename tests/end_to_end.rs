@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use voxcheck::audio::wav::{self, Wav};
-use voxcheck::proof::{Expected, Proof, ProveOptions, Reveal, Template, TemplateSecret};
+use voxcheck::proof::{Expected, Mode, Proof, ProveOptions, Reveal, Template, TemplateSecret};
 use voxcheck::{Context, Model, ProvingKey, Verdict, VerifyingKey, setup};
 
 fn demo(name: &str) -> Wav {
@@ -81,9 +81,13 @@ fn the_revealed_embedding_is_the_executed_one_and_the_score_is_exact() {
 #[test]
 fn proofs_do_not_depend_on_the_number_of_threads() {
     let wav = short("slt_4.wav");
+    let (template, secret) = enrolled();
+    // What hides is random.
+    let options = ProveOptions { mode: Mode::Clear, ..ProveOptions::default() };
+    let clear = || keys().0.prove_with(&wav, template, secret, &Context::default(), &options).unwrap().0;
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| prove(&wav, Reveal::Decision).to_bytes())
+        pool.install(|| clear().to_bytes())
     };
     assert_eq!(with(1), with(2));
 }
@@ -123,10 +127,15 @@ fn statements_are_compared_with_what_is_demanded() {
     let (stricter, _) = pk.enrol(&[demo("slt_1.wav"), demo("slt_2.wav")], 0.67).unwrap();
     assert_eq!(check(&Expected { template: &stricter, ..expected.clone() }), Err("template"));
     assert_eq!(check(&Expected { min_threshold: Some(0.7), ..expected.clone() }), Err("threshold"));
-    let (audio, _) = pk.commit_audio(&wav).unwrap();
-    assert_eq!(check(&Expected { audio: Some(&audio), ..expected.clone() }), Ok(()));
-    let (audio, _) = pk.commit_audio(&demo("slt_3.wav")).unwrap();
-    assert_eq!(check(&Expected { audio: Some(&audio), ..expected }), Err("audio"));
+    // Another commitment, be it to the same recording, is not the one that the proof names.
+    let (audio, secret) = pk.commit_audio(&wav).unwrap();
+    assert_eq!(check(&Expected { audio: Some(&audio), ..expected.clone() }), Err("audio"));
+    let options = ProveOptions { audio: Some((&audio, &secret)), ..ProveOptions::default() };
+    let (template, template_secret) = enrolled();
+    let proof = pk.prove_with(&wav, template, template_secret, &context, &options).unwrap().0;
+    assert_eq!(vk.check_statement(proof.statement(), &Expected { audio: Some(&audio), ..expected }), Ok(()));
+    assert!(vk.verify(proof.statement(), &proof).is_ok());
+    assert!(pk.prove_with(&demo("slt_4.wav"), template, template_secret, &context, &options).is_err());
 }
 
 #[test]
@@ -275,4 +284,35 @@ fn every_shared_recording_is_proved() {
         }
     }
     assert_eq!(count, 96);
+}
+
+#[test]
+fn refreshed_templates_are_of_the_same_voice_and_share_nothing() {
+    let (pk, vk) = keys();
+    let (template, secret) = enrolled();
+    let (other, other_secret) = pk.refresh(template, secret).unwrap();
+    assert_ne!(other.id(), template.id());
+    assert_eq!(other.threshold(), template.threshold());
+    let wav = short("slt_3.wav");
+    let context = Context::default();
+    let own = (other.clone(), other_secret.clone());
+    let (statement, proof) = pk.prove(&wav, &own, &context).unwrap();
+    assert_eq!(vk.verify(&statement, &proof), Ok(Verdict::Accept));
+    // Neither secret opens the other template.
+    assert!(pk.prove(&wav, &(template.clone(), other_secret), &context).is_err());
+    assert!(pk.prove(&wav, &(other, secret.clone()), &context).is_err());
+}
+
+#[test]
+fn accepted_and_rejected_proofs_of_one_length_have_one_length() {
+    let (pk, _) = keys();
+    let lens: Vec<usize> = ["slt_3.wav", "rms_1.wav"]
+        .map(|name| {
+            let mut wav = demo(name);
+            wav.samples.truncate(16_000);
+            let (_, proof) = pk.prove(&wav, enrolled(), &Context::default()).unwrap();
+            proof.to_bytes().len()
+        })
+        .into();
+    assert_eq!(lens[0], lens[1]);
 }

@@ -38,6 +38,10 @@ fn every_message_changed_in_every_way_is_refused() {
                 assert!(answer.is_err(), "{name}: {} {}, {kind} is accepted", message.label, message.index);
                 targets.insert((message.label, kind));
             };
+            // What is no element at all, of either kind.
+            let mut nothing = bytes.clone();
+            nothing[message.start..message.start + 32].fill(0xff);
+            refuse("no element", Some(nothing));
             if points {
                 POINTS.iter().for_each(|&(kind, change)| refuse(kind, changed(bytes, message.start, other, change)));
             } else {

@@ -178,7 +178,7 @@ fn every_message_changed_in_every_way_is_refused_and_was_worth_changing() {
         println!("{label:22} {mutation:18} {controls:?}");
     }
     println!("{} targets", targets.len());
-    assert!(targets.len() >= 100);
+    assert!(targets.len() >= 90);
     let mut kinds: BTreeMap<Label, usize> = BTreeMap::new();
     targets.keys().for_each(|&(label, _)| *kinds.entry(label).or_default() += 1);
     for label in crate::manifest::sent(&Voice::new()) {
