@@ -5,7 +5,7 @@
 use ark_ff::UniformRand;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use voxcheck::gkr::Fr;
-use voxcheck::gkr::pcs::{ColumnWeights, Hyrax, MultilinearPcs, OpeningClaim, ProverKey, VerifierKey};
+use voxcheck::gkr::pcs::{Blinds, ColumnWeights, Committed, Hyrax, MultilinearPcs, OpeningClaim, ProverKey, VerifierKey};
 use voxcheck::sumcheck::channel::{PlainProver, PlainVerifier};
 use voxcheck::sumcheck::eq::eq_prefix;
 use voxcheck::sumcheck::int::{IntTable, IntVec};
@@ -52,7 +52,8 @@ fn open(c: &mut Criterion, key: &ProverKey) {
             .collect();
         let prove = || {
             let mut channel = PlainProver::new(Merlin::new(b"bench"));
-            Hyrax::open(key, &[(&table, &commitment)], &claims, &mut channel);
+            let committed = Committed { table: &table, commitment: &commitment, blinds: &Blinds::none() };
+            Hyrax::open(key, &[committed], &claims, &mut channel);
             channel.into_proof()
         };
         group.sample_size(10);
