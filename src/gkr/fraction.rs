@@ -27,7 +27,7 @@ use crate::sumcheck::rounds::evaluate;
 use crate::sumcheck::small::SmallField;
 use crate::sumcheck::transcript::Label;
 
-use super::tree::EqTables;
+use super::tree::{EqTables, Source};
 pub use super::tree::{Layer, Numerators};
 
 /// Number of variables of a tree over `len` leaves.
@@ -36,42 +36,73 @@ pub fn num_vars(len: usize) -> usize {
     len.next_power_of_two().trailing_zeros() as usize
 }
 
+/// How many of the largest layers are not stored: the leaves, and layers that are computed from them wherever they are
+/// read.
+pub const COMPUTED_LEVELS: usize = 2;
+
 /// Proves that the fractions of `leaves` sum to zero; returns the point at which the leaves are
 /// claimed.
 ///
 /// # Panics
 /// If there is no leaf.
-pub fn prove<F: SmallField>(channel: &mut impl ProverChannel<F>, mut leaves: Layer<F>) -> Vec<F> {
+pub fn prove<F: SmallField>(channel: &mut impl ProverChannel<F>, leaves: Layer<F>) -> Vec<F> {
+    prove_computing(channel, leaves, COMPUTED_LEVELS)
+}
+
+/// [`prove`] with another number of [`COMPUTED_LEVELS`], at least 1: the more, the less memory and the more time. The
+/// proof is the same.
+///
+/// # Panics
+/// If there is no leaf.
+pub fn prove_computing<F: SmallField>(
+    channel: &mut impl ProverChannel<F>,
+    mut leaves: Layer<F>,
+    computed_levels: usize,
+) -> Vec<F> {
     assert!(leaves.len() > 0, "a sum has terms");
     let depth = num_vars(leaves.len());
     show(channel, depth, &mut leaves);
-    let mut layers = vec![leaves];
+    // Layers that are stored, the leaves first, and how many of those above each one are not.
+    let mut stored = vec![(leaves, 0)];
     for level in (0..depth).rev() {
-        let mut parents = layers[layers.len() - 1].parents();
-        show(channel, level, &mut parents);
-        layers.push(parents);
+        let (below, computed) = stored.last_mut().expect("the leaves are stored");
+        let wanted = level == 0 || depth - level >= computed_levels;
+        if wanted || cfg!(feature = "adversary") {
+            let mut layer = Source::new(below, *computed).parents();
+            show(channel, level, &mut layer);
+            // What a cheating prover has changed cannot be computed again.
+            if wanted || layer.is_changed() {
+                stored.push((layer, 0));
+                continue;
+            }
+        }
+        *computed += 1;
     }
-    let root = layers.pop().expect("the leaves are a layer");
+    let (root, _) = stored.pop().expect("the root is stored");
     let (p, q) = (root.numerator(0), root.denominator(0));
     channel.send(Label::FractionRoot, &[p, q]);
     channel.send_inverse(q);
     // The children of a node that is the root, as if it had been a left child.
     let mut children = [p, p, q, q];
     let mut point: Vec<F> = Vec::new();
-    let mut spare = Layer::empty();
-    while let Some(mut layer) = layers.pop() {
+    let mut buffers = [Layer::empty(), Layer::empty()];
+    while let Some((layer, computed)) = stored.last_mut() {
         let lambda = channel.challenge(Label::FractionChallenge);
+        let source = Source::new(layer, *computed);
         let next;
-        (children, next) = prove_layer(channel, &mut layer, &mut spare, lambda, &point, children);
+        (children, next) = prove_layer(channel, source, &mut buffers, lambda, &point, children);
         let [p0, p1, q0, q1] = children;
         channel.send(Label::FractionChildren, &children);
         channel.product(q0 + lambda * p0, q1 + lambda * p1);
         channel.product(p0, p1);
         let rho = channel.challenge(Label::ChildChallenge);
         point = std::iter::once(rho).chain(next).collect();
-        // This layer's buffers have the size that half of the next one needs.
-        if layer.capacity() > spare.capacity() {
-            spare = layer;
+        if *computed > 0 {
+            *computed -= 1;
+        } else if let Some((layer, _)) = stored.pop() {
+            // A layer's own memory is the buffer for the next one's first round.
+            let [first, second] = &mut buffers;
+            *second = std::mem::replace(first, layer);
         }
     }
     point
@@ -91,35 +122,53 @@ fn show<F: SmallField>(channel: &mut impl ProverChannel<F>, level: usize, layer:
 /// polynomial takes at 0 and 1, since the first coordinate of `point` chose among them.
 fn prove_layer<F: SmallField>(
     channel: &mut impl ProverChannel<F>,
-    layer: &mut Layer<F>,
-    spare: &mut Layer<F>,
+    source: Source<'_, F>,
+    buffers: &mut [Layer<F>; 2],
     lambda: F,
     point: &[F],
     above: [F; 4],
 ) -> ([F; 4], Vec<F>) {
+    let [current, spare] = buffers;
+    // If one of them holds the layer after its first round, it is that one; otherwise the larger one is for the second
+    // round, and the other one grows.
+    let holds = |buffer: &Layer<F>| buffer.capacity() >= source.len().div_ceil(2);
+    if !holds(current) && (holds(spare) || current.capacity() > spare.capacity()) {
+        std::mem::swap(current, spare);
+    }
+    source.release_numerators([current, spare]);
     let eq = SplitEq::new(point);
     let mut inverses = point.to_vec();
     ark_ff::batch_inversion(&mut inverses);
     let mut next: Vec<F> = Vec::with_capacity(point.len());
     let [p0, p1, q0, q1] = above;
     let (mut at_0, mut at_1) = (q0 + lambda * p0, q1 + lambda * p1);
-    let mut upper = layer.start(lambda, EqTables::new(eq.suffix(point.len().min(1))));
+    let mut upper = source.leading(lambda, EqTables::new(eq.suffix(point.len().min(1))));
     for (k, &w) in point.iter().enumerate() {
         if let Some(&r) = next.last() {
             let claim = evaluate(&[at_0, at_1 - at_0 - upper, upper], r);
             let rest = &point[k + 1..];
-            let (sums, pairs) = layer.bind_into(spare, r, EqTables::new(eq.suffix(k + 1)));
-            std::mem::swap(layer, spare);
+            let eq = EqTables::new(eq.suffix(k + 1));
+            let (sums, pairs) = if k == 1 {
+                source.bind_into(current, Some(lambda), r, eq)
+            } else {
+                let bound = Source::new(current, 0).bind_into(spare, None, r, eq);
+                std::mem::swap(current, spare);
+                bound
+            };
             // Every node that is not stored is 1.
             at_0 = sums[0] + F::ONE - eq_prefix_sum(rest, pairs);
             upper = sums[1];
             // claim = (1 − w)·t(0) + w·t(1) gives t(1), unless w is zero.
-            at_1 = if w.is_zero() { layer.at_one(rest) } else { at_0 + (claim - at_0) * inverses[k] };
+            at_1 = if w.is_zero() { current.at_one(rest) } else { at_0 + (claim - at_0) * inverses[k] };
         }
         channel.send(Label::Round, &[at_1 - at_0 - upper, upper]);
         next.push(channel.challenge(Label::RoundChallenge));
     }
-    (layer.finish(next.last().copied(), lambda), next)
+    let children = match next[..] {
+        [.., _, r] => current.finish(r, lambda),
+        _ => source.finish(next.first().copied()),
+    };
+    (children, next)
 }
 
 /// What is left to check of a fractional sum: the extensions of the leaves at a point.
@@ -177,6 +226,8 @@ pub fn verify<F: PrimeField, C: VerifierChannel<F>>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use ark_bn254::Fr;
     use ark_ff::{Field, UniformRand};
     use ark_std::test_rng;
@@ -241,6 +292,25 @@ mod tests {
             let leaves = leaves(prefix, len, Fr::from(0));
             let [with, without] = crate::simd::tests::both(|| bytes(&leaves));
             assert_eq!(with, without, "{prefix} stored numerators of {len}");
+        }
+    }
+
+    #[test]
+    fn proofs_do_not_depend_on_what_is_stored() {
+        for (prefix, len) in [(1, 1), (2, 2), (1, 3), (1, 9), (40, 64), (100, 1001), (1500, 6000), (3000, 20_001)] {
+            let stored = leaves(prefix, len, Fr::from(0));
+            let numerators = Numerators::new((0..prefix).map(|i| stored.numerator(i)).collect(), len);
+            // The same denominators in a table, from the last to the first.
+            let values = (0..len).rev().map(|i| stored.denominator(i)).collect();
+            let places = Arc::new((0..len as u32).rev().collect());
+            let by_places = Layer::of_entries(numerators, values, places);
+            for leaves in [&stored, &by_places] {
+                for computed_levels in 1..5 {
+                    let mut prover = PlainProver::new(Merlin::new(b"test"));
+                    prove_computing(&mut prover, leaves.clone(), computed_levels);
+                    assert_eq!(prover.into_proof(), bytes(&stored), "{prefix} of {len}, {computed_levels} computed");
+                }
+            }
         }
     }
 

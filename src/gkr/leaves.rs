@@ -1,81 +1,205 @@
 //! The prover's leaves of the lookup argument.
 //!
-//! An honest tuple has the denominator of the table entry that it equals, so denominators are
-//! computed once an entry and gathered.
+//! An honest tuple has the denominator of the table entry that it equals. So denominators are computed once
+//! an entry, and a leaf is the number of its entry: four bytes instead of 32.
+
+use std::sync::Arc;
 
 use super::Fr;
 use super::find::{FIND_BLOCK, LookupColumn, MISSING, TableIndex};
 use super::fraction::{Layer, Numerators};
-use super::lookup::{Block, Compression, Content, Layout};
-use super::program::{Program, Relation, TableId};
+use super::lookup::{Block, Compression, Content, Layout, lookups};
+use super::program::{Lookup, Program, Relation, TableId};
+use super::tables::Table;
 use super::trace::Trace;
+use crate::sumcheck::int::dispatch;
 use crate::sumcheck::par;
+use crate::sumcheck::small::{SmallField, fold_runs};
+
+/// Where the looked-up tuples are in their tables.
+pub(super) struct Located {
+    /// The entry that each leaf equals: entries of all tables are numbered through, and the number after the last
+    /// one is that of the neutral fraction. [`MISSING`] if there is none.
+    pub(super) entries: Vec<u32>,
+    /// How often each entry of each table is looked up.
+    pub(super) counts: Vec<Vec<u64>>,
+    /// Relation and place of the first tuple that is in no entry.
+    pub(super) missing: Option<(usize, usize)>,
+}
+
+/// The number of each table's first entry, and of what follows the last table.
+fn first_entries(program: &Program) -> Vec<u32> {
+    let lens = program.tables().iter().map(Table::len);
+    let ends = lens.scan(0, |end, len| {
+        *end += len as u32;
+        Some(*end)
+    });
+    std::iter::once(0).chain(ends).collect()
+}
+
+/// The leaves of a block.
+fn range(block: &Block) -> std::ops::Range<usize> {
+    block.start..block.start + (block.rows << block.width_vars)
+}
+
+/// Finds all looked-up tuples.
+pub(super) fn locate(program: &Program, trace: &Trace, layout: &Layout) -> Located {
+    let first = first_entries(program);
+    let neutral = first[program.tables().len()];
+    let mut located = Located {
+        entries: par::filled(layout.len, neutral),
+        counts: program.tables().iter().map(|table| vec![0; table.len()]).collect(),
+        missing: None,
+    };
+    for block in &layout.blocks {
+        if let Content::Table(id) = block.content {
+            let entries = &mut located.entries[range(block)];
+            entries.iter_mut().zip(first[id.0 as usize]..).for_each(|(leaf, entry)| *leaf = entry);
+        }
+    }
+    let indices: Vec<TableIndex<'_>> = program.tables().iter().map(TableIndex::new).collect();
+    for (relation, lookup) in lookups(program) {
+        // The views of a relation are written out once, for all of its blocks.
+        let tuples = Tuples::new(program, trace, lookup);
+        let table = lookup.table.0 as usize;
+        for block in &layout.blocks {
+            let Content::Tuples { relation: number, offset } = block.content else { continue };
+            if number != relation {
+                continue;
+            }
+            let leaves = &mut located.entries[range(block)];
+            for (counts, missing) in tuples.locate(&indices[table], first[table], (block, offset), leaves) {
+                located.counts[table].iter_mut().zip(counts).for_each(|(sum, count)| *sum += u64::from(count));
+                let found = located.missing.filter(|&(first, _)| first < relation);
+                let tuples = [located.missing.map(|(_, i)| i), missing].into_iter().flatten();
+                located.missing = found.or_else(|| Some((relation, tuples.min()?)));
+            }
+        }
+    }
+    located
+}
+
+/// The looked-up tuples of a relation.
+struct Tuples<'a> {
+    columns: Vec<LookupColumn<'a>>,
+    /// Tuples in a row.
+    cols: usize,
+}
+
+impl<'a> Tuples<'a> {
+    fn new(program: &Program, trace: &Trace, lookup: &'a Lookup) -> Self {
+        let columns = lookup.columns.iter().map(|column| LookupColumn::new(trace, column)).collect();
+        Self { columns, cols: program.view_shape(&lookup.columns[0].view).1 }
+    }
+
+    /// The place of leaf `i` of a block whose rows begin with column `offset`.
+    fn place(&self, block: &Block, offset: usize, i: usize) -> usize {
+        (i >> block.width_vars) * self.cols + offset + (i & ((1 << block.width_vars) - 1))
+    }
+
+    /// Finds the tuples of a block; gives parts of the numbers of hits, and the first tuple that each part misses.
+    fn locate(
+        &self,
+        index: &TableIndex<'_>,
+        first: u32,
+        (block, offset): (&Block, usize),
+        leaves: &mut [u32],
+    ) -> Vec<(Vec<u32>, Option<usize>)> {
+        // Rows without a gap between them are one long row.
+        let width = if self.cols == 1 << block.width_vars { FIND_BLOCK } else { 1 << block.width_vars };
+        // A thread counts on its own where there are more tuples than entries to add up afterwards.
+        let parts = (leaves.len() / index.table.len()).clamp(1, par::threads());
+        let size = leaves.len().div_ceil(parts).next_multiple_of(width);
+        par::map_items(leaves.chunks_mut(size).collect(), |part, leaves: &mut [u32]| {
+            let (mut counts, mut missing) = (vec![0u32; index.table.len()], None);
+            for (row, leaves) in leaves.chunks_mut(width).enumerate() {
+                let start = self.place(block, offset, part * size + row * width);
+                for (at, leaves) in leaves.chunks_mut(FIND_BLOCK).enumerate() {
+                    let start = start + at * FIND_BLOCK;
+                    index.find(&self.columns, start, leaves);
+                    for (i, leaf) in leaves.iter_mut().enumerate() {
+                        match counts.get_mut(*leaf as usize) {
+                            Some(count) => {
+                                *count += 1;
+                                *leaf += first;
+                            }
+                            None => missing = missing.or(Some(start + i)),
+                        }
+                    }
+                }
+            }
+            (counts, missing)
+        })
+    }
+}
 
 /// Numerators and denominators of all leaves.
 pub(super) fn build(program: &Program, trace: &Trace, layout: &Layout, compression: &Compression) -> Layer<Fr> {
-    let mut denominators = par::filled(layout.len, Fr::from(1u64));
     let mut numerators = Vec::new();
-    let entries: Vec<Vec<Fr>> = (0..program.tables().len())
-        .map(|i| {
-            let (table, id) = (&program.tables()[i], TableId(i as u32));
-            let base = compression.base(id);
-            par::map_cheap(table.len(), |entry| {
-                (0..table.columns.len()).fold(base, |d, k| d - compression.powers[k] * Fr::from(table.entry(k, entry)))
-            })
-        })
-        .collect();
     for block in &layout.blocks {
-        let range = block.start..block.start + (block.rows << block.width_vars);
-        match block.content {
-            Content::Table(id) => {
-                denominators[range.clone()].copy_from_slice(&entries[id.0 as usize]);
-                let counts = trace.get(program.multiplicities()[id.0 as usize]);
-                numerators.resize(range.start, Fr::from(0u64));
-                numerators.extend(counts.values().iter().map(|count| -Fr::from(count)));
-            }
-            Content::Tuples { relation, offset } => {
-                fill(program, trace, compression, &entries, block, (relation, offset), &mut denominators[range]);
-            }
+        if let Content::Table(id) = block.content {
+            let counts = trace.get(program.multiplicities()[id.0 as usize]);
+            numerators.resize(range(block).end, Fr::from(0u64));
+            let out = &mut numerators[range(block)];
+            dispatch!(counts.values(), counts => fold_runs(counts, &[(0, -Fr::from(1u64))], out));
         }
     }
     // A gap between tables and tuples holds neutral fractions.
     let is_tuples = |block: &&Block| matches!(block.content, Content::Tuples { .. });
     let tuples = layout.blocks.iter().find(is_tuples).map_or(layout.len, |block| block.start);
     numerators.resize(tuples, Fr::from(0u64));
-    Layer::new(Numerators::new(numerators, layout.len), denominators)
+    let tables = program.tables().iter().zip(0..);
+    let mut values: Vec<Fr> =
+        tables.flat_map(|(table, i)| denominators(table, compression.base(TableId(i)), &compression.powers)).collect();
+    values.push(Fr::from(1u64));
+    let entries = trace.entries().unwrap_or_else(|| {
+        let Located { mut entries, missing, .. } = locate(program, trace, layout);
+        if missing.is_some() {
+            add_missing(program, trace, layout, compression, &mut entries, &mut values);
+        }
+        Arc::new(entries)
+    });
+    Layer::of_entries(Numerators::new(numerators, layout.len), values, entries)
 }
 
-/// Fills the denominators of a block of tuples.
-fn fill(
+/// The denominators of a table's entries, `base − Σ_j βʲ·Tⱼ`.
+fn denominators(table: &Table, base: Fr, powers: &[Fr]) -> Vec<Fr> {
+    let runs: Vec<(usize, Fr)> = (0..table.columns.len()).map(|k| (k * table.len(), -powers[k])).collect();
+    let mut out = par::filled(table.len(), Fr::from(0u64));
+    let entry = |i: usize| table.entry(i / table.len(), i % table.len());
+    let entries = par::map_cheap(runs.len() * table.len(), entry);
+    // Narrow integers cost half as much.
+    match entries.iter().map(|&entry| i32::try_from(entry)).collect::<Result<Vec<_>, _>>() {
+        Ok(narrow) => fold_runs(&narrow, &runs, &mut out),
+        Err(_) => fold_runs(&entries, &runs, &mut out),
+    }
+    par::for_chunks_mut(&mut out, ENTRY_BLOCK, |_, out| out.iter_mut().for_each(|out| *out = out.plus(base)));
+    out
+}
+
+/// Entries of a table that are computed in one go.
+const ENTRY_BLOCK: usize = 256;
+
+/// Gives tuples that are in no table entries of their own. Then the sum will not be zero, and the verifier refuses
+/// the root: only a cheating prover comes here.
+fn add_missing(
     program: &Program,
     trace: &Trace,
+    layout: &Layout,
     compression: &Compression,
-    entries: &[Vec<Fr>],
-    block: &Block,
-    (relation, offset): (usize, usize),
-    out: &mut [Fr],
+    entries: &mut [u32],
+    values: &mut Vec<Fr>,
 ) {
-    let Relation::Lookup(lookup) = &program.relations()[relation] else { return };
-    let columns: Vec<LookupColumn<'_>> = lookup.columns.iter().map(|c| LookupColumn::new(trace, c)).collect();
-    let index = TableIndex::new(&program.tables()[lookup.table.0 as usize]);
-    let (_, cols) = program.view_shape(&lookup.columns[0].view);
-    let (entries, base) = (&entries[lookup.table.0 as usize], compression.base(lookup.table));
-    par::for_chunks_mut(out, 1 << block.width_vars, |row, out| {
-        let mut found = [MISSING; FIND_BLOCK];
-        for (block, out) in out.chunks_mut(FIND_BLOCK).enumerate() {
-            let start = row * cols + offset + block * FIND_BLOCK;
-            let found = &mut found[..out.len()];
-            index.find(&columns, start, found);
-            for (i, (out, &entry)) in out.iter_mut().zip(found.iter()).enumerate() {
-                *out = match entries.get(entry as usize) {
-                    Some(&denominator) => denominator,
-                    // Not in the table: the sum will not be zero, and the verifier refuses the root.
-                    None => columns
-                        .iter()
-                        .zip(&compression.powers)
-                        .fold(base, |d, (column, &power)| d - power * Fr::from(column.value(start + i))),
-                };
-            }
+    for block in &layout.blocks {
+        let Content::Tuples { relation, offset } = block.content else { continue };
+        let Relation::Lookup(lookup) = &program.relations()[relation] else { continue };
+        let tuples = Tuples::new(program, trace, lookup);
+        for (i, leaf) in entries[range(block)].iter_mut().enumerate().filter(|(_, leaf)| **leaf == MISSING) {
+            let place = tuples.place(block, offset, i);
+            *leaf = values.len() as u32;
+            let terms = tuples.columns.iter().zip(&compression.powers);
+            let tuple: Fr = terms.map(|(column, &power)| power * Fr::from(column.value(place))).sum();
+            values.push(compression.base(lookup.table) - tuple);
         }
-    });
+    }
 }

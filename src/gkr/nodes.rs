@@ -1,7 +1,7 @@
 //! The innermost loops of a [fraction tree](super::tree): runs of nodes, by vector kernels as far as there
 //! are whole vectors, and one by one.
 
-use crate::simd::{Kernels, LANES};
+use crate::simd::{Denominators, Kernels, LANES};
 use crate::sumcheck::small::SmallField;
 
 /// The kernels and how many of `len` entries they take; without kernels, nothing.
@@ -40,26 +40,16 @@ fn add_weighted<F: SmallField>(sum: &mut [F; 2], weight: F, values: [F; 2]) {
     sum[1] = sum[1].plus(values[1] * weight);
 }
 
-/// `vᵢ ← vᵢ·factor`.
-pub(super) fn scale<F: SmallField>(values: &mut [F], factor: F) {
-    let mut done = 0;
-    if let Some((kernels, whole)) = kernels::<F>(values.len()) {
-        kernels.scale(&mut values[..whole], factor);
-        done = whole;
-    }
-    values[done..].iter_mut().for_each(|v| *v *= factor);
-}
-
 /// Numerators and denominators above pairs of fractions whose numerators are ones.
-pub(super) fn parents_of_ones<F: SmallField>(q: &[[F; 2]], [p_out, q_out]: [&mut [F]; 2]) {
+pub(super) fn parents_of_ones<F: SmallField>(q: Denominators<'_, F, 2>, [p_out, q_out]: [&mut [F]; 2]) {
     let mut done = 0;
     if let Some((kernels, whole)) = kernels::<F>(q.len()) {
-        kernels.parents_of_ones(&q[..whole], [&mut p_out[..whole], &mut q_out[..whole]]);
+        kernels.parents_of_ones(q.slice(0..whole), [&mut p_out[..whole], &mut q_out[..whole]]);
         done = whole;
     }
-    let outputs = p_out.iter_mut().zip(q_out).skip(done);
-    for ([q0, q1], (p_out, q_out)) in q[done..].iter().zip(outputs) {
-        (*p_out, *q_out) = (q0.plus(*q1), *q0 * q1);
+    for (i, (p_out, q_out)) in p_out.iter_mut().zip(q_out).enumerate().skip(done) {
+        let [q0, q1] = q.get(i);
+        (*p_out, *q_out) = (q0.plus(q1), q0 * q1);
     }
 }
 
@@ -77,60 +67,72 @@ pub(super) fn parents<F: SmallField>(p: &[[F; 2]], q: &[[F; 2]], [p_out, q_out]:
 }
 
 /// `Σ weight·(coefficient of X²)` of pairs of nodes whose numerators are ones.
-pub(super) fn leading_of_ones<F: SmallField>(weights: &[F], q: &[[F; 4]]) -> F {
+pub(super) fn leading_of_ones<F: SmallField>(weights: &[F], q: Denominators<'_, F, 4>) -> F {
     let (mut sum, mut done) = (F::ZERO, 0);
     if let Some((kernels, whole)) = kernels::<F>(q.len()) {
-        (sum, done) = (kernels.leading_of_ones(&weights[..whole], &q[..whole]), whole);
+        (sum, done) = (kernels.leading_of_ones(&weights[..whole], q.slice(0..whole)), whole);
     }
-    for (weight, q) in weights[done..].iter().zip(&q[done..]) {
+    for (i, weight) in weights.iter().enumerate().take(q.len()).skip(done) {
+        let q = q.get(i);
         sum = sum.plus(q[2].minus(q[0]) * q[3].minus(q[1]) * weight);
     }
     sum
 }
 
-/// `Σ weight·(coefficient of X²)` of pairs of nodes.
-pub(super) fn leading<F: SmallField>(weights: &[F], q: &[[F; 4]], v: &[[F; 4]]) -> F {
+/// `Σ weight·(coefficient of X²)` of pairs of nodes whose numerators are not scaled by `lambda` yet.
+pub(super) fn leading<F: SmallField>(weights: &[F], q: &[[F; 4]], p: &[[F; 4]], lambda: F) -> F {
     let (mut sum, mut done) = (F::ZERO, 0);
     if let Some((kernels, whole)) = kernels::<F>(q.len()) {
-        (sum, done) = (kernels.leading(&weights[..whole], &q[..whole], &v[..whole]), whole);
+        (sum, done) = (kernels.leading(&weights[..whole], &q[..whole], &p[..whole], lambda), whole);
     }
-    for (weight, (q, v)) in weights.iter().zip(q.iter().zip(v)).skip(done) {
-        sum = sum.plus(slopes(q, v) * weight);
+    for (weight, (q, p)) in weights.iter().zip(q.iter().zip(p)).skip(done) {
+        sum = sum.plus(slopes(q, &p.map(|p| p * lambda)) * weight);
     }
     sum
 }
 
 /// Binds pairs of nodes whose numerators are `one`; gives the weighted sums of nodes at 0 and of leading
 /// coefficients.
-pub(super) fn bind_ones<F: SmallField>(weights: &[F], q: &[[F; 8]], out: &mut [[F; 4]], r: F, one: F) -> [F; 2] {
+pub(super) fn bind_ones<F: SmallField>(
+    weights: &[F],
+    q: Denominators<'_, F, 8>,
+    out: &mut [[F; 4]],
+    r: F,
+    one: F,
+) -> [F; 2] {
     let (mut sum, mut done) = ([F::ZERO; 2], 0);
     if let Some((kernels, whole)) = kernels::<F>(q.len()) {
-        (sum, done) = (kernels.bind_ones(&weights[..whole], &q[..whole], &mut out[..whole], r, one), whole);
+        (sum, done) = (kernels.bind_ones(&weights[..whole], q.slice(0..whole), &mut out[..whole], r, one), whole);
     }
     let square = one.square();
-    for (weight, (q, out)) in weights.iter().zip(q.iter().zip(out)).skip(done) {
-        *out = bind_eight(q, r);
+    for (i, (weight, out)) in weights.iter().zip(out).enumerate().skip(done) {
+        *out = bind_eight(&q.get(i), r);
         let at_0 = (out[0].plus(one) * out[1].plus(one)).minus(square);
         add_weighted(&mut sum, *weight, [at_0, out[2].minus(out[0]) * out[3].minus(out[1])]);
     }
     sum
 }
 
-/// Binds pairs of nodes; gives the weighted sums of nodes at 0 and of leading coefficients.
+/// Binds pairs of nodes, and multiplies numerators by `factor` if there is one; gives the weighted sums of nodes
+/// at 0 and of leading coefficients.
 pub(super) fn bind<F: SmallField>(
     weights: &[F],
     [q, v]: [&[[F; 8]]; 2],
     [q_out, v_out]: [&mut [[F; 4]]; 2],
     r: F,
+    factor: Option<F>,
 ) -> [F; 2] {
     let (mut sum, mut done) = ([F::ZERO; 2], 0);
     if let Some((kernels, whole)) = kernels::<F>(q.len()) {
         let outputs = [&mut q_out[..whole], &mut v_out[..whole]];
-        (sum, done) = (kernels.bind(&weights[..whole], [&q[..whole], &v[..whole]], outputs, r), whole);
+        (sum, done) = (kernels.bind(&weights[..whole], [&q[..whole], &v[..whole]], outputs, r, factor), whole);
     }
     let (inputs, outputs) = (q.iter().zip(v), q_out.iter_mut().zip(v_out));
     for (weight, ((q, v), (q_out, v_out))) in weights.iter().zip(inputs.zip(outputs)).skip(done) {
         (*q_out, *v_out) = (bind_eight(q, r), bind_eight(v, r));
+        if let Some(factor) = factor {
+            *v_out = v_out.map(|v| v * factor);
+        }
         let at_0 = node([q_out[0], q_out[1]], [v_out[0], v_out[1]]);
         add_weighted(&mut sum, *weight, [at_0, slopes(q_out, v_out)]);
     }
@@ -179,25 +181,66 @@ mod tests {
             let (r, one) = (elements.next(), elements.next());
             let zeros = || vec![Fr::ZERO; len];
             let zero_fours = || vec![[Fr::ZERO; 4]; len];
+            // Groups by their places in a table give what the groups themselves give.
+            let table: Vec<Fr> = elements.many::<1>(16).into_iter().flatten().collect();
+            let places: Vec<[u32; 8]> =
+                (0..len as u64).map(|i| std::array::from_fn(|k| ((seed >> k) + i * i) as u32 % 16)).collect();
+            let shorter = |k: usize| places.iter().map(move |place| [place[k], place[k + 1]]);
+            let place_pairs: Vec<[u32; 2]> = shorter(0).collect();
+            let place_fours: Vec<[u32; 4]> =
+                shorter(2).zip(shorter(5)).map(|(a, b)| [a[0], a[1], b[0], b[1]]).collect();
+            let values = |place: u32| table[place as usize];
 
+            for pairs in [
+                (Denominators::Stored(&pairs[..]), None),
+                (
+                    Denominators::Entries(&table, &place_pairs),
+                    Some(place_pairs.iter().map(|place| place.map(values)).collect::<Vec<_>>()),
+                ),
+            ] {
+                let [with, without] = both(|| {
+                    let mut out = [zeros(), zeros()];
+                    parents_of_ones(pairs.0, out.each_mut().map(Vec::as_mut_slice));
+                    out
+                });
+                prop_assert_eq!(&with, &without);
+                if let Some(gathered) = pairs.1 {
+                    let mut out = [zeros(), zeros()];
+                    parents_of_ones(Denominators::Stored(&gathered), out.each_mut().map(Vec::as_mut_slice));
+                    prop_assert_eq!(with, out);
+                }
+            }
             let [with, without] = both(|| {
-                let mut values = weights.clone();
-                scale(&mut values, r);
-                let (mut ones, mut sums) = ([zeros(), zeros()], [zeros(), zeros()]);
-                parents_of_ones(&pairs, ones.each_mut().map(Vec::as_mut_slice));
+                let mut sums = [zeros(), zeros()];
                 parents(&pairs, &other_pairs, sums.each_mut().map(Vec::as_mut_slice));
-                (values, ones, sums)
+                sums
             });
             prop_assert_eq!(with, without);
 
-            let [with, without] = both(|| {
-                let leadings = [leading_of_ones(&weights, &fours), leading(&weights, &fours, &other_fours)];
-                let (mut ones, mut bound) = (zero_fours(), [zero_fours(), zero_fours()]);
-                let of_ones = bind_ones(&weights, &eights, &mut ones, r, one);
-                let of_both = bind(&weights, [&eights, &other_eights], bound.each_mut().map(Vec::as_mut_slice), r);
-                (leadings, of_ones, of_both, ones, bound)
-            });
+            let gathered_fours: Vec<[Fr; 4]> = place_fours.iter().map(|place| place.map(values)).collect();
+            let gathered_eights: Vec<[Fr; 8]> = places.iter().map(|place| place.map(values)).collect();
+            let of_ones = |fours: Denominators<'_, Fr, 4>, eights: Denominators<'_, Fr, 8>| {
+                let mut out = zero_fours();
+                let leading = leading_of_ones(&weights, fours);
+                (leading, bind_ones(&weights, eights, &mut out, r, one), out)
+            };
+            let [with, without] = both(|| of_ones(Denominators::Stored(&fours), Denominators::Stored(&eights)));
             prop_assert_eq!(with, without);
+            let [with, without] =
+                both(|| of_ones(Denominators::Entries(&table, &place_fours), Denominators::Entries(&table, &places)));
+            prop_assert_eq!(&with, &without);
+            let gathered = of_ones(Denominators::Stored(&gathered_fours), Denominators::Stored(&gathered_eights));
+            prop_assert_eq!(with, gathered);
+
+            for factor in [None, Some(one)] {
+                let [with, without] = both(|| {
+                    let mut out = [zero_fours(), zero_fours()];
+                    let leading = leading(&weights, &fours, &other_fours, one);
+                    let slices = out.each_mut().map(Vec::as_mut_slice);
+                    (leading, bind(&weights, [&eights, &other_eights], slices, r, factor), out)
+                });
+                prop_assert_eq!(with, without);
+            }
         }
     }
 }

@@ -13,9 +13,10 @@ use num_bigint::BigInt;
 use thiserror::Error;
 
 use super::builder::Recipes;
-use super::find::{FIND_BLOCK, LookupColumn, MISSING, TableIndex};
+use super::leaves;
+use super::lookup::Layout;
 use super::matmul;
-use super::program::{Contraction, Kind, Linear, Lookup, Product, Program, Relation, Tensor, TensorId};
+use super::program::{Contraction, Kind, Linear, Product, Program, Relation, Tensor, TensorId};
 use super::view::{ColMap, View};
 use crate::sumcheck::int::{IntTable, IntVec, SmallInt, dispatch};
 use crate::sumcheck::par;
@@ -96,6 +97,8 @@ enum Missing {
 #[derive(Clone, Debug)]
 pub struct Trace {
     tables: Vec<Arc<IntTable>>,
+    /// Where looked-up tuples are in their tables, until a tensor changes: finding them is a tenth of a proof.
+    entries: Option<Arc<Vec<u32>>>,
 }
 
 impl Trace {
@@ -114,6 +117,12 @@ impl Trace {
     /// If `id` is of another program.
     pub fn replace(&mut self, id: TensorId, table: IntTable) {
         self.tables[id.0 as usize] = Arc::new(table);
+        self.entries = None;
+    }
+
+    /// Where the leaves of the lookups are in their tables, if all of them are (see [`leaves::locate`]).
+    pub(super) fn entries(&self) -> Option<Arc<Vec<u32>>> {
+        self.entries.clone()
     }
 
     /// The values of a view.
@@ -130,7 +139,7 @@ impl Trace {
         inputs: &[Arc<IntTable>],
         constants: &[Arc<IntTable>],
     ) -> Result<Self, TraceError> {
-        let mut trace = Self { tables: Vec::with_capacity(program.tensors().len()) };
+        let mut trace = Self { tables: Vec::with_capacity(program.tensors().len()), entries: None };
         let mut given = inputs.iter();
         for (i, tensor) in program.tensors().iter().enumerate() {
             let table = trace.compute(program, recipes, TensorId(i as u32), tensor, &mut given, constants)?;
@@ -217,59 +226,26 @@ impl Trace {
         })
     }
 
-    /// Fills the multiplicities, and with that checks every lookup.
+    /// Fills the multiplicities, and with that checks every lookup; an error names the first tuple that is in
+    /// no entry.
     fn count_lookups(&mut self, program: &Program, missing: Missing) -> Result<(), TraceError> {
-        let mut counts: Vec<Vec<i128>> = program.tables().iter().map(|t| vec![0; t.len()]).collect();
-        let indices: Vec<TableIndex<'_>> = program.tables().iter().map(TableIndex::new).collect();
-        for relation in program.relations() {
-            let Relation::Lookup(lookup) = relation else { continue };
-            let table = lookup.table.0 as usize;
-            for part in self.count_lookup(program, lookup, &indices[table], missing)? {
-                counts[table].iter_mut().zip(part).for_each(|(sum, count)| *sum += i128::from(count));
-            }
+        let located = leaves::locate(program, self, &Layout::new(program));
+        if let (Some((relation, i)), Missing::Refuse) = (located.missing, missing)
+            && let Relation::Lookup(lookup) = &program.relations()[relation]
+        {
+            let view = &lookup.columns[0].view;
+            let (_, cols) = program.view_shape(view);
+            let (row, col) = (i / cols, i % cols);
+            let table = program.tables()[lookup.table.0 as usize].name.clone();
+            let tensor = program.tensor(view.tensor).name.clone();
+            return Err(TraceError::NotInTable { tensor, table, row, col, value: self.view(view).get(row, col) });
         }
-        for (&id, counts) in program.multiplicities().iter().zip(counts) {
+        for (&id, counts) in program.multiplicities().iter().zip(located.counts) {
+            let counts: Vec<i128> = counts.into_iter().map(i128::from).collect();
             self.replace(id, pack_values(program.tensor(id), &counts)?);
         }
+        self.entries = located.missing.is_none().then(|| Arc::new(located.entries));
         Ok(())
-    }
-
-    /// How often a lookup hits each table entry, in parts to be added; an error names the first tuple that
-    /// is in no entry.
-    fn count_lookup(
-        &self,
-        program: &Program,
-        lookup: &Lookup,
-        index: &TableIndex<'_>,
-        missing: Missing,
-    ) -> Result<Vec<Vec<u32>>, TraceError> {
-        let columns: Vec<LookupColumn<'_>> = lookup.columns.iter().map(|c| LookupColumn::new(self, c)).collect();
-        let (rows, cols) = program.view_shape(&lookup.columns[0].view);
-        // A thread counts on its own where there are more tuples than entries to add up afterwards.
-        let parts = (rows * cols / index.table.len()).clamp(1, par::threads());
-        let size = (rows * cols).div_ceil(parts);
-        let counted = par::map(parts, |part| {
-            let mut counts = vec![0u32; index.table.len()];
-            let mut found = [MISSING; FIND_BLOCK];
-            for start in (part * size..((part + 1) * size).min(rows * cols)).step_by(FIND_BLOCK) {
-                let len = FIND_BLOCK.min(((part + 1) * size).min(rows * cols) - start);
-                index.find(&columns, start, &mut found[..len]);
-                for (i, &entry) in found[..len].iter().enumerate() {
-                    match counts.get_mut(entry as usize) {
-                        Some(count) => *count += 1,
-                        None if missing == Missing::Ignore => {}
-                        None => return Err(start + i),
-                    }
-                }
-            }
-            Ok(counts)
-        });
-        counted.into_iter().collect::<Result<_, usize>>().map_err(|i| {
-            let view = &lookup.columns[0].view;
-            let (row, col) = (i / cols, i % cols);
-            let (tensor, table) = (program.tensor(view.tensor).name.clone(), index.table.name.clone());
-            TraceError::NotInTable { tensor, table, row, col, value: self.view(view).get(row, col) }
-        })
     }
 
     /// Checks every relation directly, entry by entry.

@@ -4,14 +4,14 @@
 //! taken times 16; in sums, two products deep, the total is multiplied by 256 at the end.
 
 use ark_bn254::{Fr, FrConfig};
-use ark_ff::{AdditiveGroup, Field};
+use ark_ff::{AdditiveGroup, Field, MontFp};
 
 use super::lanes::{
     self, Ifma, MAX_TERMS, add, add_product, broadcast, canonical, empty, mix, mul, mul_add, reduce, sub, times_16,
     total,
 };
-use super::memory::{load, load_pairs, pair_rows, prefetch_after, store, store_words};
-use super::{Kernels, LANES};
+use super::memory::{load, load_pairs, load_pairs_apart, pair_rows, prefetch, prefetch_after, store, store_words};
+use super::{Denominators, Kernels, LANES};
 
 type Lanes = lanes::Lanes<FrConfig>;
 type Sum = lanes::Sum<FrConfig>;
@@ -31,9 +31,10 @@ fn vectors_mut<T>(slice: &mut [T], len: usize) -> &mut [[T; LANES]] {
     slice.as_chunks_mut().0
 }
 
-fn sixteen() -> Fr {
-    Fr::from(16u64)
-}
+/// What makes up for one product.
+const SIXTEEN: Fr = MontFp!("16");
+/// What makes up for two products.
+const SQUARE: Fr = MontFp!("256");
 
 /// Elements `2h` and `2h + 1` of every group.
 #[inline]
@@ -51,14 +52,51 @@ fn store_at<const N: usize>(groups: &mut Groups<N>, h: usize, values: [Lanes; 2]
     }
 }
 
-/// The four children after binding; canonical, and stored.
+/// Elements `2h` and `2h + 1` of groups of places.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn bind_eight(input: &Groups<8>, out: &mut Groups<4>, r16: &Lanes) -> [Lanes; 4] {
-    prefetch_after(input);
+fn load_entries<const N: usize>(values: &[Fr], groups: &[[u32; N]; LANES], h: usize) -> [Lanes; 2] {
+    load_pairs_apart(|i| [2 * h, 2 * h + 1].map(|k| &values[groups[i][k] as usize]))
+}
+
+/// Asks for the values of groups that come next: nothing foresees them but their places.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn prefetch_entries<const N: usize>(values: &[Fr], groups: Option<&[[u32; N]; LANES]>) {
+    for &place in groups.into_iter().flatten().flatten() {
+        prefetch(&values[place as usize]);
+    }
+}
+
+/// The four children after binding; canonical, and stored. `load(h)` gives elements `2h` and `2h + 1` of each group.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn bind_eight(load: impl Fn(usize) -> [Lanes; 2], out: &mut Groups<4>, r16: &Lanes) -> [Lanes; 4] {
+    let half = |h: usize| {
+        let (low, high) = (load(h), load(h + 1));
+        [mix(low[0], high[0], r16), mix(low[1], high[1], r16)]
+    };
+    let first = half(0);
+    store_at(out, 0, first);
+    let second = half(2);
+    store_at(out, 1, second);
+    [first[0], first[1], second[0], second[1]]
+}
+
+/// [`bind_eight`] times a factor: `low16` is `16·factor·(1 − r)`, `high16` is `16·factor·r`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn bind_eight_scaled(input: &Groups<8>, out: &mut Groups<4>, [low16, high16]: &[Lanes; 2]) -> [Lanes; 4] {
+    let mix = |low: &Lanes, high: &Lanes| {
+        let mut products = empty();
+        add_product(&mut products, low, low16);
+        add_product(&mut products, high, high16);
+        // Below (1 + 2/84)·p.
+        canonical(reduce(products))
+    };
     let half = |h: usize| {
         let (low, high) = (load_at(input, h), load_at(input, h + 1));
-        [mix(low[0], high[0], r16), mix(low[1], high[1], r16)]
+        [mix(&low[0], &high[0]), mix(&low[1], &high[1])]
     };
     let first = half(0);
     store_at(out, 0, first);
@@ -86,24 +124,31 @@ fn slopes(q: &[Lanes; 4], v: &[Lanes; 4]) -> Lanes {
     node(&q0, &add(q1, &v1), &v0, &q1)
 }
 
+#[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn scale(values: &mut [[Fr; LANES]], factor: Fr) {
-    let factor = broadcast(&(factor * sixteen()));
-    for values in values {
-        let product = mul(&load(values), &factor);
-        store(values, canonical(product));
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn parents_of_ones(q: &[Groups<2>], p_out: &mut [[Fr; LANES]], q_out: &mut [[Fr; LANES]]) {
-    for (q, (p_out, q_out)) in q.iter().zip(p_out.iter_mut().zip(q_out)) {
-        let [q0, q1] = load_at(q, 0);
+fn parents_of_ones(load: impl Fn(usize) -> [Lanes; 2], p_out: &mut [[Fr; LANES]], q_out: &mut [[Fr; LANES]]) {
+    for (k, (p_out, q_out)) in p_out.iter_mut().zip(q_out).enumerate() {
+        let [q0, q1] = load(k);
         store(p_out, canonical(add(q0, &q1)));
         let product = mul(&times_16(q0), &q1);
         // Below (1 + 16/84)·p.
         store(q_out, canonical(product));
     }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn parents_of_stored(q: &[Groups<2>], p_out: &mut [[Fr; LANES]], q_out: &mut [[Fr; LANES]]) {
+    parents_of_ones(|k| load_at(&q[k], 0), p_out, q_out);
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn parents_of_entries(values: &[Fr], q: &[[[u32; 2]; LANES]], p_out: &mut [[Fr; LANES]], q_out: &mut [[Fr; LANES]]) {
+    let load = |k: usize| {
+        // A vector of pairs takes a fraction of the time that a line takes from the last cache.
+        prefetch_entries(values, q.get(k + 8));
+        load_entries(values, &q[k], 0)
+    };
+    parents_of_ones(load, p_out, q_out);
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
@@ -121,36 +166,66 @@ fn parents(p: &[Groups<2>], q: &[Groups<2>], p_out: &mut [[Fr; LANES]], q_out: &
     }
 }
 
+#[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn leading_of_ones(weights: &[[Fr; LANES]], q: &[Groups<4>]) -> Fr {
+fn leading_of_ones(weights: &[[Fr; LANES]], load_q: impl Fn(usize, usize) -> [Lanes; 2]) -> Fr {
     let mut sum = Fr::ZERO;
-    for (weights, q) in weights.chunks(MAX_TERMS).zip(q.chunks(MAX_TERMS)) {
+    for (chunk, weights) in weights.chunks(MAX_TERMS).enumerate() {
         let mut part = empty();
-        for (weight, q) in weights.iter().zip(q) {
-            let (low, high) = (load_at(q, 0), load_at(q, 1));
+        for (k, weight) in weights.iter().enumerate() {
+            let k = chunk * MAX_TERMS + k;
+            let (low, high) = (load_q(k, 0), load_q(k, 1));
             let product = mul(&sub(high[0], &low[0]), &sub(high[1], &low[1]));
             // Below (1 + 4/84)·p.
             add_product(&mut part, &product, &load(weight));
         }
         sum += total(part);
     }
-    sum * sixteen().square()
+    sum * SQUARE
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn leading(weights: &[[Fr; LANES]], q: &[Groups<4>], v: &[Groups<4>]) -> Fr {
+fn leading_of_stored(weights: &[[Fr; LANES]], q: &[Groups<4>]) -> Fr {
+    leading_of_ones(weights, |k, h| load_at(&q[k], h))
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn leading_of_entries(weights: &[[Fr; LANES]], values: &[Fr], q: &[[[u32; 4]; LANES]]) -> Fr {
+    let load = |k: usize, h: usize| {
+        if h == 0 {
+            prefetch_entries(values, q.get(k + 1));
+        }
+        load_entries(values, &q[k], h)
+    };
+    leading_of_ones(weights, load)
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn leading(weights: &[[Fr; LANES]], q: &[Groups<4>], p: &[Groups<4>], lambda: Fr) -> Fr {
+    let lambda = broadcast(&(lambda * SIXTEEN));
     let mut sum = Fr::ZERO;
-    let inputs = q.chunks(MAX_TERMS).zip(v.chunks(MAX_TERMS));
-    for (weights, (q, v)) in weights.chunks(MAX_TERMS).zip(inputs) {
+    let inputs = q.chunks(MAX_TERMS).zip(p.chunks(MAX_TERMS));
+    for (weights, (q, p)) in weights.chunks(MAX_TERMS).zip(inputs) {
         let mut part = empty();
-        for (weight, (q, v)) in weights.iter().zip(q.iter().zip(v)) {
-            let ([q0, q1], [q2, q3]) = (load_at(q, 0), load_at(q, 1));
-            let ([v0, v1], [v2, v3]) = (load_at(v, 0), load_at(v, 1));
-            add_product(&mut part, &slopes(&[q0, q1, q2, q3], &[v0, v1, v2, v3]), &load(weight));
+        for (weight, (q, p)) in weights.iter().zip(q.iter().zip(p)) {
+            let slopes = |x: &Groups<4>| {
+                let (low, high) = (load_at(x, 0), load_at(x, 1));
+                [sub(high[0], &low[0]), sub(high[1], &low[1])]
+            };
+            let ([q0, q1], [p0, p1]) = (slopes(q), slopes(p));
+            let mut crossed = empty();
+            add_product(&mut crossed, &q0, &p1);
+            add_product(&mut crossed, &p0, &q1);
+            // Below (1 + 8/84)·p; then (1 + (4 + 1.1)/84)·p.
+            let crossed = reduce(crossed);
+            let mut node = empty();
+            add_product(&mut node, &q0, &q1);
+            add_product(&mut node, &crossed, &lambda);
+            add_product(&mut part, &reduce(node), &load(weight));
         }
         sum += total(part);
     }
-    sum * sixteen().square()
+    sum * SQUARE
 }
 
 /// Adds a node at 0 and a leading coefficient to their sums.
@@ -162,18 +237,25 @@ fn add_weighted(sums: &mut [Sum; 2], weight: &[Fr; LANES], values: [Lanes; 2]) {
     add_product(&mut sums[1], &values[1], &weight);
 }
 
+#[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn bind_ones(weights: &[[Fr; LANES]], q: &[Groups<8>], out: &mut [Groups<4>], r: Fr, one: Fr) -> [Fr; 2] {
-    let r16 = broadcast(&(r * sixteen()));
+fn bind_ones(
+    weights: &[[Fr; LANES]],
+    load: impl Fn(usize, usize) -> [Lanes; 2],
+    out: &mut [Groups<4>],
+    r: Fr,
+    one: Fr,
+) -> [Fr; 2] {
+    let r16 = broadcast(&(r * SIXTEEN));
     let one = broadcast(&one);
     // −λ²/16: below p, or p.
     let square = sub(broadcast(&Fr::ZERO), &canonical(mul(&one, &one)));
     let mut sums = [Fr::ZERO; 2];
-    let vectors = q.chunks(MAX_TERMS).zip(out.chunks_mut(MAX_TERMS));
-    for (weights, (q, out)) in weights.chunks(MAX_TERMS).zip(vectors) {
+    let chunks = weights.chunks(MAX_TERMS).zip(out.chunks_mut(MAX_TERMS));
+    for (chunk, (weights, out)) in chunks.enumerate() {
         let mut parts = [empty(); 2];
-        for (weight, (q, out)) in weights.iter().zip(q.iter().zip(out)) {
-            let [q0, q1, q2, q3] = bind_eight(q, out, &r16);
+        for (k, (weight, out)) in weights.iter().zip(out).enumerate() {
+            let [q0, q1, q2, q3] = bind_eight(|h| load(chunk * MAX_TERMS + k, h), out, &r16);
             // Below (2 + 4/84)·p and (1 + 4/84)·p.
             let at_0 = mul_add(&add(q0, &one), &add(q1, &one), square);
             let product = mul(&sub(q2, &q0), &sub(q3, &q1));
@@ -181,12 +263,48 @@ fn bind_ones(weights: &[[Fr; LANES]], q: &[Groups<8>], out: &mut [Groups<4>], r:
         }
         sums = [sums[0] + total(parts[0]), sums[1] + total(parts[1])];
     }
-    sums.map(|sum| sum * sixteen().square())
+    sums.map(|sum| sum * SQUARE)
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn bind(weights: &[[Fr; LANES]], [q, v]: [&[Groups<8>]; 2], [q_out, v_out]: [&mut [Groups<4>]; 2], r: Fr) -> [Fr; 2] {
-    let r16 = broadcast(&(r * sixteen()));
+fn bind_stored(weights: &[[Fr; LANES]], q: &[Groups<8>], out: &mut [Groups<4>], r: Fr, one: Fr) -> [Fr; 2] {
+    let load = |k: usize, h: usize| {
+        if h == 0 {
+            prefetch_after(&q[k]);
+        }
+        load_at(&q[k], h)
+    };
+    bind_ones(weights, load, out, r, one)
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn bind_entries(
+    weights: &[[Fr; LANES]],
+    values: &[Fr],
+    q: &[[[u32; 8]; LANES]],
+    out: &mut [Groups<4>],
+    [r, one]: [Fr; 2],
+) -> [Fr; 2] {
+    let load = |k: usize, h: usize| {
+        if h == 0 {
+            prefetch_entries(values, q.get(k + 1));
+        }
+        load_entries(values, &q[k], h)
+    };
+    bind_ones(weights, load, out, r, one)
+}
+
+/// [`Kernels::bind`]; `bind_v` binds the second input.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn bind_with(
+    weights: &[[Fr; LANES]],
+    [q, v]: [&[Groups<8>]; 2],
+    [q_out, v_out]: [&mut [Groups<4>]; 2],
+    r: Fr,
+    bind_v: impl Fn(&Groups<8>, &mut Groups<4>) -> [Lanes; 4],
+) -> [Fr; 2] {
+    let r16 = broadcast(&(r * SIXTEEN));
     let mut sums = [Fr::ZERO; 2];
     let inputs = q.chunks(MAX_TERMS).zip(v.chunks(MAX_TERMS));
     let outputs = q_out.chunks_mut(MAX_TERMS).zip(v_out.chunks_mut(MAX_TERMS));
@@ -194,30 +312,49 @@ fn bind(weights: &[[Fr; LANES]], [q, v]: [&[Groups<8>]; 2], [q_out, v_out]: [&mu
         let mut parts = [empty(); 2];
         let outputs = q_out.iter_mut().zip(v_out);
         for (weight, ((q, v), (q_out, v_out))) in weights.iter().zip(q.iter().zip(v).zip(outputs)) {
-            let q = bind_eight(q, q_out, &r16);
-            let v = bind_eight(v, v_out, &r16);
+            prefetch_after(q);
+            let q = bind_eight(|h| load_at(q, h), q_out, &r16);
+            prefetch_after(v);
+            let v = bind_v(v, v_out);
             // Below (1 + 3/84)·p and (1 + 12/84)·p.
             let at_0 = node(&q[0], &add(q[1], &v[1]), &v[0], &q[1]);
             add_weighted(&mut parts, weight, [at_0, slopes(&q, &v)]);
         }
         sums = [sums[0] + total(parts[0]), sums[1] + total(parts[1])];
     }
-    sums.map(|sum| sum * sixteen().square())
+    sums.map(|sum| sum * SQUARE)
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn bind(weights: &[[Fr; LANES]], inputs: [&[Groups<8>]; 2], outputs: [&mut [Groups<4>]; 2], r: Fr) -> [Fr; 2] {
+    let r16 = broadcast(&(r * SIXTEEN));
+    bind_with(weights, inputs, outputs, r, |v, out| bind_eight(|h| load_at(v, h), out, &r16))
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn bind_scaled(
+    weights: &[[Fr; LANES]],
+    inputs: [&[Groups<8>]; 2],
+    outputs: [&mut [Groups<4>]; 2],
+    r: Fr,
+    factor: Fr,
+) -> [Fr; 2] {
+    let factors = [Fr::ONE - r, r].map(|x| x * factor * SIXTEEN);
+    let factors = [broadcast(&factors[0]), broadcast(&factors[1])];
+    bind_with(weights, inputs, outputs, r, |v, out| bind_eight_scaled(v, out, &factors))
 }
 
 impl Kernels<Fr> for Ifma {
-    fn scale(&self, values: &mut [Fr], factor: Fr) {
-        let len = values.len();
-        let values = vectors_mut(values, len);
-        // SAFETY: `self` proves that the machine has the instructions.
-        unsafe { scale(values, factor) }
-    }
-
-    fn parents_of_ones(&self, q: &[[Fr; 2]], [p_out, q_out]: [&mut [Fr]; 2]) {
+    fn parents_of_ones(&self, q: Denominators<'_, Fr, 2>, [p_out, q_out]: [&mut [Fr]; 2]) {
         let len = q.len();
-        let (q, p_out, q_out) = (vectors(q, len), vectors_mut(p_out, len), vectors_mut(q_out, len));
+        let (p_out, q_out) = (vectors_mut(p_out, len), vectors_mut(q_out, len));
         // SAFETY: `self` proves that the machine has the instructions.
-        unsafe { parents_of_ones(q, p_out, q_out) }
+        unsafe {
+            match q {
+                Denominators::Stored(q) => parents_of_stored(vectors(q, len), p_out, q_out),
+                Denominators::Entries(values, q) => parents_of_entries(values, vectors(q, len), p_out, q_out),
+            }
+        }
     }
 
     fn parents(&self, p: &[[Fr; 2]], q: &[[Fr; 2]], [p_out, q_out]: [&mut [Fr]; 2]) {
@@ -228,32 +365,55 @@ impl Kernels<Fr> for Ifma {
         unsafe { parents(p, q, p_out, q_out) }
     }
 
-    fn leading_of_ones(&self, weights: &[Fr], q: &[[Fr; 4]]) -> Fr {
-        let (weights, q) = (vectors(weights, q.len()), vectors(q, q.len()));
-        // SAFETY: `self` proves that the machine has the instructions.
-        unsafe { leading_of_ones(weights, q) }
-    }
-
-    fn leading(&self, weights: &[Fr], q: &[[Fr; 4]], v: &[[Fr; 4]]) -> Fr {
+    fn leading_of_ones(&self, weights: &[Fr], q: Denominators<'_, Fr, 4>) -> Fr {
         let len = q.len();
-        let (weights, q, v) = (vectors(weights, len), vectors(q, len), vectors(v, len));
+        let weights = vectors(weights, len);
         // SAFETY: `self` proves that the machine has the instructions.
-        unsafe { leading(weights, q, v) }
+        unsafe {
+            match q {
+                Denominators::Stored(q) => leading_of_stored(weights, vectors(q, len)),
+                Denominators::Entries(values, q) => leading_of_entries(weights, values, vectors(q, len)),
+            }
+        }
     }
 
-    fn bind_ones(&self, weights: &[Fr], q: &[[Fr; 8]], out: &mut [[Fr; 4]], r: Fr, one: Fr) -> [Fr; 2] {
+    fn leading(&self, weights: &[Fr], q: &[[Fr; 4]], p: &[[Fr; 4]], lambda: Fr) -> Fr {
         let len = q.len();
-        let (weights, q, out) = (vectors(weights, len), vectors(q, len), vectors_mut(out, len));
+        let (weights, q, p) = (vectors(weights, len), vectors(q, len), vectors(p, len));
         // SAFETY: `self` proves that the machine has the instructions.
-        unsafe { bind_ones(weights, q, out, r, one) }
+        unsafe { leading(weights, q, p, lambda) }
     }
 
-    fn bind(&self, weights: &[Fr], [q, v]: [&[[Fr; 8]]; 2], [q_out, v_out]: [&mut [[Fr; 4]]; 2], r: Fr) -> [Fr; 2] {
+    fn bind_ones(&self, weights: &[Fr], q: Denominators<'_, Fr, 8>, out: &mut [[Fr; 4]], r: Fr, one: Fr) -> [Fr; 2] {
+        let len = q.len();
+        let (weights, out) = (vectors(weights, len), vectors_mut(out, len));
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe {
+            match q {
+                Denominators::Stored(q) => bind_stored(weights, vectors(q, len), out, r, one),
+                Denominators::Entries(values, q) => bind_entries(weights, values, vectors(q, len), out, [r, one]),
+            }
+        }
+    }
+
+    fn bind(
+        &self,
+        weights: &[Fr],
+        [q, v]: [&[[Fr; 8]]; 2],
+        [q_out, v_out]: [&mut [[Fr; 4]]; 2],
+        r: Fr,
+        factor: Option<Fr>,
+    ) -> [Fr; 2] {
         let len = q.len();
         let (weights, inputs) = (vectors(weights, len), [vectors(q, len), vectors(v, len)]);
         let outputs = [vectors_mut(q_out, len), vectors_mut(v_out, len)];
         // SAFETY: `self` proves that the machine has the instructions.
-        unsafe { bind(weights, inputs, outputs, r) }
+        unsafe {
+            match factor {
+                None => bind(weights, inputs, outputs, r),
+                Some(factor) => bind_scaled(weights, inputs, outputs, r, factor),
+            }
+        }
     }
 }
 
@@ -317,6 +477,17 @@ pub(super) mod tests {
         node_of([q[2] - q[0], q[3] - q[1]], [v[2] - v[0], v[3] - v[1]])
     }
 
+    /// A table, and groups of places in it.
+    fn places<const N: usize>(rng: &mut StdRng, len: usize) -> (Vec<Fr>, Vec<[u32; N]>) {
+        let table = flat(rng, 11);
+        let places = (0..len).map(|_| std::array::from_fn(|_| rng.gen_range(0..11))).collect();
+        (table, places)
+    }
+
+    fn looked_up<const N: usize>(table: &[Fr], places: &[[u32; N]]) -> Vec<[Fr; N]> {
+        places.iter().map(|places| places.map(|place| table[place as usize])).collect()
+    }
+
     /// Lengths around one vector, and around the number of terms that are summed before a reduction.
     fn lengths() -> impl Iterator<Item = usize> {
         (0..60).map(|i| LANES * (i % 5)).chain([
@@ -339,16 +510,6 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn scaled_values_are_those_of_the_library() {
-        each(|ifma, len, rng| {
-            let (factor, values) = (element(rng), flat(rng, len));
-            let mut scaled = values.clone();
-            ifma.scale(&mut scaled, factor);
-            assert_eq!(scaled, values.iter().map(|v| *v * factor).collect::<Vec<_>>());
-        });
-    }
-
-    #[test]
     fn parents_are_those_of_the_library() {
         each(|ifma, len, rng| {
             let (p, q) = (elements::<2>(rng, len), elements::<2>(rng, len));
@@ -357,19 +518,34 @@ pub(super) mod tests {
             ifma.parents(&p, &q, [&mut p_out, &mut q_out]);
             let sums: Vec<Fr> = p.iter().zip(&q).map(|(p, q)| p[0] * q[1] + p[1] * q[0]).collect();
             assert_eq!((&p_out, &q_out), (&sums, &products));
-            ifma.parents_of_ones(&q, [&mut p_out, &mut q_out]);
-            let sums: Vec<Fr> = q.iter().map(|q| q[0] + q[1]).collect();
-            assert_eq!((&p_out, &q_out), (&sums, &products));
+            let (table, places) = places::<2>(rng, len);
+            for (q, input) in [
+                (q.clone(), Denominators::Stored(&q)),
+                (looked_up(&table, &places), Denominators::Entries(&table, &places)),
+            ] {
+                ifma.parents_of_ones(input, [&mut p_out, &mut q_out]);
+                let (sums, products): (Vec<Fr>, Vec<Fr>) = q.iter().map(|q| (q[0] + q[1], q[0] * q[1])).unzip();
+                assert_eq!((&p_out, &q_out), (&sums, &products));
+            }
         });
     }
 
     #[test]
     fn leading_coefficients_are_those_of_the_library() {
         each(|ifma, len, rng| {
-            let (weights, q, v) = (flat(rng, len), elements::<4>(rng, len), elements::<4>(rng, len));
-            let sum = |v: &dyn Fn(usize) -> [Fr; 4]| (0..len).map(|i| weights[i] * slopes_of(&q[i], &v(i))).sum::<Fr>();
-            assert_eq!(ifma.leading(&weights, &q, &v), sum(&|i| v[i]));
-            assert_eq!(ifma.leading_of_ones(&weights, &q), sum(&|_| [Fr::ONE; 4]));
+            let (weights, q, p) = (flat(rng, len), elements::<4>(rng, len), elements::<4>(rng, len));
+            let lambda = element(rng);
+            let sum = |q: &[[Fr; 4]], v: &dyn Fn(usize) -> [Fr; 4]| {
+                (0..len).map(|i| weights[i] * slopes_of(&q[i], &v(i))).sum::<Fr>()
+            };
+            assert_eq!(ifma.leading(&weights, &q, &p, lambda), sum(&q, &|i| p[i].map(|p| p * lambda)));
+            assert_eq!(ifma.leading_of_ones(&weights, Denominators::Stored(&q)), sum(&q, &|_| [Fr::ONE; 4]));
+            let (table, places) = places::<4>(rng, len);
+            let q = looked_up(&table, &places);
+            assert_eq!(
+                ifma.leading_of_ones(&weights, Denominators::Entries(&table, &places)),
+                sum(&q, &|_| [Fr::ONE; 4])
+            );
         });
     }
 
@@ -387,12 +563,22 @@ pub(super) mod tests {
                 })
             };
             let (mut q_out, mut v_out) = (elements::<4>(rng, len), elements::<4>(rng, len));
-            let found = ifma.bind(&weights, [&q, &v], [&mut q_out, &mut v_out], r);
-            assert_eq!((&q_out, &v_out), (&bound(&q), &bound(&v)));
-            assert_eq!(found, sums(&q_out, &|i| v_out[i]));
-            let found = ifma.bind_ones(&weights, &q, &mut q_out, r, one);
-            assert_eq!(q_out, bound(&q));
-            assert_eq!(found, sums(&q_out, &|_| [one; 4]));
+            for factor in [None, Some(one)] {
+                let found = ifma.bind(&weights, [&q, &v], [&mut q_out, &mut v_out], r, factor);
+                let scaled: Vec<[Fr; 4]> =
+                    bound(&v).into_iter().map(|v| v.map(|v| v * factor.unwrap_or(Fr::ONE))).collect();
+                assert_eq!((&q_out, &v_out), (&bound(&q), &scaled));
+                assert_eq!(found, sums(&q_out, &|i| v_out[i]));
+            }
+            let (table, places) = places::<8>(rng, len);
+            for (q, input) in [
+                (q.clone(), Denominators::Stored(&q)),
+                (looked_up(&table, &places), Denominators::Entries(&table, &places)),
+            ] {
+                let found = ifma.bind_ones(&weights, input, &mut q_out, r, one);
+                assert_eq!(q_out, bound(&q));
+                assert_eq!(found, sums(&q_out, &|_| [one; 4]));
+            }
         });
     }
 }

@@ -1,9 +1,10 @@
 //! Field elements on their way between memory and registers: words of 64 bits there, limbs of 52 bits here.
 
 use std::arch::x86_64::{
-    __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_and_si512, _mm512_loadu_si512, _mm512_or_si512,
-    _mm512_permutex2var_epi64, _mm512_set_epi64, _mm512_setzero_si512, _mm512_shrdi_epi64, _mm512_shuffle_i64x2,
-    _mm512_slli_epi64, _mm512_srli_epi64, _mm512_storeu_si512, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
+    __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_loadu_si256, _mm512_and_si512, _mm512_castsi256_si512,
+    _mm512_inserti64x4, _mm512_loadu_si512, _mm512_or_si512, _mm512_permutex2var_epi64, _mm512_set_epi64,
+    _mm512_setzero_si512, _mm512_shrdi_epi64, _mm512_shuffle_i64x2, _mm512_slli_epi64, _mm512_srli_epi64,
+    _mm512_storeu_si512, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
 };
 
 use super::lanes::{Config, Element, LIMBS, Lanes, MASK, lanes, word};
@@ -16,6 +17,17 @@ fn load_words<C: Config>(two: &[Element<C>; 2]) -> __m512i {
     // SAFETY: 64 bytes are read from a reference to 64 bytes, which are eight words: an element is four words and
     // nothing else, as its size says. The load needs no alignment.
     unsafe { _mm512_loadu_si512(two.as_ptr().cast()) }
+}
+
+/// Two elements that are not neighbours, as if they were.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn load_apart<C: Config>(a: &Element<C>, b: &Element<C>) -> __m512i {
+    const { assert!(size_of::<Element<C>>() == 32) };
+    // SAFETY: 32 bytes each are read from references to 32 bytes, which are four words: an element is nothing else,
+    // as its size says. The loads need no alignment.
+    let [a, b] = [a, b].map(|x| unsafe { _mm256_loadu_si256(std::ptr::from_ref(x).cast()) });
+    _mm512_inserti64x4::<1>(_mm512_castsi256_si512(a), b)
 }
 
 #[inline]
@@ -140,6 +152,24 @@ pub(super) fn load_pairs<'a, C: Config>(pair: impl Fn(usize) -> &'a [Element<C>;
     for (i, row) in rows.iter_mut().enumerate() {
         *row = load_words(pair(i));
     }
+    lanes_of_rows(rows)
+}
+
+/// [`load_pairs`] of elements that are not neighbours.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn load_pairs_apart<'a, C: Config>(pair: impl Fn(usize) -> [&'a Element<C>; 2]) -> [Lanes<C>; 2] {
+    let mut rows = [_mm512_setzero_si512(); LANES];
+    for (i, row) in rows.iter_mut().enumerate() {
+        let [a, b] = pair(i);
+        *row = load_apart(a, b);
+    }
+    lanes_of_rows(rows)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn lanes_of_rows<C: Config>(rows: [__m512i; LANES]) -> [Lanes<C>; 2] {
     let t = transpose(rows);
     [from_words([t[0], t[1], t[2], t[3]]), from_words([t[4], t[5], t[6], t[7]])]
 }

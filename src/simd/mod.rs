@@ -32,21 +32,68 @@ pub const LANES: usize = 8;
 /// # Panics
 /// If lengths differ or are not multiples.
 pub trait Kernels<F>: Sync {
-    /// `vᵢ ← vᵢ·factor`.
-    fn scale(&self, values: &mut [F], factor: F);
     /// `q₀ + q₁` and `q₀q₁` of every pair.
-    fn parents_of_ones(&self, q: &[[F; 2]], out: [&mut [F]; 2]);
+    fn parents_of_ones(&self, q: Denominators<'_, F, 2>, out: [&mut [F]; 2]);
     /// `p₀q₁ + p₁q₀` and `q₀q₁` of every pair.
     fn parents(&self, p: &[[F; 2]], q: &[[F; 2]], out: [&mut [F]; 2]);
     /// `Σ weight·(q₂ − q₀)(q₃ − q₁)`.
-    fn leading_of_ones(&self, weights: &[F], q: &[[F; 4]]) -> F;
-    /// `Σ weight·((a₀ + b₀)(a₁ + b₁) − b₀b₁)` with the slopes `a` of `q` and `b` of `v`.
-    fn leading(&self, weights: &[F], q: &[[F; 4]], v: &[[F; 4]]) -> F;
+    fn leading_of_ones(&self, weights: &[F], q: Denominators<'_, F, 4>) -> F;
+    /// `Σ weight·(a₀a₁ + λ(a₀b₁ + a₁b₀))` with the slopes `a` of `q` and `b` of `p`.
+    fn leading(&self, weights: &[F], q: &[[F; 4]], p: &[[F; 4]], lambda: F) -> F;
     /// Mixes children by `r`; gives the weighted sums of nodes at 0 and of leading coefficients when all
     /// numerators are `one`.
-    fn bind_ones(&self, weights: &[F], q: &[[F; 8]], out: &mut [[F; 4]], r: F, one: F) -> [F; 2];
-    /// Mixes children by `r`; gives the weighted sums of nodes at 0 and of leading coefficients.
-    fn bind(&self, weights: &[F], inputs: [&[[F; 8]]; 2], out: [&mut [[F; 4]]; 2], r: F) -> [F; 2];
+    fn bind_ones(&self, weights: &[F], q: Denominators<'_, F, 8>, out: &mut [[F; 4]], r: F, one: F) -> [F; 2];
+    /// Mixes children by `r`, and multiplies those of the second input by `factor` if there is one; gives the
+    /// weighted sums of nodes at 0 and of leading coefficients.
+    fn bind(&self, weights: &[F], inputs: [&[[F; 8]]; 2], out: [&mut [[F; 4]]; 2], r: F, factor: Option<F>) -> [F; 2];
+}
+
+/// Denominators in groups of `N`.
+#[derive(Clone, Copy, Debug)]
+pub enum Denominators<'a, F, const N: usize> {
+    /// As they are.
+    Stored(&'a [[F; N]]),
+    /// By their places in a table.
+    Entries(&'a [F], &'a [[u32; N]]),
+}
+
+impl<F, const N: usize> Denominators<'_, F, N> {
+    /// Number of groups.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)] // nobody asks
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Stored(groups) => groups.len(),
+            Self::Entries(_, groups) => groups.len(),
+        }
+    }
+
+    /// The groups of this range.
+    ///
+    /// # Panics
+    /// If it is out of range.
+    #[must_use]
+    pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
+        match self {
+            Self::Stored(groups) => Self::Stored(&groups[range]),
+            Self::Entries(values, groups) => Self::Entries(values, &groups[range]),
+        }
+    }
+}
+
+impl<F: Copy, const N: usize> Denominators<'_, F, N> {
+    /// Group `i`.
+    ///
+    /// # Panics
+    /// If it, or a place in the table, is out of range.
+    #[inline(always)]
+    #[must_use]
+    pub fn get(&self, i: usize) -> [F; N] {
+        match self {
+            Self::Stored(groups) => groups[i],
+            Self::Entries(values, groups) => groups[i].map(|place| values[place as usize]),
+        }
+    }
 }
 
 /// Marks a reference to a point whose opposite is meant.

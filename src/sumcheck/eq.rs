@@ -5,6 +5,8 @@
 
 use ark_ff::Field;
 
+use super::par;
+
 /// `eq(a, b)` of two points of the same length.
 ///
 /// # Panics
@@ -26,18 +28,30 @@ pub fn eq_prefix<F: Field>(point: &[F], len: usize) -> Vec<F> {
     for (k, &r) in point.iter().enumerate().rev() {
         // The table over variables k… needs ⌈len / 2^k⌉ entries.
         let keep = if k >= usize::BITS as usize { 1 } else { len.div_ceil(1 << k).max(1) };
-        let mut next = Vec::with_capacity(keep + 1);
-        for &value in &table {
-            let high = value * r;
-            next.push(value - high);
-            next.push(high);
+        let extend = |parents: &[F], next: &mut [F]| {
+            for (next, &value) in next.chunks_mut(2).zip(parents) {
+                let high = value * r;
+                next[0] = value - high;
+                if let Some(next) = next.get_mut(1) {
+                    *next = high;
+                }
+            }
+        };
+        let mut next = vec![F::ZERO; keep];
+        if keep <= 2 * PARENTS {
+            // Most tables are small, and tasks are not for free.
+            extend(&table, &mut next);
+        } else {
+            par::for_chunks_mut(&mut next, 2 * PARENTS, |chunk, next| extend(&table[chunk * PARENTS..], next));
         }
-        next.truncate(keep);
         table = next;
     }
     table.truncate(len);
     table
 }
+
+/// Entries of a table that one task extends by a variable.
+const PARENTS: usize = 1 << 9;
 
 /// `eq(point, i)` for `start ≤ i < start + len`, in O(`len` + `point.len()`) multiplications.
 ///

@@ -239,6 +239,10 @@ fn fold_cols_block<F: SmallField, I: SmallInt>(values: &[I], stride: usize, weig
         }
     }
     let rest = &weights[whole..];
+    if rest.is_empty() && rows == out.len() {
+        let bias = total * F::from(I::BIAS);
+        return out.iter_mut().for_each(|out| *out -= bias);
+    }
     let (bias, rest_total) = ((total - rest.iter().sum::<F>()) * F::from(I::BIAS), rest.iter().sum::<F>());
     for (i, out) in out.iter_mut().enumerate() {
         let row = &values[i * stride..][..weights.len()];
