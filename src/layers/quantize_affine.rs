@@ -5,7 +5,7 @@ use super::linear_form::{Accumulator, Product, Source};
 use super::lowering::{AnyLayer, LayerRef};
 use super::matrix::FloatMatrix;
 use super::quantize::Quantizer;
-use super::quantize_weights::{sigmoid, stack, step, weight_bits};
+use super::quantize_weights::{exact_weight_bits, sigmoid, stack, step, weight_bits};
 use crate::error::ModelError;
 
 /// Bits of values that are not arguments of a table.
@@ -27,6 +27,14 @@ const LEAST_EXP_BITS: u32 = 8;
 /// What follows an accumulator.
 pub(super) enum After {
     Requantize,
+    /// As [`After::Requantize`], to this many bits.
+    Quotient {
+        bits: u32,
+    },
+    /// Nothing, at about as many fraction bits.
+    Exact {
+        fraction_bits: i32,
+    },
     Relu,
     Sigmoid,
     Tanh,
@@ -60,10 +68,18 @@ impl After {
             activate(argument_bits, Function::tabulate(kind, bits, argument_bits, output_bits, f), output_bits)
         };
         match self {
-            Self::Requantize => {
-                let fraction_bits = step(WIDE_BITS, range);
-                let finish = Box::new(|shift| Finish::Requantize { shift, bits: WIDE_BITS });
-                let bound = 1 << (WIDE_BITS - 1);
+            Self::Exact { fraction_bits } => Chosen {
+                argument_bits: fraction_bits,
+                finish: Box::new(|_| Finish::Exact),
+                fraction_bits,
+                bound: i64::MAX,
+                non_negative: false,
+            },
+            Self::Requantize => Self::Quotient { bits: WIDE_BITS }.choose(bits, range),
+            Self::Quotient { bits } => {
+                let fraction_bits = step(bits, range);
+                let finish = Box::new(move |shift| Finish::Requantize { shift, bits });
+                let bound = 1 << (bits - 1);
                 Chosen { argument_bits: fraction_bits, finish, fraction_bits, bound, non_negative: false }
             }
             Self::Relu => {
@@ -119,12 +135,16 @@ impl Quantizer<'_> {
         range: f64,
         after: After,
     ) -> Result<Source, ModelError> {
+        let exact = matches!(after, After::Exact { .. });
         let chosen = after.choose(self.options.bits, range);
         let fraction = |product: &Product| product.source.as_ref().map_or(0, |source| source.fraction_bits);
         let weight_bits: Vec<i32> = sum
             .products
             .iter()
-            .map(|product| weight_bits(chosen.argument_bits - fraction(product), &product.weights))
+            .map(|product| {
+                let most = chosen.argument_bits - fraction(product);
+                if exact { exact_weight_bits(most, &product.weights) } else { weight_bits(most, &product.weights) }
+            })
             .collect();
         let scales = sum.products.iter().zip(&weight_bits).map(|(product, bits)| fraction(product) + bits);
         let scale = scales.max().unwrap_or(chosen.argument_bits);
@@ -140,6 +160,7 @@ impl Quantizer<'_> {
         let bias = self.constants.add(&FloatMatrix::new(1, columns, sum.bias), scale);
         let finish = (chosen.finish)((scale - chosen.argument_bits) as u32);
         let Chosen { fraction_bits, bound, non_negative, .. } = chosen;
+        let fraction_bits = if exact { scale } else { fraction_bits };
         let layer = AnyLayer::Affine(Affine { name, terms, bias, finish, fraction_bits });
         Ok(Source { at: self.push(layer, inputs), fraction_bits, columns, bound, non_negative })
     }
