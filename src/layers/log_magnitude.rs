@@ -61,9 +61,8 @@ pub fn log_magnitude(
         let shift = top.checked_sub(bits).ok_or_else(|| "a magnitude beyond the logarithm's table".to_owned())?;
         Ok(a.signum() << shift)
     };
-    let signed = p.witness(&format!("{name}: signed power"), shape, bounds(0), &[odd], move |t| {
-        try_map_values(t[0], shift)
-    })?;
+    let signed =
+        p.witness(&format!("{name}: signed power"), shape, bounds(0), &[odd], move |t| try_map_values(t[0], shift))?;
     let power =
         p.witness(&format!("{name}: power"), shape, bounds(1), &[signed], |t| Ok(map_values(t[0], i128::abs)))?;
     let octaves = tables.shifts.clone();

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    affine, attention, average_pool, centre, gate, layer_norm, log_magnitude, max_pool, multi_head, norm, pooling, recurrent,
-    time_pool, waveform,
+    affine, attention, average_pool, centre, gate, layer_norm, log_magnitude, max_pool, multi_head, norm, pooling,
+    recurrent, time_pool, waveform,
 };
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;

@@ -95,6 +95,11 @@ pub enum Op {
     },
     /// x − mean over time, per column.
     SubtractMean,
+    /// min(x, limit).
+    AtMost {
+        /// The largest value.
+        limit: f64,
+    },
     /// Long short-term memory; the output is the hidden state after every row.
     Lstm(Lstm),
     /// Gated recurrent unit; the output is the hidden state after every row.
@@ -150,6 +155,7 @@ impl Op {
             Self::MirrorPad => "mirrored padding",
             Self::InstanceNorm { .. } => "instance normalisation",
             Self::SubtractMean => "subtraction of the mean",
+            Self::AtMost { .. } => "a largest value",
             Self::Lstm(_) => "LSTM",
             Self::Gru(_) => "GRU",
             Self::MeanPool => "mean pooling",

@@ -178,6 +178,20 @@ impl Quantizer<'_> {
         Ok(Columns { parts: vec![Part { source, ..part }], shift: vec![0.0; shift.len()] })
     }
 
+    /// A value that never passes its limit, because no integer that stands for it can.
+    pub(super) fn at_most(&mut self, at: usize, input: NodeRef, limit: f64) -> Result<Columns, ModelError> {
+        let value = self.columns(input)?;
+        let mut most = value.shift.clone();
+        for part in &value.parts {
+            let bound = part.source.bound as f64 * f64::from(-part.source.fraction_bits).exp2();
+            most[part.at..].iter_mut().zip(&part.scale).for_each(|(most, a)| *most += a.abs() * bound);
+        }
+        if most.iter().all(|&most| most <= limit) {
+            return Ok(value);
+        }
+        Err(self.no_integer_form(at, "of values that may be larger", "make the limit larger, or the values smaller"))
+    }
+
     /// A source plus a row as a source of its own, if that is what the value is.
     pub(super) fn offset(&mut self, name: &str, value: Columns) -> Columns {
         let Some(part) = value.scaled() else { return value };
@@ -228,10 +242,7 @@ impl Quantizer<'_> {
         let Finish::Requantize { shift, bits } = *finish else { return Err(self.no_inputs(at)) };
         if kernel < 2 || shift == 0 {
             let layer = TimeMaxPool { name, kernel, stride, bits, fraction_bits: source.fraction_bits };
-            return Ok(Columns::of(Source {
-                at: self.push(AnyLayer::TimeMaxPool(layer), vec![source.at]),
-                ..source
-            }));
+            return Ok(Columns::of(Source { at: self.push(AnyLayer::TimeMaxPool(layer), vec![source.at]), ..source }));
         }
         (*finish, *fraction_bits) = (Finish::Exact, *fraction_bits + shift as i32);
         let layer = RoundedTimeMaxPool { name, kernel, stride, shift, bits, fraction_bits: source.fraction_bits };

@@ -34,6 +34,7 @@ pub(super) fn run(op: &Op, inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_le
         Op::Tanh => map(x, y, f64::tanh),
         Op::Abs => map(x, y, f64::abs),
         Op::Log => map(x, y, f64::ln),
+        Op::AtMost { limit } => map(x, y, |x| x.min(*limit)),
         Op::Lstm(op) => lstm(op, x, length, y),
         Op::Gru(op) => gru(op, x, length, y),
         Op::MaxPool2d(_) | Op::MaxPool1d { .. } | Op::MeanPool | Op::StatsPool { .. } | Op::LastRow => {

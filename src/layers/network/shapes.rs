@@ -78,6 +78,7 @@ impl Op {
             | Self::Log
             | Self::InstanceNorm { .. }
             | Self::SubtractMean
+            | Self::AtMost { .. }
             | Self::L2Normalize => Ok(input),
             Self::Lstm(lstm) => {
                 let hidden = lstm.hidden;
