@@ -82,7 +82,8 @@ fn stands_for_a_value(layer: &AnyLayer) -> bool {
         | AnyLayer::Emphasis(_)
         | AnyLayer::InstanceNorm(_)
         | AnyLayer::TimeMaxPool(_)
-        | AnyLayer::RoundedTimeMaxPool(_) => true,
+        | AnyLayer::RoundedTimeMaxPool(_)
+        | AnyLayer::AtMost(_) => true,
     }
 }
 

@@ -114,3 +114,94 @@ impl Layer for LogMagnitude {
         Ok(Value { tensor, ..input })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::gkr::trace::{Trace, TraceError};
+    use crate::layers::fixed;
+    use crate::sumcheck::int::{IntTable, IntVec};
+    use std::sync::Arc;
+
+    fn run(range_bits: usize, values: &[i128], tables: &LogTables) -> Result<Vec<i128>, TraceError> {
+        let mut p = ProgramBuilder::new(range_bits);
+        let hint = values.to_vec();
+        let x = fixed::integer(&mut p, "x", (1, values.len()), 48, &[], move |_| Ok(hint.clone())).unwrap();
+        let y = log_magnitude(&mut p, "ln", x, tables).unwrap();
+        p.output(y);
+        let (program, recipes) = p.finish().unwrap();
+        let trace = Trace::run(&program, &recipes, &[], &[])?;
+        trace.check(&program).unwrap();
+        Ok(trace.get(y).values().iter().collect())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn logarithms_of_magnitudes_are_close(
+            values in prop::collection::vec((0u32..43, 0i128..1 << 20, any::<bool>()), 1..9), floor in 1usize..20, wide: bool,
+        ) {
+            let tables = LogTables::new(44, 44 - floor, 12, 21, 10);
+            let ends = [0, -1, 1, (1 << 42) - 1, -(1 << 42)];
+            let value = |(bits, v, negative): (u32, i128, bool)| {
+                let magnitude = (1i128 << bits | v) & ((1 << 42) - 1);
+                if negative { -magnitude } else { magnitude }
+            };
+            let values: Vec<i128> = values.into_iter().map(value).chain(ends).collect();
+            let found = run(if wide { 16 } else { 8 }, &values, &tables).unwrap();
+            for (x, y) in values.iter().zip(found) {
+                let exact = ((2.0 * *x as f64 + 1.0).abs() + (floor as f64).exp2()).ln() - 21.0 * std::f64::consts::LN_2;
+                // Half a mantissa, and two entries rounded to 10 bits.
+                let error = (y as f64 / 1024.0 - exact).abs();
+                prop_assert!(error < 1.0 / 8192.0 + 1.0 / 1024.0 + 1e-9, "ln |{x}|: {y} / 1024 instead of {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn magnitudes_beyond_the_table_are_refused() {
+        let tables = LogTables::new(30, 20, 12, 21, 10);
+        assert!(run(16, &[(1 << 30) - (1 << 9) - 1, -(1 << 30) + (1 << 9)], &tables).is_ok());
+        assert!(run(16, &[1 << 30], &tables).is_err());
+        assert!(run(16, &[-(1 << 30) - 1], &tables).is_err());
+    }
+
+    #[test]
+    fn tables_that_no_importer_makes_are_refused() {
+        let tables = LogTables::new(30, 20, 12, 21, 10);
+        for broken in [
+            LogTables { top: 5, ..tables.clone() },
+            LogTables { top: 19, ..tables.clone() },
+            LogTables { shifts: vec![0; 63], ..tables.clone() },
+            LogTables { shifts: Vec::new(), ..tables.clone() },
+            LogTables { logs: vec![0; 3], ..tables },
+        ] {
+            let layer = LogMagnitude { name: "log".into(), tables: broken, fraction_bits: 10 };
+            let mut p = ProgramBuilder::new(8);
+            let tensor = p.input("x", (3, 2), -128, 127).unwrap();
+            assert!(layer.lower(&mut p, &[Value { tensor, sequences: 1 }]).is_err(), "{layer:?}");
+        }
+    }
+
+    /// The sign is part of what the tables settle: the other one leaves them.
+    #[test]
+    fn a_wrong_sign_is_refused() {
+        let tables = LogTables::new(30, 20, 12, 21, 10);
+        for x in [3i128, -3, 600, 100_000] {
+            let mut p = ProgramBuilder::new(16);
+            let tensor = p.input("x", (1, 1), -(1 << 20), 1 << 20).unwrap();
+            let y = log_magnitude(&mut p, "ln", tensor, &tables).unwrap();
+            p.range(p.whole(tensor), -32768, 16).unwrap();
+            p.output(y);
+            let Ok((program, mut recipes)) = p.finish() else { panic!("the program is sound") };
+            let id = TensorId(program.tensors().iter().position(|t| t.name == "ln: signed power").unwrap() as u32);
+            let honest = recipes[&id].hint.clone();
+            recipes.get_mut(&id).unwrap().hint = Arc::new(move |t| Ok(honest(t)?.iter().map(|w| -w).collect()));
+            let input = Arc::new(IntTable::new(1, 1, IntVec::I128(vec![x.min(32767)])));
+            assert!(Trace::run(&program, &recipes, &[input], &[]).is_err(), "{x}");
+        }
+    }
+}

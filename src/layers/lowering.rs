@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    affine, attention, average_pool, centre, gate, layer_norm, log_magnitude, max_pool, multi_head, norm, pooling,
-    recurrent, time_pool, waveform,
+    affine, at_most, attention, average_pool, centre, gate, layer_norm, log_magnitude, max_pool, multi_head, norm,
+    pooling, recurrent, time_pool, waveform,
 };
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
@@ -175,6 +175,8 @@ pub enum AnyLayer {
     TimeMaxPool(time_pool::TimeMaxPool),
     /// Rounding, and the largest of some rows.
     RoundedTimeMaxPool(time_pool::RoundedTimeMaxPool),
+    /// The smaller of a value and a constant of its column.
+    AtMost(at_most::AtMost),
 }
 
 impl AnyLayer {
@@ -205,6 +207,7 @@ impl AnyLayer {
             Self::Offset(layer) => layer,
             Self::TimeMaxPool(layer) => layer,
             Self::RoundedTimeMaxPool(layer) => layer,
+            Self::AtMost(layer) => layer,
         }
     }
 }

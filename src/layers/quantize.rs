@@ -321,7 +321,7 @@ impl Quantizer<'_> {
             Op::Abs => self.magnitude(name, input),
             Op::Log => columns(self.log_magnitude(at, input)?),
             Op::SubtractMean => columns(self.centred(&name, input)?),
-            Op::AtMost { limit } => columns(self.at_most(at, input, *limit)?),
+            Op::AtMost { limit } => columns(self.at_most(&name, input, *limit)?),
             Op::LastRow => columns(self.last_row(name, input)?),
             Op::MeanPool => columns(self.mean(&name, input)?),
             Op::StatsPool { min_variance } => columns(self.stats(&name, input, *min_variance)?),

@@ -2,6 +2,7 @@
 //! magnitudes, means over time, maxima over time.
 
 use super::affine::{Affine, Finish, Taps};
+use super::at_most::AtMost;
 use super::centre::{Centre, Offset};
 use super::linear_form::{Accumulator, Columns, Part, Source};
 use super::log_magnitude::LogMagnitude;
@@ -178,8 +179,8 @@ impl Quantizer<'_> {
         Ok(Columns { parts: vec![Part { source, ..part }], shift: vec![0.0; shift.len()] })
     }
 
-    /// A value that never passes its limit, because no integer that stands for it can.
-    pub(super) fn at_most(&mut self, at: usize, input: NodeRef, limit: f64) -> Result<Columns, ModelError> {
+    /// The smaller of a value and a limit: nothing to do if no integer that stands for it can pass it.
+    pub(super) fn at_most(&mut self, name: &str, input: NodeRef, limit: f64) -> Result<Columns, ModelError> {
         let value = self.columns(input)?;
         let mut most = value.shift.clone();
         for part in &value.parts {
@@ -189,7 +190,15 @@ impl Quantizer<'_> {
         if most.iter().all(|&most| most <= limit) {
             return Ok(value);
         }
-        Err(self.no_integer_form(at, "of values that may be larger", "make the limit larger, or the values smaller"))
+        let source = match value.plain() {
+            Some(source) => source.clone(),
+            None => self.requantized(input, &value)?,
+        };
+        let limits = FloatMatrix::from_fn(1, source.columns, |_, _| limit);
+        let limits = self.constants.add(&limits, source.fraction_bits);
+        let layer = AtMost { name: name.to_owned(), limits, fraction_bits: source.fraction_bits };
+        let at = self.push(AnyLayer::AtMost(layer), vec![source.at]);
+        Ok(Columns::of(Source { at, ..source }))
     }
 
     /// A source plus a row as a source of its own, if that is what the value is.

@@ -234,3 +234,107 @@ impl Layer for RoundedTimeMaxPool {
         Ok(Value { tensor: most, ..input })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::gkr::trace::{Trace, TraceError};
+
+    /// What a layer computes of 16-bit values; its trace is checked.
+    fn run(
+        layer: &dyn Layer,
+        range_bits: usize,
+        sequences: usize,
+        rows: usize,
+        x: &[i128],
+    ) -> Result<Vec<i128>, TraceError> {
+        let mut p = ProgramBuilder::new(range_bits);
+        let shape = (rows, x.len() / rows);
+        let values = x.to_vec();
+        let input = fixed::integer(&mut p, "x", shape, 16, &[], move |_| Ok(values.clone())).unwrap();
+        let output = layer.lower(&mut p, &[Value { tensor: input, sequences }]).unwrap();
+        p.output(output.tensor);
+        let (program, recipes) = p.finish().unwrap();
+        let trace = Trace::run(&program, &recipes, &[], &[])?;
+        trace.check(&program).unwrap();
+        Ok(trace.get(output.tensor).values().iter().collect())
+    }
+
+    /// The largest of `f(value)` of every patch, by its definition.
+    fn expected(
+        [kernel, stride]: [u32; 2],
+        (sequences, length, cols): (usize, usize, usize),
+        x: &[i128],
+        f: impl Fn(i128) -> i128,
+    ) -> Vec<i128> {
+        let (kernel, stride) = (kernel as usize, stride as usize);
+        let mut out = Vec::new();
+        for (s, t, c) in (0..sequences)
+            .flat_map(|s| (0..=length - kernel).step_by(stride).flat_map(move |t| (0..cols).map(move |c| (s, t, c))))
+        {
+            out.push((t..t + kernel).map(|t| f(x[(s * length + t) * cols + c])).max().unwrap());
+        }
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn running_maxima_are_the_largest_values(
+            (kernel, stride, extra, cols, sequences) in (1u32..7, 1u32..5, 0usize..6, 1usize..4, 1usize..3),
+            seed in any::<u64>(), shift in 1u32..9, wide: bool, flat: bool,
+        ) {
+            let length = kernel as usize + extra;
+            let value = |i: usize| {
+                let v = (seed.wrapping_mul(i as u64 * 2 + 1) >> 41) % (1 << 16);
+                // Equal values, and the ends of the range.
+                i128::from(match v % 7 { 0 => 0, 1 => 65535, _ if flat => 32768, _ => v }) - 32768
+            };
+            let x: Vec<i128> = (0..sequences * length * cols).map(value).collect();
+            let (shape, name) = ((sequences, length, cols), "pool".to_owned());
+            let range_bits = if wide { 16 } else { 8 };
+            let layer = TimeMaxPool { name: name.clone(), kernel, stride, bits: 16, fraction_bits: 0 };
+            let found = run(&layer, range_bits, sequences, sequences * length, &x);
+            prop_assert_eq!(found, Ok(expected([kernel, stride], shape, &x, |v| v)));
+            if kernel > 1 {
+                let bits = 17 - shift;
+                let layer = RoundedTimeMaxPool { name, kernel, stride, shift, bits, fraction_bits: 0 };
+                let found = run(&layer, range_bits, sequences, sequences * length, &x);
+                let rounded = |v: i128| (v + (1 << (shift - 1))) >> shift;
+                prop_assert_eq!(found, Ok(expected([kernel, stride], shape, &x, rounded)));
+            }
+        }
+    }
+
+    #[test]
+    fn differences_beyond_the_table_are_refused() {
+        let layer = TimeMaxPool { name: "pool".into(), kernel: 2, stride: 1, bits: 8, fraction_bits: 0 };
+        assert!(run(&layer, 16, 1, 2, &[-100, 150]).is_ok());
+        assert!(run(&layer, 16, 1, 2, &[300, 0]).is_err());
+        assert!(run(&layer, 16, 1, 2, &[0, 300]).is_err());
+        let layer =
+            RoundedTimeMaxPool { name: "pool".into(), kernel: 2, stride: 1, shift: 1, bits: 8, fraction_bits: 0 };
+        assert!(run(&layer, 16, 1, 2, &[600, 100]).is_ok());
+        assert!(run(&layer, 16, 1, 2, &[600, 0]).is_err());
+    }
+
+    #[test]
+    fn settings_that_no_importer_makes_are_refused() {
+        for (kernel, stride, bits) in
+            [(0, 1, 8), (17, 1, 8), (2, 0, 8), (2, 1, 0), (2, 1, 20), (4, 1, 8), (u32::MAX, 1, 8)]
+        {
+            let name = "pool".to_owned();
+            let plain = TimeMaxPool { name: name.clone(), kernel, stride, bits, fraction_bits: 0 };
+            let rounded = RoundedTimeMaxPool { name, kernel, stride, shift: 3, bits, fraction_bits: 0 };
+            for layer in [&plain as &dyn Layer, &rounded] {
+                let mut p = ProgramBuilder::new(8);
+                let tensor = p.input("x", (3, 2), -128, 127).unwrap();
+                let refused = layer.lower(&mut p, &[Value { tensor, sequences: 1 }]);
+                assert!(matches!(refused, Err(ModelError::Shape { .. })), "{kernel} {stride} {bits}");
+            }
+        }
+    }
+}

@@ -162,3 +162,111 @@ impl Layer for Framing {
         Ok(Value { tensor: p.contraction(&name, View::rows(input.tensor, map), p.whole(identity))?, ..input })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::gkr::trace::Trace;
+    use crate::layers::matrix::FloatMatrix;
+    use crate::layers::quantize::Constants;
+    use crate::sumcheck::int::{IntTable, IntVec};
+
+    fn run(layer: &dyn Layer, weights: Constants, x: &[i128]) -> Vec<i128> {
+        let mut p = ProgramBuilder::new(16);
+        let input = p.input("x", (x.len(), 1), -32768, 32767).unwrap();
+        p.range(p.whole(input), -32768, 16).unwrap();
+        let output = layer.lower(&mut p, &[Value { tensor: input, sequences: 1 }]).unwrap();
+        p.output(output.tensor);
+        let (program, recipes) = p.finish().unwrap();
+        let constants: Vec<_> = weights.into_tables().into_iter().map(Arc::new).collect();
+        let input = Arc::new(IntTable::new(x.len(), 1, IntVec::I128(x.to_vec())));
+        let trace = Trace::run(&program, &recipes, &[input], &constants).unwrap();
+        trace.check(&program).unwrap();
+        trace.get(output.tensor).values().iter().collect()
+    }
+
+    /// Normalisation of 16-bit samples with 15 fraction bits and an epsilon of 1e-4.
+    fn norm() -> InstanceNorm {
+        let epsilon = (1e-4 * f64::from(30).exp2()).round() as u64;
+        InstanceNorm { name: "norm".into(), epsilon, gain_bits: 23, shift: 3, bits: 28, fraction_bits: 20 }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn samples_are_normalised(
+            x in prop::collection::vec(-32768i128..32768, 2..40), quiet in 0u32..16, offset in -32768i128..32768,
+        ) {
+            // From silence to full scale, with any mean.
+            let x: Vec<i128> = x.into_iter().map(|v| ((v >> quiet) + offset).clamp(-32768, 32767)).collect();
+            let unit = |v: i128| v as f64 / 32768.0;
+            let mean = x.iter().map(|&v| unit(v)).sum::<f64>() / x.len() as f64;
+            let variance = x.iter().map(|&v| (unit(v) - mean).powi(2)).sum::<f64>() / x.len() as f64;
+            for (&v, found) in x.iter().zip(run(&norm(), Constants::default(), &x)) {
+                let exact = (unit(v) - mean) / (variance + 1e-4).sqrt();
+                let found = found as f64 / f64::from(20).exp2();
+                // The factor has at least 8 bits, the mean those of a sample.
+                let tolerance = exact.abs() / 128.0 + 1.0 / 32768.0 / (variance + 1e-4).sqrt();
+                prop_assert!((found - exact).abs() <= tolerance, "{found} instead of {exact}");
+            }
+        }
+
+        #[test]
+        fn filters_and_frames_are_exact(
+            x in prop::collection::vec(-32768i128..32768, 2..40), before in -5000i32..5000, now in -5000i32..5000,
+            kernel in 1usize..9, stride in 1usize..7,
+        ) {
+            let layer = Emphasis { name: "emphasis".into(), factors: [before, now], fraction_bits: 0 };
+            let value = |t: usize| i128::from(now) * x[t] + i128::from(before) * x[if t == 0 { 1 } else { t - 1 }];
+            prop_assert_eq!(run(&layer, Constants::default(), &x), (0..x.len()).map(value).collect::<Vec<_>>());
+            if x.len() >= kernel {
+                let mut weights = Constants::default();
+                let identity = FloatMatrix::from_fn(stride, stride, |r, c| f64::from(u8::from(r == c)));
+                let identity = weights.add(&identity, 0);
+                let [kernel_size, stride_size] = [kernel as u32, stride as u32];
+                let name = "frames".to_owned();
+                let layer = Framing { name, kernel: kernel_size, stride: stride_size, identity, fraction_bits: 0 };
+                let frames = (x.len() - kernel) / stride + 1;
+                let len = (frames - 1 + kernel.div_ceil(stride)) * stride;
+                let expected: Vec<i128> = (0..len).map(|i| x.get(i).copied().unwrap_or(0)).collect();
+                prop_assert_eq!(run(&layer, weights, &x), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_waveform_is_refused() {
+        let mut weights = Constants::default();
+        let identity = weights.add(&FloatMatrix::new(1, 1, vec![1.0]), 0);
+        let frames = |kernel, stride| Framing { name: "frames".into(), kernel, stride, identity, fraction_bits: 0 };
+        let emphasis = Emphasis { name: "emphasis".into(), factors: [-1, 1], fraction_bits: 0 };
+        let (zero, short, far) = (frames(0, 1), frames(4, 1), frames(2, u32::MAX));
+        let cases: [(&dyn Layer, (usize, usize)); 7] = [
+            (&norm(), (3, 2)),
+            (&emphasis, (1, 1)),
+            (&emphasis, (4, 2)),
+            (&zero, (3, 1)),
+            (&short, (3, 1)),
+            (&far, (3, 1)),
+            (&frames(2, 0), (3, 1)),
+        ];
+        for (layer, shape) in cases {
+            let mut p = ProgramBuilder::new(16);
+            let tensor = p.input("x", shape, -32768, 32767).unwrap();
+            let refused = layer.lower(&mut p, &[Value { tensor, sequences: 1 }]);
+            assert!(matches!(refused, Err(ModelError::Shape { .. })), "{layer:?}");
+            assert!(layer.lower(&mut p, &[]).is_err());
+        }
+        let mut p = ProgramBuilder::new(16);
+        let tensor = p.input("x", (4, 1), -32768, 32767).unwrap();
+        for (gain_bits, shift, bits) in [(u32::MAX, 3, 28), (23, u32::MAX, 28), (23, 3, u32::MAX)] {
+            let layer = InstanceNorm { gain_bits, shift, bits, ..norm() };
+            assert!(layer.lower(&mut p, &[Value { tensor, sequences: 1 }]).is_err(), "{layer:?}");
+        }
+    }
+}

@@ -140,7 +140,8 @@ fn shrink(layer: &mut AnyLayer) {
         | AnyLayer::Centre(_)
         | AnyLayer::Offset(_)
         | AnyLayer::TimeMaxPool(_)
-        | AnyLayer::RoundedTimeMaxPool(_) => {}
+        | AnyLayer::RoundedTimeMaxPool(_)
+        | AnyLayer::AtMost(_) => {}
     }
 }
 
@@ -325,7 +326,8 @@ fn waveforms() -> Vec<Stack> {
     let raised = graph.add(Op::Affine { scale: vec![1.0; 3], shift: vec![1.0, 0.5, 0.25] }, &[x]);
     let scaled = graph.add(Op::Multiply, &[raised, gate]);
     graph.add(Op::MaxPool1d { kernel: 2, stride: 1 }, &[scaled]);
-    vec![Stack::graph("waveform", graph.0, (23, 1, 1), false)]
+    let limited = vec![dense(2, 3), Op::Relu, Op::AtMost { limit: 0.25 }];
+    vec![Stack::graph("waveform", graph.0, (23, 1, 1), false), Stack::quantized("at most", limited, (5, 2, 1), false)]
 }
 
 /// A layer on the input.
@@ -572,6 +574,7 @@ fn kind(layer: &AnyLayer) -> &'static str {
         AnyLayer::Offset(_) => "offset",
         AnyLayer::TimeMaxPool(_) => "time max pool",
         AnyLayer::RoundedTimeMaxPool(_) => "rounded time max pool",
+        AnyLayer::AtMost(_) => "at most",
     }
 }
 
@@ -613,6 +616,7 @@ fn every_kind_of_layer_is_attacked() {
         "offset",
         "time max pool",
         "rounded time max pool",
+        "at most",
     ]);
     assert_eq!(found, all);
 }

@@ -1,6 +1,7 @@
 //! Layers on waveforms: pre-emphasis, normalisation, frames, logarithms of magnitudes, rows added to rows, and maxima
 //! over time.
 
+use voxcheck::layers::at_most::AtMost;
 use voxcheck::layers::centre::{Centre, Offset};
 use voxcheck::layers::log_magnitude::log_magnitude;
 use voxcheck::layers::logarithm::LogTables;
@@ -105,15 +106,21 @@ fn frames_are_the_samples_in_order() {
 }
 
 #[test]
-fn a_row_added_to_every_row_has_one_value() {
+fn a_row_added_to_every_row_and_a_limit_have_one_value() {
     let centre = Centre { name: "centre".into(), fraction_bits: 0 };
     for rows in 1..4usize {
         let centred = gadget(6, rows, 1, 1, &centre, Constants::default());
         let mut weights = Constants::default();
         let row = integers(&mut weights, 1, &[-37]);
         let raised = gadget(6, rows, 1, 1, &Offset { name: "offset".into(), row, fraction_bits: 0 }, weights);
+        let mut weights = Constants::default();
+        let limits = integers(&mut weights, 1, &[11]);
+        let limited = gadget(6, rows, 1, 1, &AtMost { name: "limit".into(), limits, fraction_bits: 0 }, weights);
         for x in BYTES {
             let inputs: Vec<i128> = [x, -128, 100][..rows].to_vec();
+            let expected: Vec<i128> = inputs.iter().map(|&x| x.min(11)).collect();
+            // At the limit the choice is free and the output is not.
+            limited.compare(&[&inputs], Some(&expected));
             let mean = over_rows(inputs.iter().sum(), rows as i128, 0);
             centred.check(&[&inputs], Some(&inputs.iter().map(|x| x - mean).collect::<Vec<_>>()));
             raised.check(&[&inputs], Some(&inputs.iter().map(|x| x - 37).collect::<Vec<_>>()));

@@ -20,7 +20,7 @@ const LOG_FLOOR: f64 = 1e-6;
 /// Smallest variance under a root.
 const MIN_VARIANCE: f64 = 1e-4;
 /// Standard deviation of the logarithms less their mean.
-const FEATURES: f64 = 1.9;
+const FEATURES: f64 = 2.5;
 /// Samples per second.
 const RATE: f64 = 16_000.0;
 
@@ -113,10 +113,10 @@ fn band_passes(count: usize, length: usize) -> Vec<f64> {
 }
 
 impl Signal {
-    /// The largest of `count` neighbours, of which about half the spread is their own.
+    /// The largest of `count` neighbours in time, of speech: they are much alike.
     fn largest(self, count: usize) -> Self {
-        let step = if count == 5 { 0.9 } else { 0.6 };
-        Self { mean: self.mean + step * self.deviation, deviation: 0.85 * self.deviation, ..self }
+        let step = if count == 5 { 0.6 } else { 0.4 };
+        Self { mean: self.mean + step * self.deviation, deviation: 1.1 * self.deviation, ..self }
     }
 
     /// The sum with a value that has nothing to do with it.
@@ -181,7 +181,7 @@ impl Builder {
     /// `(x + α)·sigmoid(dense(mean over time of x))`, with α near 1.
     fn scale_maps(&mut self, x: Signal, columns: usize) -> Signal {
         let mean = self.push("mean", Op::MeanPool, &[x.node]);
-        let dense = self.dense_of(Signal { node: mean, deviation: 0.5 * x.deviation, ..x }, [columns, columns]);
+        let dense = self.dense_of(Signal { node: mean, deviation: 0.6 * x.deviation, ..x }, [columns, columns]);
         let gate = self.push("gate", Op::Sigmoid, &[dense]);
         let alpha = self.normals(columns, 0.1).into_iter().map(|a| 1.0 + a).collect();
         let raised = self.push("raised", Op::Affine { scale: vec![1.0; columns], shift: alpha }, &[x.node]);
@@ -198,7 +198,7 @@ impl Builder {
         let all = self.push("context", Op::Concat, &[x, stats]);
         let all = Signal { node: all, mean: RECTIFIED.0, deviation: 0.5 };
         let hidden = self.dense_relu_norm(all, [3 * columns, sizes.attention]);
-        let scores = self.dense(hidden, [sizes.attention, columns], 1.0);
+        let scores = self.dense(hidden, [sizes.attention, columns], 2.0);
         self.push("pool", Op::AttentiveStatsPool { min_variance: MIN_VARIANCE }, &[x, scores])
     }
 }
@@ -228,6 +228,6 @@ mod tests {
         let embedding = outputs.last().unwrap();
         assert_eq!((embedding.rows, embedding.cols), (1, 256));
         let weights = count_weights(&network);
-        assert!((13_000_000..13_400_000).contains(&weights), "{weights} weights");
+        assert!((16_200_000..16_500_000).contains(&weights), "{weights} weights");
     }
 }
