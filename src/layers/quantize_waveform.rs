@@ -19,10 +19,11 @@ use crate::error::ModelError;
 
 /// Fraction bits of the factors of a pre-emphasis.
 const EMPHASIS_BITS: i32 = 12;
-/// Fraction bits of normalised samples: far below the step of 16-bit samples of quiet recordings.
-const NORM_BITS: i32 = 20;
+/// Fraction bits of normalised samples: below the step of 16-bit samples, and few, so that filters have many. What a
+/// filter's weights are off by lets all other bands into its own.
+const NORM_BITS: i32 = 16;
 /// Bits of the factor by which samples are normalised, at most; its rounding only scales what follows.
-const GAIN_BITS: i32 = 15;
+const GAIN_BITS: i32 = 12;
 /// Bits of the mantissa of a logarithm, and what two limbs of the range table add to them.
 const MANTISSA_BITS: usize = 12;
 const REMAINDER_BITS: usize = 32;

@@ -29,7 +29,7 @@ pub(super) fn weight_bits(argument_minus_input: i32, weights: &[FloatMatrix]) ->
 /// Fraction bits of weights whose sums are not rounded: no more than `most`, unless those are fewer than 7.
 pub(super) fn exact_weight_bits(most: i32, weights: &[FloatMatrix]) -> i32 {
     let largest = weights.iter().map(FloatMatrix::max_abs).fold(1e-6, f64::max);
-    (15 - largest.log2().ceil() as i32).min(most).max(7)
+    (18 - largest.log2().ceil() as i32).min(most).max(7)
 }
 
 /// `[taps][in][out]` as one matrix a tap.
