@@ -88,6 +88,10 @@ pub(crate) fn calibrate(
         ranges.observe(network, &input.features, &outputs, input.sequence_length);
         largest = largest.max(input.features.max_abs());
     }
+    if front_end.is_raw() {
+        // Samples may have all their bits, however quiet these recordings are: twice this is their range.
+        ranges.input = 0.5;
+    }
     if clips.is_empty() {
         return Err(ModelError::Malformed { reason: "calibration needs at least one recording".into() });
     }

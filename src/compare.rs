@@ -63,7 +63,12 @@ fn stands_for_a_value(layer: &AnyLayer) -> bool {
         | AnyLayer::WeightedStats(_)
         | AnyLayer::Gate(_)
         | AnyLayer::LayerNorm(_)
-        | AnyLayer::MultiHeadAttention(_) => false,
+        | AnyLayer::MultiHeadAttention(_)
+        | AnyLayer::Framing(_)
+        | AnyLayer::LogMagnitude(_)
+        | AnyLayer::Centre(_)
+        | AnyLayer::Offset(_) => false,
+        AnyLayer::Affine(Affine { finish: Finish::Exact, .. }) => false,
         AnyLayer::Affine(Affine { finish: Finish::Activate { function, .. }, .. }) => !function.name.starts_with("exp"),
         AnyLayer::Affine(_)
         | AnyLayer::Lstm(_)
@@ -73,7 +78,12 @@ fn stands_for_a_value(layer: &AnyLayer) -> bool {
         | AnyLayer::Normalize(_)
         | AnyLayer::Average(_)
         | AnyLayer::ReluMaxPool(_)
-        | AnyLayer::AveragePool(_) => true,
+        | AnyLayer::AveragePool(_)
+        | AnyLayer::Emphasis(_)
+        | AnyLayer::InstanceNorm(_)
+        | AnyLayer::TimeMaxPool(_)
+        | AnyLayer::RoundedTimeMaxPool(_)
+        | AnyLayer::AtMost(_) => true,
     }
 }
 

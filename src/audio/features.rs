@@ -8,6 +8,8 @@
 //! feature     = DCT(log) − mean over time                  requantised once
 //! ```
 //!
+//! The front end `raw` has none of this: its features are the samples, one a row.
+//!
 //! Samples are committed flat. The contraction sees them in blocks of a power of two that divides hop
 //! and padding, so a frame is a few whole blocks; what the last block of a window has beyond the window
 //! meets zero rows of `D`. Samples before the first and after the last are zero by the view, and the
@@ -51,7 +53,12 @@ enum Compressed {
     Power { shift: u32 },
     /// Their logarithm, after adding the floor.
     Log { floor: i64, tables: LogTables, dct: Option<Constant> },
+    /// There are no bands: the features are the samples. Both matrices are [`NO_MATRIX`].
+    Samples,
 }
+
+/// Stands where a front end without bands has no matrix; no program declares it.
+const NO_MATRIX: Constant = Constant { number: 0, rows: 0, cols: 0, bits: 0 };
 
 /// A quantized front end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,6 +83,17 @@ impl Features {
     /// If the front end is not one that this computes.
     pub fn new(front_end: &FrontEnd, range: f64, constants: &mut Constants) -> Result<Self, ModelError> {
         check(front_end)?;
+        if front_end.is_raw() {
+            return Ok(Self {
+                front_end: front_end.clone(),
+                dft: NO_MATRIX,
+                mel: NO_MATRIX,
+                bins: 0,
+                compressed: Compressed::Samples,
+                bits: SAMPLE_WIDTH as u32,
+                fraction_bits: SAMPLE_BITS,
+            });
+        }
         let matrix = front_end.dft_matrix();
         let bins = matrix.bins.len();
         let (block, stride) = (block(front_end), bins.next_power_of_two());
@@ -108,6 +126,7 @@ impl Features {
                 let fraction = (FEATURE_BITS as i32 - 1 - range.max(1.0).log2().ceil() as i32).min(LOG_BITS);
                 (Compressed::Log { floor, tables, dct }, FEATURE_BITS, fraction)
             }
+            Compression::Samples => (Compressed::Samples, SAMPLE_WIDTH as u32, SAMPLE_BITS),
         };
         Ok(Self { front_end: front_end.clone(), dft, mel, bins: bins as u32, compressed, bits, fraction_bits })
     }
@@ -116,6 +135,9 @@ impl Features {
     pub fn lower(&self, p: &mut ProgramBuilder, num_samples: usize) -> Result<(TensorId, Value), ModelError> {
         let front_end = &self.front_end;
         check(front_end)?;
+        if front_end.is_raw() != (self.compressed == Compressed::Samples) {
+            return Err(unfit(front_end));
+        }
         let block = block(front_end);
         let (low, high) = (i128::from(i16::MIN), i128::from(i16::MAX));
         let samples = p.input_vector("samples", num_samples, block, low, high)?;
@@ -125,12 +147,14 @@ impl Features {
             expected: format!("at least {} samples", front_end.min_samples()),
             found: format!("{num_samples} samples"),
         })?;
-        let mel = self.mel_energies(p, samples, frames, block)?;
         let features = match &self.compressed {
+            Compressed::Samples => samples,
             Compressed::Power { shift } => {
+                let mel = self.mel_energies(p, samples, frames, block)?;
                 fixed::requantize(p, "features/energies", mel, *shift as usize, self.bits as usize)?
             }
             Compressed::Log { floor, tables, dct } => {
+                let mel = self.mel_energies(p, samples, frames, block)?;
                 let floored = p.linear("features/floored", vec![(1, p.whole(mel))], i128::from(*floor))?;
                 let mut log = logarithm(p, "features/log", floored, tables)?;
                 let mut scale = LOG_BITS;
@@ -234,14 +258,17 @@ fn check(front_end: &FrontEnd) -> Result<(), ModelError> {
         && front_end.zeros_each_side() <= 1 << 14
         && (1..=512).contains(&front_end.mel.bands)
         && front_end.partials.is_none_or(|p| (1..=1 << 14).contains(&p.frames) && (1..=1 << 14).contains(&p.step));
-    if fits {
-        return Ok(());
-    }
-    Err(ModelError::Shape {
+    // Samples are frames of one sample, and nothing else.
+    let raw = !front_end.is_raw() || *front_end == FrontEnd { name: front_end.name.clone(), ..FrontEnd::raw() };
+    if fits && raw { Ok(()) } else { Err(unfit(front_end)) }
+}
+
+fn unfit(front_end: &FrontEnd) -> ModelError {
+    ModelError::Shape {
         layer: "features".into(),
-        expected: "a front end with windows of 1 to 16384 samples".into(),
+        expected: "a front end with windows of 1 to 16384 samples, or the samples themselves".into(),
         found: format!("window {}, hop {}", front_end.window_length, front_end.hop),
-    })
+    }
 }
 
 #[cfg(test)]

@@ -35,10 +35,14 @@ pub struct NetworkInput {
 /// # Errors
 /// [`AudioError::TooShort`] if the recording has not one frame.
 pub fn features(front_end: &FrontEnd, samples: &[i16]) -> Result<FloatMatrix, AudioError> {
+    if front_end.is_raw() {
+        let frames = check_length(front_end, samples)?;
+        return Ok(FloatMatrix::new(frames, 1, samples.iter().map(|&x| f64::from(x) / 32768.0).collect()));
+    }
     stages(front_end, samples).map(|stages| stages.normalised)
 }
 
-/// All stages of the features of a recording at the preset's rate.
+/// All stages of the features of a recording at the preset's rate, which must have bands.
 ///
 /// # Errors
 /// [`AudioError::TooShort`] if the recording has not one frame.

@@ -31,9 +31,9 @@ pub struct FrontEnd {
     pub name: String,
     /// Samples per second the recording must have, in Hz.
     pub sample_rate: u32,
-    /// Samples per frame, 400 in every preset here; at most `fft_size`.
+    /// Samples per frame, 400 in every preset here with frames; at most `fft_size`.
     pub window_length: usize,
-    /// Samples from one frame to the next, 160 in every preset here; at least 1.
+    /// Samples from one frame to the next, 160 in every preset here with frames; at least 1.
     pub hop: usize,
     /// Points of the Fourier transform; frames are zero-padded on the right to this length.
     pub fft_size: usize,
@@ -112,6 +112,8 @@ pub enum Compression {
         /// Added to every energy, positive.
         floor: f64,
     },
+    /// There are no bands: the features are the samples, divided by 32768, one a frame.
+    Samples,
 }
 
 /// Windows of frames that are embedded separately, their embeddings averaged.
@@ -178,10 +180,31 @@ impl FrontEnd {
         Self { name: format!("mfcc{coefficients}"), dct: Some(coefficients), subtract_mean: false, ..Self::logmel(40) }
     }
 
-    /// The preset of this name: `logmel24`, `logmel40`, `logmel80`, `ge2e40`, `mfcc` (13 coefficients) or
+    /// No front end: the network takes the samples, divided by 32768, as one column.
+    pub fn raw() -> Self {
+        Self {
+            name: "raw".into(),
+            window_length: 1,
+            hop: 1,
+            fft_size: 1,
+            mel: MelBank { bands: 1, ..Self::logmel(1).mel },
+            compression: Compression::Samples,
+            subtract_mean: false,
+            ..Self::logmel(1)
+        }
+    }
+
+    /// Whether the features are the samples: then the numbers of frames and columns are those of samples, and no
+    /// matrix means anything.
+    pub fn is_raw(&self) -> bool {
+        self.compression == Compression::Samples
+    }
+
+    /// The preset of this name: `raw`, `logmel24`, `logmel40`, `logmel80`, `ge2e40`, `mfcc` (13 coefficients) or
     /// `mfcc1` to `mfcc40`.
     pub fn by_name(name: &str) -> Option<Self> {
         match name {
+            "raw" => Some(Self::raw()),
             "logmel24" => Some(Self::logmel24()),
             "logmel40" => Some(Self::logmel40()),
             "logmel80" => Some(Self::logmel80()),
@@ -399,7 +422,9 @@ mod tests {
 
     #[test]
     fn presets_are_found_by_their_own_name_only() {
-        for preset in [FrontEnd::logmel24(), FrontEnd::logmel40(), FrontEnd::ge2e40(), FrontEnd::mfcc(20)] {
+        let presets =
+            [FrontEnd::raw(), FrontEnd::logmel24(), FrontEnd::logmel40(), FrontEnd::ge2e40(), FrontEnd::mfcc(20)];
+        for preset in presets {
             assert_eq!(FrontEnd::by_name(&preset.name).as_ref(), Some(&preset));
         }
         assert_eq!(FrontEnd::by_name("mfcc"), Some(FrontEnd::mfcc(13)));

@@ -37,7 +37,7 @@ impl LogTables {
     }
 
     /// Refuses tables that no importer makes: they may come from a file.
-    fn check(&self, name: &str) -> Result<(), ProgramError> {
+    pub(super) fn check(&self, name: &str) -> Result<(), ProgramError> {
         let sound = self.mantissa_bits <= 20
             && self.mantissa_bits < self.top
             && self.top <= MAX_BITS
@@ -56,7 +56,7 @@ impl LogTables {
         Table { name: "shift".into(), bits, columns: vec![Values(powers), Values(logs)] }
     }
 
-    fn log_table(&self) -> Table {
+    pub(super) fn log_table(&self) -> Table {
         Table::function("ln", 1 << self.mantissa_bits, self.logs.clone())
     }
 }

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{affine, attention, average_pool, gate, layer_norm, max_pool, multi_head, norm, pooling, recurrent};
+use super::{
+    affine, at_most, attention, average_pool, centre, gate, layer_norm, log_magnitude, max_pool, multi_head, norm,
+    pooling, recurrent, time_pool, waveform,
+};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::TensorId;
@@ -156,6 +159,24 @@ pub enum AnyLayer {
     LayerNorm(layer_norm::LayerNorm),
     /// Attention of several heads.
     MultiHeadAttention(multi_head::MultiHeadAttention),
+    /// A filter of two samples.
+    Emphasis(waveform::Emphasis),
+    /// Samples less their mean, divided by their standard deviation.
+    InstanceNorm(waveform::InstanceNorm),
+    /// Samples side by side.
+    Framing(waveform::Framing),
+    /// Logarithm of a magnitude.
+    LogMagnitude(log_magnitude::LogMagnitude),
+    /// Rows less their mean over time.
+    Centre(centre::Centre),
+    /// A constant row added to every row.
+    Offset(centre::Offset),
+    /// Largest of some rows.
+    TimeMaxPool(time_pool::TimeMaxPool),
+    /// Rounding, and the largest of some rows.
+    RoundedTimeMaxPool(time_pool::RoundedTimeMaxPool),
+    /// The smaller of a value and a constant of its column.
+    AtMost(at_most::AtMost),
 }
 
 impl AnyLayer {
@@ -178,6 +199,15 @@ impl AnyLayer {
             Self::AveragePool(layer) => layer,
             Self::LayerNorm(layer) => layer,
             Self::MultiHeadAttention(layer) => layer,
+            Self::Emphasis(layer) => layer,
+            Self::InstanceNorm(layer) => layer,
+            Self::Framing(layer) => layer,
+            Self::LogMagnitude(layer) => layer,
+            Self::Centre(layer) => layer,
+            Self::Offset(layer) => layer,
+            Self::TimeMaxPool(layer) => layer,
+            Self::RoundedTimeMaxPool(layer) => layer,
+            Self::AtMost(layer) => layer,
         }
     }
 }

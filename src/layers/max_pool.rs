@@ -38,11 +38,11 @@ const PRODUCT_BITS: usize = 126;
 const MAX_FACTORS: usize = 11;
 
 /// The values of all patches, block after block: row `κ·rows + o` is tap `κ` of patch `o`.
-struct Patches {
+pub(super) struct Patches {
     /// From such a row to the row of the image.
-    map: RowMap,
-    count: usize,
-    rows: usize,
+    pub(super) map: RowMap,
+    pub(super) count: usize,
+    pub(super) rows: usize,
 }
 
 impl Patches {
@@ -50,7 +50,7 @@ impl Patches {
     ///
     /// # Errors
     /// [`ModelError::Shape`] if the taps do not fit, or reach beyond the image: they may come from a file.
-    fn new(p: &ProgramBuilder, name: &str, taps: &Taps, input: Value) -> Result<Self, ModelError> {
+    pub(super) fn new(p: &ProgramBuilder, name: &str, taps: &Taps, input: Value) -> Result<Self, ModelError> {
         let map = taps.row_map(name, input.sequences, input.length(p))?;
         let source = map.source.iter().map(|axis| SourceAxis {
             out_strides: axis.tap_strides.iter().chain(&axis.out_strides).copied().collect(),
@@ -70,12 +70,12 @@ impl Patches {
     }
 
     /// The values of the patches.
-    fn gather(&self, x: TensorId) -> View {
+    pub(super) fn gather(&self, x: TensorId) -> View {
         View::rows(x, self.map.clone())
     }
 
     /// Every block is a copy of the tensor.
-    fn repeat(&self, x: TensorId) -> View {
+    pub(super) fn repeat(&self, x: TensorId) -> View {
         let axis = SourceAxis { len: self.rows as u32, offset: 0, out_strides: vec![0, 1], tap_strides: vec![0] };
         View::rows(x, RowMap { out: vec![self.count as u32, self.rows as u32], taps: vec![1], source: vec![axis] })
     }
@@ -115,7 +115,7 @@ impl Patches {
 }
 
 /// The largest of `f(value)` in every patch, column by column, and `least`.
-fn largest(
+pub(super) fn largest(
     x: &IntTable,
     sources: &[u32],
     (count, rows): (usize, usize),

@@ -1,15 +1,18 @@
 //! Networks: their float form, how they are read, and the layers they consist of.
 
 pub mod affine;
+pub mod at_most;
 pub mod attention;
 pub mod average_pool;
 mod cell;
+pub mod centre;
 mod division;
 pub mod fixed;
 pub mod gate;
 pub mod gelu;
 pub mod layer_norm;
 mod linear_form;
+pub mod log_magnitude;
 pub mod logarithm;
 pub mod lowering;
 pub mod matrix;
@@ -24,11 +27,14 @@ mod quantize_affine;
 mod quantize_nodes;
 mod quantize_pooling;
 mod quantize_recurrent;
+mod quantize_waveform;
 mod quantize_weights;
 pub mod recurrent;
 pub mod score;
 pub mod softmax;
+pub mod time_pool;
 mod values;
+pub mod waveform;
 
 #[cfg(test)]
 mod tests;

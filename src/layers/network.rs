@@ -59,6 +59,13 @@ pub enum Op {
     Conv2d(Conv2d),
     /// Largest value of every patch of an image, per channel.
     MaxPool2d(MaxPool2d),
+    /// Largest of `kernel` rows, moving by `stride`, per channel; rows that fill no patch are left out.
+    MaxPool1d {
+        /// Rows of a patch, at least 1.
+        kernel: usize,
+        /// Rows from one patch to the next, at least 1.
+        stride: usize,
+    },
     /// All rows of a sequence one after the other: T rows of C become one row of T · C.
     Flatten,
     /// y = scale · x + shift per column: a batch normalisation after training.
@@ -74,6 +81,25 @@ pub enum Op {
     Sigmoid,
     /// Hyperbolic tangent.
     Tanh,
+    /// |x|.
+    Abs,
+    /// Natural logarithm of values above 0.
+    Log,
+    /// Row 1 before row 0: what stands before the first row mirrors what follows it.
+    MirrorPad,
+    /// (x − mean)/sqrt(variance + epsilon) per column, both over the whole sequence; the variance is that of
+    /// the values themselves, E\[(x − mean)²\].
+    InstanceNorm {
+        /// Added to the variance, positive.
+        epsilon: f64,
+    },
+    /// x − mean over time, per column.
+    SubtractMean,
+    /// min(x, limit).
+    AtMost {
+        /// The largest value.
+        limit: f64,
+    },
     /// Long short-term memory; the output is the hidden state after every row.
     Lstm(Lstm),
     /// Gated recurrent unit; the output is the hidden state after every row.
@@ -118,12 +144,18 @@ impl Op {
         match self {
             Self::Dense { .. } => "a dense layer",
             Self::Conv1d(_) | Self::Conv2d(_) => "a convolution",
-            Self::MaxPool2d(_) => "max pooling",
+            Self::MaxPool2d(_) | Self::MaxPool1d { .. } => "max pooling",
             Self::Flatten => "flattening",
             Self::Affine { .. } => "batch normalisation",
             Self::Relu => "Relu",
             Self::Sigmoid => "Sigmoid",
             Self::Tanh => "Tanh",
+            Self::Abs => "Abs",
+            Self::Log => "Log",
+            Self::MirrorPad => "mirrored padding",
+            Self::InstanceNorm { .. } => "instance normalisation",
+            Self::SubtractMean => "subtraction of the mean",
+            Self::AtMost { .. } => "a largest value",
             Self::Lstm(_) => "LSTM",
             Self::Gru(_) => "GRU",
             Self::MeanPool => "mean pooling",

@@ -33,7 +33,7 @@ pub(super) fn one_sequence(name: &str, input: Value) -> Result<(), ModelError> {
 }
 
 /// `x / (T·2^shift)`, rounded, to `bits` bits.
-fn divide_by_rows(
+pub(super) fn divide_by_rows(
     p: &mut ProgramBuilder,
     name: &str,
     x: TensorId,

@@ -11,10 +11,11 @@ use super::affine::Taps;
 use super::linear_form::{Accumulator, Columns, Source};
 use super::lowering::{AnyLayer, Constant, LayerRef, Placed};
 use super::matrix::FloatMatrix;
-use super::network::{Conv1d, Conv2d, Network, NodeRef, Op};
+use super::network::{Conv2d, Network, NodeRef, Op};
 use super::norm::Average;
 use super::quantize_affine::{After, WIDE_BITS};
 use super::quantize_recurrent as recurrent;
+use super::quantize_waveform::added;
 use super::quantize_weights::split_taps;
 use crate::error::ModelError;
 use crate::sumcheck::int::{IntTable, IntVec};
@@ -144,13 +145,23 @@ const MAX_IDENTITY: usize = 4096;
 
 /// What a node's value is so far.
 #[derive(Clone, Debug)]
-enum Form {
+pub(super) enum Form {
     /// Scaled columns of sources.
     Columns(Columns),
     /// All rows of this value one after another.
     Flat(Columns),
     /// Contractions that no layer computes yet, by the name of the first.
     Accumulator(String, Accumulator),
+    /// This value with its second row before the first.
+    Mirrored(Source),
+    /// The magnitude of such contractions, plus a constant.
+    Magnitude {
+        name: String,
+        sum: Accumulator,
+        floor: f64,
+        /// Largest magnitude seen.
+        range: f64,
+    },
 }
 
 pub(super) struct Quantizer<'a> {
@@ -158,7 +169,7 @@ pub(super) struct Quantizer<'a> {
     pub(super) ranges: &'a Ranges,
     pub(super) options: Options,
     pub(super) constants: &'a mut Constants,
-    layers: Vec<Placed>,
+    pub(super) layers: Vec<Placed>,
     input: Source,
     /// How many nodes read each node.
     consumers: Vec<usize>,
@@ -197,6 +208,14 @@ impl Quantizer<'_> {
             }
             Form::Flat(_) => {
                 Err(self.no_integer_form(index, "without a dense layer right after it", "add a dense layer"))
+            }
+            Form::Mirrored(_) => {
+                let help = "let a convolution of two samples follow";
+                Err(self.no_integer_form(index, "without a filter right after it", help))
+            }
+            Form::Magnitude { .. } => {
+                let help = "add a constant and let Log follow";
+                Err(self.no_integer_form(index, "without a logarithm right after it", help))
             }
         }
     }
@@ -274,10 +293,14 @@ impl Quantizer<'_> {
         match &network.nodes[at].op {
             Op::Affine { scale, shift } => match self.form_of(input) {
                 Form::Accumulator(name, sum) => Ok(Form::Accumulator(name, sum.affine(scale, shift))),
+                Form::Magnitude { name, sum, floor, range } if added(&network.nodes[at].op).is_some() => {
+                    let floor = floor + added(&network.nodes[at].op).unwrap_or(0.0);
+                    Ok(Form::Magnitude { name, sum, floor, range })
+                }
                 _ => columns(self.columns(input)?.affine(scale, shift)),
             },
             Op::Dense { weight, bias } => self.dense(name, input, weight, bias),
-            Op::Conv1d(conv) => self.conv1d(name, input, conv),
+            Op::Conv1d(conv) => self.conv1d_of(at, name, conv),
             Op::Conv2d(conv) => self.conv2d(name, input, conv),
             Op::Flatten => Ok(Form::Flat(self.columns(input)?)),
             Op::Relu => columns(self.activation(name, input, After::Relu)?),
@@ -292,6 +315,13 @@ impl Quantizer<'_> {
             Op::Slice { first, columns: count } => columns(self.columns(input)?.slice(*first, *count)),
             Op::Multiply => columns(self.multiply(at, name)?),
             Op::MaxPool2d(pool) => columns(self.max_pool(at, name, pool)?),
+            Op::MaxPool1d { kernel, stride } => columns(self.time_max_pool(at, name, [*kernel, *stride])?),
+            Op::MirrorPad => self.mirrored(at, input),
+            Op::InstanceNorm { epsilon } => columns(self.instance_norm(at, name, input, *epsilon)?),
+            Op::Abs => self.magnitude(name, input),
+            Op::Log => columns(self.log_magnitude(at, input)?),
+            Op::SubtractMean => columns(self.centred(&name, input)?),
+            Op::AtMost { limit } => columns(self.at_most(&name, input, *limit)?),
             Op::LastRow => columns(self.last_row(name, input)?),
             Op::MeanPool => columns(self.mean(&name, input)?),
             Op::StatsPool { min_variance } => columns(self.stats(&name, input, *min_variance)?),
@@ -304,7 +334,7 @@ impl Quantizer<'_> {
         }
     }
 
-    fn form_of(&self, node: NodeRef) -> Form {
+    pub(super) fn form_of(&self, node: NodeRef) -> Form {
         match node {
             NodeRef::Input => Form::Columns(Columns::of(self.input.clone())),
             NodeRef::Node(index) => self.forms[index].clone(),
@@ -322,22 +352,6 @@ impl Quantizer<'_> {
         let value = self.columns(input)?;
         let sum = Accumulator::contract(&value, Taps::Same, false, std::slice::from_ref(weight), bias.to_vec());
         Ok(Form::Accumulator(name, sum))
-    }
-
-    fn conv1d(&mut self, name: String, input: NodeRef, conv: &Conv1d) -> Result<Form, ModelError> {
-        let same = (conv.kernel, conv.stride, conv.pad_left, conv.pad_right) == (1, 1, 0, 0);
-        let taps = Taps::Time {
-            kernel: conv.kernel as u32,
-            stride: conv.stride as u32,
-            dilation: conv.dilation as u32,
-            pad_left: conv.pad_left as u32,
-            pad_right: conv.pad_right as u32,
-        };
-        let taps = if same { Taps::Same } else { taps };
-        let weights = split_taps(&conv.weight, conv.in_channels, conv.out_channels);
-        let padded = conv.pad_left + conv.pad_right > 0;
-        let value = self.columns(input)?;
-        Ok(Form::Accumulator(name, Accumulator::contract(&value, taps, padded, &weights, conv.bias.clone())))
     }
 
     fn conv2d(&mut self, name: String, input: NodeRef, conv: &Conv2d) -> Result<Form, ModelError> {

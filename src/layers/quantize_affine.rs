@@ -5,19 +5,26 @@ use super::linear_form::{Accumulator, Product, Source};
 use super::lowering::{AnyLayer, LayerRef};
 use super::matrix::FloatMatrix;
 use super::quantize::Quantizer;
-use super::quantize_weights::{sigmoid, stack, step, weight_bits};
+use super::quantize_weights::{exact_weight_bits, sigmoid, stack, step, weight_bits};
 use crate::error::ModelError;
 
 /// Bits of values that are not arguments of a table.
 pub(super) const WIDE_BITS: u32 = 16;
+/// Bits of products of two values: less leave more bits to the weights that follow.
+const PRODUCT_BITS: u32 = 14;
 /// Fraction bits of a sigmoid: few, so that gates leave bits to the weights they are multiplied with.
 const SIGMOID_BITS: i32 = 11;
 /// Fraction bits of a hyperbolic tangent.
 const TANH_BITS: i32 = 13;
 /// Bits that arguments of a hyperbolic tangent have beyond those of other activations: most of its range is flat.
 const TANH_EXTRA_BITS: u32 = 1;
-/// Largest value of an exponential. Values this far above the margin are rare; the usual ones take a byte or two.
+/// Largest value of an exponential, at least. Values this far above the margin are rare; the usual ones take a byte or
+/// two.
 const LARGEST_EXP: f64 = 4095.0;
+/// The exponential of the largest score seen, at least: weights of other rows need some bits below it.
+const USUAL_EXP: f64 = 511.0;
+/// Bits of an exponential, at most.
+const EXP_BITS: f64 = 24.0;
 /// Bits that arguments of exponentials have less than others: every weight is one of many in a mean, where errors of a
 /// few percent that have nothing to do with each other cancel.
 const FEWER_EXP_BITS: u32 = 3;
@@ -27,6 +34,14 @@ const LEAST_EXP_BITS: u32 = 8;
 /// What follows an accumulator.
 pub(super) enum After {
     Requantize,
+    /// As [`After::Requantize`], to this many bits.
+    Quotient {
+        bits: u32,
+    },
+    /// Nothing, at about as many fraction bits.
+    Exact {
+        fraction_bits: i32,
+    },
     Relu,
     Sigmoid,
     Tanh,
@@ -60,10 +75,18 @@ impl After {
             activate(argument_bits, Function::tabulate(kind, bits, argument_bits, output_bits, f), output_bits)
         };
         match self {
-            Self::Requantize => {
-                let fraction_bits = step(WIDE_BITS, range);
-                let finish = Box::new(|shift| Finish::Requantize { shift, bits: WIDE_BITS });
-                let bound = 1 << (WIDE_BITS - 1);
+            Self::Exact { fraction_bits } => Chosen {
+                argument_bits: fraction_bits,
+                finish: Box::new(|_| Finish::Exact),
+                fraction_bits,
+                bound: i64::MAX,
+                non_negative: false,
+            },
+            Self::Requantize => Self::Quotient { bits: WIDE_BITS }.choose(bits, range),
+            Self::Quotient { bits } => {
+                let fraction_bits = step(bits, range);
+                let finish = Box::new(move |shift| Finish::Requantize { shift, bits });
+                let bound = 1 << (bits - 1);
                 Chosen { argument_bits: fraction_bits, finish, fraction_bits, bound, non_negative: false }
             }
             Self::Relu => {
@@ -88,25 +111,26 @@ impl After {
 }
 
 /// A table of the exponential for arguments from `low` to 0 with margins on both sides: twice as far
-/// below, half as far above. Its scale cancels in a softmax.
+/// below, half as far above, where that leaves few enough bits. Its scale cancels in a softmax.
 fn exponential(bits: u32, low: f64) -> (Function, i32) {
     let spread = (-low).max(1.0);
-    let top = spread / 2.0;
+    let top = (spread / 2.0).min((EXP_BITS.exp2() / USUAL_EXP).ln());
     let argument_bits = (f64::from(bits) - (2.0 * spread + top).log2()).floor() as i32;
     let (unit, entries) = (f64::from(-argument_bits).exp2(), 1i64 << bits);
     let start = (top / unit).floor() as i64 - entries + 1;
     let largest = (start + entries - 1) as f64 * unit;
-    let value = |i: i64| ((i as f64 * unit - largest).exp() * LARGEST_EXP).round() as i64;
+    let most = (USUAL_EXP * largest.max(0.0).exp()).max(LARGEST_EXP).floor();
+    let value = |i: i64| ((i as f64 * unit - largest).exp() * most).round() as i64;
     let values = (start..start + entries).map(value).collect();
     (Function { name: format!("exp{bits}.{argument_bits}.{start}"), start, values }, argument_bits)
 }
 
-/// How the product of two sources is brought to [`WIDE_BITS`] bits: the finish, fraction bits, bound.
+/// How the product of two sources is brought to [`PRODUCT_BITS`] bits: the finish, fraction bits, bound.
 pub(super) fn requantized_product(x: &Source, y: &Source) -> (Finish, i32, i64) {
     let bound = i128::from(x.bound) * i128::from(y.bound);
-    let fits = |shift: u32| (bound >> shift) + 1 < 1 << (WIDE_BITS - 1);
+    let fits = |shift: u32| (bound >> shift) + 1 < 1 << (PRODUCT_BITS - 1);
     let shift = (0..64).find(|&shift| fits(shift)).unwrap_or(64);
-    let finish = if shift == 0 { Finish::Exact } else { Finish::Requantize { shift, bits: WIDE_BITS } };
+    let finish = if shift == 0 { Finish::Exact } else { Finish::Requantize { shift, bits: PRODUCT_BITS } };
     (finish, x.fraction_bits + y.fraction_bits - shift as i32, (bound >> shift) as i64 + 1)
 }
 
@@ -119,12 +143,16 @@ impl Quantizer<'_> {
         range: f64,
         after: After,
     ) -> Result<Source, ModelError> {
+        let exact = matches!(after, After::Exact { .. });
         let chosen = after.choose(self.options.bits, range);
         let fraction = |product: &Product| product.source.as_ref().map_or(0, |source| source.fraction_bits);
         let weight_bits: Vec<i32> = sum
             .products
             .iter()
-            .map(|product| weight_bits(chosen.argument_bits - fraction(product), &product.weights))
+            .map(|product| {
+                let most = chosen.argument_bits - fraction(product);
+                if exact { exact_weight_bits(most, &product.weights) } else { weight_bits(most, &product.weights) }
+            })
             .collect();
         let scales = sum.products.iter().zip(&weight_bits).map(|(product, bits)| fraction(product) + bits);
         let scale = scales.max().unwrap_or(chosen.argument_bits);
@@ -140,6 +168,7 @@ impl Quantizer<'_> {
         let bias = self.constants.add(&FloatMatrix::new(1, columns, sum.bias), scale);
         let finish = (chosen.finish)((scale - chosen.argument_bits) as u32);
         let Chosen { fraction_bits, bound, non_negative, .. } = chosen;
+        let fraction_bits = if exact { scale } else { fraction_bits };
         let layer = AnyLayer::Affine(Affine { name, terms, bias, finish, fraction_bits });
         Ok(Source { at: self.push(layer, inputs), fraction_bits, columns, bound, non_negative })
     }
@@ -165,12 +194,13 @@ mod tests {
 
     #[test]
     fn exponentials_leave_margins() {
-        for (bits, low) in [(8, -5.4), (8, -0.2), (9, -20.0), (16, -3.0)] {
+        for (bits, low) in [(8, -5.4), (8, -0.2), (9, -20.0), (16, -3.0), (16, -60.0)] {
             let (function, fraction) = exponential(bits, low);
             let unit = f64::from(-fraction).exp2();
             let (first, last) = (function.start as f64 * unit, (function.start + (1 << bits) - 1) as f64 * unit);
-            assert!(first <= 2.0 * low && last > 0.4 * -low, "{bits} bits from {low}: {first} to {last}");
-            assert_eq!(function.values.last(), Some(&4095));
+            assert!(first <= 2.0 * low && last > (0.4 * -low).min(8.0), "{bits} bits from {low}: {first} to {last}");
+            let usual = function.values[usize::try_from(-function.start).unwrap()];
+            assert!(function.values.last() >= Some(&4095) && usual >= 400, "{usual}");
             assert!(function.values.is_sorted());
         }
     }
@@ -182,8 +212,8 @@ mod tests {
         for (x, y) in [(2047, 2048), (1, 1), (1 << 15, 1 << 15), (127, 200)] {
             let (finish, fraction, bound) = requantized_product(&source(x), &source(y));
             let shift = (10 - fraction) as u32;
-            assert!(bound < 1 << 15 && (x * y) >> shift < bound, "{x}·{y}: {finish:?}");
-            assert!(shift == 0 || (x * y) >> (shift - 1) >= (1 << 15) - 1);
+            assert!(bound < 1 << 13 && (x * y) >> shift < bound, "{x}·{y}: {finish:?}");
+            assert!(shift == 0 || (x * y) >> (shift - 1) >= (1 << 13) - 1);
         }
     }
 }

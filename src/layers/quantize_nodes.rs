@@ -28,9 +28,11 @@ impl Quantizer<'_> {
             (Some(gate), None) => (right, right_value, gate.clone()),
             (None, None) => (left, left_value, self.requantized(right, &right_value)?),
         };
-        if value.parts.iter().any(|part| !part.is_whole(value.len())) {
+        // A product a source: of more than two, their sum is cheaper.
+        if value.parts.len() > 2 || value.parts.iter().any(|part| !part.is_whole(value.len())) {
             value = Columns::of(self.requantized(factor, &value)?);
         }
+        value = self.offset(&name, value);
         let mut product = Columns { parts: Vec::new(), shift: vec![0.0; value.len()] };
         for part in value.parts {
             let (finish, fraction_bits, bound) = requantized_product(&part.source, &gate);

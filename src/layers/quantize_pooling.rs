@@ -57,7 +57,7 @@ impl Quantizer<'_> {
     }
 
     /// The value as one source with a scale and a shift per column.
-    fn one_source(&mut self, input: NodeRef) -> Result<(Part, Vec<f64>), ModelError> {
+    pub(super) fn one_source(&mut self, input: NodeRef) -> Result<(Part, Vec<f64>), ModelError> {
         let columns = self.columns(input)?;
         let columns = match columns.scaled() {
             Some(_) => columns,

@@ -4,7 +4,7 @@
 use super::matrix::FloatMatrix;
 
 /// How far beyond the largest value seen a table reaches.
-const MARGIN: f64 = 2.0;
+pub(super) const MARGIN: f64 = 2.0;
 
 /// The logistic function.
 pub(super) fn sigmoid(x: f64) -> f64 {
@@ -16,11 +16,20 @@ pub(super) fn step(bits: u32, range: f64) -> i32 {
     bits as i32 - 1 - (MARGIN * range.max(1e-6)).log2().ceil() as i32
 }
 
-/// Fraction bits of weights: as many as one remainder limb can drop, and no fewer than 7.
+/// Fraction bits of weights: as many as one remainder limb can drop, and no fewer than 7; where one cannot drop
+/// those, as many as two can.
 pub(super) fn weight_bits(argument_minus_input: i32, weights: &[FloatMatrix]) -> i32 {
     let largest = weights.iter().map(FloatMatrix::max_abs).fold(1e-6, f64::max);
     let fine = 15 - largest.log2().ceil() as i32;
-    fine.min(16 + argument_minus_input).max(7).max(argument_minus_input)
+    let one_limb = 16 + argument_minus_input;
+    let most = if one_limb < 7 { one_limb + 16 } else { one_limb };
+    fine.min(most).max(7).max(argument_minus_input)
+}
+
+/// Fraction bits of weights whose sums are not rounded: no more than `most`, unless those are fewer than 7.
+pub(super) fn exact_weight_bits(most: i32, weights: &[FloatMatrix]) -> i32 {
+    let largest = weights.iter().map(FloatMatrix::max_abs).fold(1e-6, f64::max);
+    (18 - largest.log2().ceil() as i32).min(most).max(7)
 }
 
 /// `[taps][in][out]` as one matrix a tap.

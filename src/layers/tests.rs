@@ -453,6 +453,89 @@ fn residual_squeeze_excitation_blocks_are_close_to_float() {
     }
 }
 
+/// A convolution of one column, without padding.
+fn filters(kernel: usize, stride: usize, out_channels: usize, weight: Vec<f64>) -> Op {
+    Op::Conv1d(network::Conv1d {
+        weight,
+        kernel,
+        in_channels: 1,
+        out_channels,
+        bias: vec![0.0; out_channels],
+        stride,
+        dilation: 1,
+        pad_left: 0,
+        pad_right: 0,
+    })
+}
+
+#[test]
+fn networks_on_samples_are_close_to_float() {
+    for (rows, kernel, stride, columns) in [(60, 11, 4, 5), (47, 7, 7, 3), (90, 24, 5, 8), (33, 5, 1, 2)] {
+        let mut graph = Graph::new(1);
+        let mut x = NodeRef::Input;
+        for op in [
+            Op::MirrorPad,
+            filters(2, 1, 1, vec![-0.97, 1.0]),
+            Op::InstanceNorm { epsilon: 1e-4 },
+            filters(kernel, stride, columns, weights(kernel, columns, 3).data),
+            Op::Abs,
+            Op::Affine { scale: vec![1.0; columns], shift: vec![1e-6; columns] },
+            Op::Log,
+            Op::SubtractMean,
+        ] {
+            x = graph.add(op, &[x]);
+        }
+        graph_is_close_to_float(&graph.network, rows, 1, 2e-2);
+        let pre = graph.conv_relu_norm(x, [columns, 6], 3, 2);
+        let residual = graph.dense(x, [columns, 6]);
+        let sum = graph.add(Op::Add, &[pre, residual]);
+        let pooled = graph.add(Op::MaxPool1d { kernel: 3, stride: 2 }, &[sum]);
+        let mean = graph.add(Op::MeanPool, &[pooled]);
+        let gate = graph.dense(mean, [6, 6]);
+        let gate = graph.add(Op::Sigmoid, &[gate]);
+        let raised = graph.add(Op::Affine { scale: vec![1.0; 6], shift: bias(6) }, &[pooled]);
+        let scaled = graph.add(Op::Multiply, &[raised, gate]);
+        let again = graph.add(Op::MaxPool1d { kernel: 2, stride: 1 }, &[scaled]);
+        graph.dense(again, [6, 3]);
+        graph_is_close_to_float(&graph.network, rows, 1, 6e-2);
+    }
+}
+
+#[test]
+fn limits_hold_where_values_may_pass_them() {
+    for limit in [-0.3, 0.0, 0.21, 1e3] {
+        let dense = Op::Dense { weight: weights(3, 2, 1), bias: bias(2) };
+        close_to_float(vec![dense, Op::AtMost { limit }], 7, 3, 1, 5e-3);
+    }
+}
+
+#[test]
+fn what_networks_on_samples_do_elsewhere_is_refused() {
+    let floor = |x: f64| Op::Affine { scale: vec![1.0], shift: vec![x] };
+    for (ops, accepted) in [
+        (vec![Op::MirrorPad, Op::Relu], false),
+        (vec![Op::MirrorPad, filters(3, 1, 1, vec![1.0; 3])], false),
+        (vec![Op::MirrorPad, filters(2, 2, 1, vec![1.0; 2])], false),
+        (vec![Op::MirrorPad, filters(2, 1, 1, vec![1.0; 2])], true),
+        (vec![Op::Log], false),
+        (vec![Op::Abs], false),
+        (vec![Op::Abs, Op::Log], false),
+        (vec![Op::Abs, floor(1e-12), Op::Log], false),
+        (vec![Op::Abs, floor(1e-3), Op::Log], true),
+        (vec![Op::InstanceNorm { epsilon: 1e-30 }], false),
+        (vec![Op::MaxPool1d { kernel: 17, stride: 1 }], false),
+    ] {
+        let mut graph = Graph::new(1);
+        ops.iter().fold(NodeRef::Input, |x, op| graph.add(op.clone(), &[x]));
+        let count = graph.network.nodes.len();
+        let ranges = Ranges { input: 1.0, outputs: vec![1.0; count], gates: vec![0.0; count], ..Ranges::default() };
+        let options = Options { bits: 12, average: false };
+        let result = quantize(&graph.network, &ranges, 12, options, &mut Constants::default());
+        assert_eq!(result.is_ok(), accepted, "{ops:?}: {result:?}");
+        assert!(accepted || matches!(result, Err(ModelError::NoIntegerForm { .. })), "{ops:?}");
+    }
+}
+
 #[test]
 fn attentive_pooling_is_close_to_float() {
     for (rows, split) in [(1, false), (7, false), (13, true)] {

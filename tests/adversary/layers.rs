@@ -132,7 +132,16 @@ fn shrink(layer: &mut AnyLayer) {
         | AnyLayer::ReluMaxPool(_)
         | AnyLayer::AveragePool(_)
         | AnyLayer::LayerNorm(_)
-        | AnyLayer::MultiHeadAttention(_) => {}
+        | AnyLayer::MultiHeadAttention(_)
+        | AnyLayer::Emphasis(_)
+        | AnyLayer::InstanceNorm(_)
+        | AnyLayer::Framing(_)
+        | AnyLayer::LogMagnitude(_)
+        | AnyLayer::Centre(_)
+        | AnyLayer::Offset(_)
+        | AnyLayer::TimeMaxPool(_)
+        | AnyLayer::RoundedTimeMaxPool(_)
+        | AnyLayer::AtMost(_) => {}
     }
 }
 
@@ -278,6 +287,49 @@ fn transformers() -> Vec<Stack> {
     vec![norm(), attention("attention", false), attention("causal attention", true)]
 }
 
+/// A convolution of one column.
+fn filters(kernel: usize, stride: usize, out_channels: usize, weight: Vec<f64>) -> Op {
+    Op::Conv1d(network::Conv1d {
+        weight,
+        kernel,
+        in_channels: 1,
+        out_channels,
+        bias: vec![0.0; out_channels],
+        stride,
+        dilation: 1,
+        pad_left: 0,
+        pad_right: 0,
+    })
+}
+
+/// What RawNet3 does to samples, and maxima over time, rounded there or before.
+fn waveforms() -> Vec<Stack> {
+    let mut graph = Graph(Vec::new());
+    let mut x = NodeRef::Input;
+    for op in [
+        Op::MirrorPad,
+        filters(2, 1, 1, vec![-0.97, 1.0]),
+        Op::InstanceNorm { epsilon: 1e-3 },
+        filters(4, 3, 2, weights(4, 2, 3).data),
+        Op::Abs,
+        Op::Affine { scale: vec![1.0; 2], shift: vec![1e-3; 2] },
+        Op::Log,
+        Op::SubtractMean,
+        dense(2, 3),
+        Op::MaxPool1d { kernel: 3, stride: 2 },
+    ] {
+        x = graph.add(op, &[x]);
+    }
+    let mean = graph.add(Op::MeanPool, &[x]);
+    let gate = graph.add(dense(3, 3), &[mean]);
+    let gate = graph.add(Op::Sigmoid, &[gate]);
+    let raised = graph.add(Op::Affine { scale: vec![1.0; 3], shift: vec![1.0, 0.5, 0.25] }, &[x]);
+    let scaled = graph.add(Op::Multiply, &[raised, gate]);
+    graph.add(Op::MaxPool1d { kernel: 2, stride: 1 }, &[scaled]);
+    let limited = vec![dense(2, 3), Op::Relu, Op::AtMost { limit: 0.25 }];
+    vec![Stack::graph("waveform", graph.0, (23, 1, 1), false), Stack::quantized("at most", limited, (5, 2, 1), false)]
+}
+
 /// A layer on the input.
 fn alone(layer: AnyLayer) -> Placed {
     Placed { layer, inputs: vec![LayerRef::Input] }
@@ -403,7 +455,7 @@ fn decision(stack: &Stack, template: &[i128], show: Option<i32>) -> Case {
 }
 
 fn stacks() -> Vec<Stack> {
-    [affine(), recurrent(), pooling(), transformers(), graphs()].into_iter().flatten().collect()
+    [affine(), recurrent(), pooling(), transformers(), waveforms(), graphs()].into_iter().flatten().collect()
 }
 
 /// [`Target::attack_every_tensor`] of every case: refused changes by the kind of table that they concern.
@@ -442,6 +494,11 @@ fn every_tensor_of_pooling_changed_is_refused() {
 #[test]
 fn every_tensor_of_norms_and_attention_changed_is_refused() {
     attack_every_tensor(plain(transformers()));
+}
+
+#[test]
+fn every_tensor_of_waveforms_changed_is_refused() {
+    attack_every_tensor(plain(waveforms()));
 }
 
 #[test]
@@ -509,6 +566,15 @@ fn kind(layer: &AnyLayer) -> &'static str {
         AnyLayer::LayerNorm(_) => "layer norm",
         AnyLayer::MultiHeadAttention(layer) if layer.mask.is_some() => "causal attention",
         AnyLayer::MultiHeadAttention(_) => "attention",
+        AnyLayer::Emphasis(_) => "emphasis",
+        AnyLayer::InstanceNorm(_) => "instance norm",
+        AnyLayer::Framing(_) => "framing",
+        AnyLayer::LogMagnitude(_) => "log magnitude",
+        AnyLayer::Centre(_) => "centre",
+        AnyLayer::Offset(_) => "offset",
+        AnyLayer::TimeMaxPool(_) => "time max pool",
+        AnyLayer::RoundedTimeMaxPool(_) => "rounded time max pool",
+        AnyLayer::AtMost(_) => "at most",
     }
 }
 
@@ -542,6 +608,15 @@ fn every_kind_of_layer_is_attacked() {
         "layer norm",
         "causal attention",
         "attention",
+        "emphasis",
+        "instance norm",
+        "framing",
+        "log magnitude",
+        "centre",
+        "offset",
+        "time max pool",
+        "rounded time max pool",
+        "at most",
     ]);
     assert_eq!(found, all);
 }

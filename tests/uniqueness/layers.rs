@@ -20,7 +20,7 @@ use crate::fixed_point::{entry, saturated};
 use crate::{Gadget, rounded};
 
 /// A layer on bytes; its output is public.
-fn gadget(
+pub fn gadget(
     range_bits: usize,
     rows: usize,
     cols: usize,
@@ -34,7 +34,7 @@ fn gadget(
 }
 
 /// A matrix of integers among the weights.
-fn integers(weights: &mut Constants, rows: usize, values: &[i64]) -> Constant {
+pub fn integers(weights: &mut Constants, rows: usize, values: &[i64]) -> Constant {
     let data = values.iter().map(|&v| v as f64).collect();
     weights.add(&FloatMatrix::new(rows, values.len() / rows, data), 0)
 }
@@ -202,7 +202,7 @@ fn a_gru_has_one_trajectory() {
 }
 
 /// `x / T` with 30 bits of the reciprocal, and a shift.
-fn over_rows(x: i128, rows: i128, shift: i64) -> i128 {
+pub fn over_rows(x: i128, rows: i128, shift: i64) -> i128 {
     rounded(x * (((1 << 30) + rows / 2) / rows), (shift + 30) as usize)
 }
 

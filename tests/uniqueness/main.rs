@@ -10,6 +10,7 @@ mod fixed_point;
 mod layers;
 mod search;
 mod tables;
+mod waveform;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

@@ -1,19 +1,14 @@
 //! ECAPA-TDNN of any size with seeded random weights.
 //!
 //! B. Desplanques, J. Thienpondt, K. Demuynck, "ECAPA-TDNN: Emphasized Channel Attention, Propagation and
-//! Aggregation in TDNN Based Speaker Verification", Interspeech 2020. Weights have variances that keep every
-//! value near unit variance, and batch normalisations the statistics of a rectified normal variable, so that
-//! half of every ReLU layer is active, as after training.
+//! Aggregation in TDNN Based Speaker Verification", Interspeech 2020.
 
-use voxcheck::layers::matrix::FloatMatrix;
-use voxcheck::layers::network::{Conv1d, Network, Node, NodeRef, Op};
+use voxcheck::layers::network::{Network, NodeRef, Op};
 
-use super::Random;
+use super::random_network::{Builder, RECTIFIED};
 
 /// Standard deviation of log-mel features of speech.
 const FEATURES: f64 = 3.5;
-/// Mean and standard deviation of max(x, 0) for a standard normal x.
-const RECTIFIED: (f64, f64) = (0.398_9, 0.583_8);
 /// Smallest variance under a root.
 const MIN_VARIANCE: f64 = 1.0 / 1024.0;
 
@@ -42,7 +37,7 @@ pub fn published() -> Network {
 }
 
 fn network(sizes: &Sizes) -> Network {
-    let mut builder = Builder { nodes: Vec::new(), random: Random::new(101) };
+    let mut builder = Builder::new(101);
     let c = sizes.channels;
     // What a block is given: the value, and its standard deviation.
     let mut sum = (builder.conv_relu_norm(NodeRef::Input, [sizes.features, c], (5, 1), FEATURES), 1.0);
@@ -68,71 +63,7 @@ fn network(sizes: &Sizes) -> Network {
     Network { input_columns: sizes.features, nodes: builder.nodes }
 }
 
-struct Builder {
-    nodes: Vec<Node>,
-    random: Random,
-}
-
 impl Builder {
-    fn push(&mut self, name: &str, op: Op, inputs: &[NodeRef]) -> NodeRef {
-        let at = self.nodes.len();
-        self.nodes.push(Node { name: format!("{name}{at}"), op, inputs: inputs.to_vec() });
-        NodeRef::Node(at)
-    }
-
-    /// A number of this standard deviation, a sum of uniform ones.
-    fn normal(&mut self, deviation: f64) -> f64 {
-        let uniform = |bits: u64| (bits >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
-        let sum: f64 = (0..4).map(|_| uniform(self.random.next())).sum();
-        sum * deviation * 3f64.sqrt()
-    }
-
-    fn normals(&mut self, count: usize, deviation: f64) -> Vec<f64> {
-        (0..count).map(|_| self.normal(deviation)).collect()
-    }
-
-    /// A dense layer whose output has unit variance where the input has this deviation.
-    fn dense(&mut self, x: NodeRef, [rows, cols]: [usize; 2], deviation: f64) -> NodeRef {
-        let weight = self.normals(rows * cols, 1.0 / (deviation * (rows as f64).sqrt()));
-        let bias = self.normals(cols, 0.05);
-        self.push("dense", Op::Dense { weight: FloatMatrix::new(rows, cols, weight), bias }, &[x])
-    }
-
-    /// Batch normalisation of values with this mean and deviation.
-    fn norm(&mut self, columns: usize, (mean, deviation): (f64, f64)) -> Op {
-        let scale: Vec<f64> = (0..columns).map(|_| (1.0 + self.normal(0.2)) / deviation).collect();
-        let shift = scale.iter().map(|a| -a * mean).collect::<Vec<_>>();
-        let shift = shift.into_iter().map(|s| s + self.normal(0.1)).collect();
-        Op::Affine { scale, shift }
-    }
-
-    /// A convolution that keeps the length, ReLU, batch normalisation.
-    fn conv_relu_norm(
-        &mut self,
-        x: NodeRef,
-        [in_channels, out_channels]: [usize; 2],
-        (kernel, dilation): (usize, usize),
-        deviation: f64,
-    ) -> NodeRef {
-        let taps = kernel * in_channels;
-        let pad = dilation * (kernel - 1) / 2;
-        let conv = Conv1d {
-            weight: self.normals(taps * out_channels, 1.0 / (deviation * (taps as f64).sqrt())),
-            kernel,
-            in_channels,
-            out_channels,
-            bias: self.normals(out_channels, 0.05),
-            stride: 1,
-            dilation,
-            pad_left: pad,
-            pad_right: pad,
-        };
-        let conv = self.push("conv", Op::Conv1d(conv), &[x]);
-        let relu = self.push("relu", Op::Relu, &[conv]);
-        let norm = self.norm(out_channels, RECTIFIED);
-        self.push("norm", norm, &[relu])
-    }
-
     /// What a block adds to its input: 1×1, Res2 convolutions, 1×1, squeeze and excitation.
     fn block(&mut self, (x, deviation): (NodeRef, f64), sizes: &Sizes, dilation: usize) -> NodeRef {
         let (c, columns) = (sizes.channels, sizes.channels / sizes.scale);
@@ -174,6 +105,7 @@ impl Builder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::bench::random_network::count_weights;
     use crate::cli::demo;
     use voxcheck::audio::{FrontEnd, float};
 
@@ -191,16 +123,7 @@ mod tests {
         }
         let embedding = outputs.last().unwrap();
         assert_eq!((embedding.rows, embedding.cols), (1, 192));
-        let weights: usize = network.nodes.iter().map(weights).sum();
+        let weights = count_weights(&network);
         assert!((6_100_000..6_300_000).contains(&weights), "{weights} weights");
-    }
-
-    fn weights(node: &Node) -> usize {
-        match &node.op {
-            Op::Dense { weight, bias } => weight.data.len() + bias.len(),
-            Op::Conv1d(conv) => conv.weight.len() + conv.bias.len(),
-            Op::Affine { scale, shift } => scale.len() + shift.len(),
-            _ => 0,
-        }
     }
 }

@@ -8,6 +8,8 @@ mod ecapa;
 mod features;
 mod lookup;
 mod networks;
+mod random_network;
+mod rawnet;
 mod sumcheck;
 mod tensor_program;
 mod voice;
@@ -119,6 +121,7 @@ fn registry() -> Vec<Box<dyn Workload>> {
         Box::new(voice::XVECTOR),
         Box::new(voice::ECAPA_SMALL),
         Box::new(voice::ECAPA_512),
+        Box::new(voice::RAWNET3),
     ]
 }
 

@@ -10,7 +10,7 @@ use voxcheck::model::BUNDLED;
 use voxcheck::proof::{Expected, Mode, Proof, ProveOptions, ProvingKey, Template, TemplateSecret, VerifyingKey, setup};
 use voxcheck::{Context, Model};
 
-use super::{Measurement, Prepared, Skip, Workload, ecapa};
+use super::{Measurement, Prepared, Skip, Workload, ecapa, rawnet};
 use crate::cli::error::{CliError, Result};
 use crate::cli::{demo, files};
 
@@ -74,6 +74,14 @@ pub const ECAPA_512: Voice = Voice {
     about: "ECAPA-TDNN of 512 channels, random weights, three seconds, from samples to the decision; needs VOXCHECK_DATA",
     samples: 48_000,
     source: Source::Random(ecapa::published, FrontEnd::logmel80),
+};
+
+/// RawNet3 of the published size on three seconds.
+pub const RAWNET3: Voice = Voice {
+    name: "rawnet3-3s",
+    about: "RawNet3 of 1024 channels, random weights, three seconds, from samples to the decision; needs VOXCHECK_DATA",
+    samples: 48_000,
+    source: Source::Random(rawnet::published, FrontEnd::raw),
 };
 
 struct Ready {

@@ -32,11 +32,18 @@ pub(super) fn run(op: &Op, inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_le
         Op::Relu => map(x, y, |x| x.max(0.0)),
         Op::Sigmoid => map(x, y, sigmoid),
         Op::Tanh => map(x, y, f64::tanh),
+        Op::Abs => map(x, y, f64::abs),
+        Op::Log => map(x, y, f64::ln),
+        Op::AtMost { limit } => map(x, y, |x| x.min(*limit)),
         Op::Lstm(op) => lstm(op, x, length, y),
         Op::Gru(op) => gru(op, x, length, y),
-        Op::MaxPool2d(_) | Op::MeanPool | Op::StatsPool { .. } | Op::LastRow => {
+        Op::MaxPool2d(_) | Op::MaxPool1d { .. } | Op::MeanPool | Op::StatsPool { .. } | Op::LastRow => {
             let columns = x.cols;
             each_sequence(x, length, y, out_length, |x, y| pool(op, x, columns, y));
+        }
+        Op::MirrorPad | Op::InstanceNorm { .. } | Op::SubtractMean => {
+            let columns = x.cols;
+            each_sequence(x, length, y, out_length, |x, y| over_time(op, x, columns, y));
         }
         Op::L2Normalize => {
             for (y, x) in y.data.chunks_exact_mut(x.cols).zip(x.data.chunks_exact(x.cols)) {
@@ -121,10 +128,35 @@ fn weighted_stats(x: &[f64], weights: &[f64], columns: usize, min_variance: f64,
 fn pool(op: &Op, x: &[f64], columns: usize, y: &mut [f64]) {
     match op {
         Op::MaxPool2d(pool) => max_pool(pool, columns, x, y),
+        Op::MaxPool1d { kernel, stride } => {
+            for (t, y) in y.chunks_exact_mut(columns).enumerate() {
+                y.fill(f64::NEG_INFINITY);
+                for x in x[t * stride * columns..][..kernel * columns].chunks_exact(columns) {
+                    y.iter_mut().zip(x).for_each(|(y, &x)| *y = y.max(x));
+                }
+            }
+        }
         Op::StatsPool { min_variance } => stats(x, columns, *min_variance, y),
         Op::LastRow => y.copy_from_slice(&x[x.len() - columns..]),
         _ => mean(x, columns, y),
     }
+}
+
+/// The operations whose rows depend on others of their sequence, column by column.
+fn over_time(op: &Op, x: &[f64], columns: usize, y: &mut [f64]) {
+    if matches!(op, Op::MirrorPad) {
+        y[..columns].copy_from_slice(&x[columns..2 * columns]);
+        y[columns..].copy_from_slice(x);
+        return;
+    }
+    let (mut means, mut factors) = (vec![0.0; columns], vec![1.0; columns]);
+    mean(x, columns, &mut means);
+    if let Op::InstanceNorm { epsilon } = op {
+        let rows = (x.len() / columns) as f64;
+        let square = |c: usize| x.iter().skip(c).step_by(columns).map(|x| (x - means[c]).powi(2)).sum::<f64>();
+        factors = (0..columns).map(|c| (square(c) / rows + epsilon).sqrt().recip()).collect();
+    }
+    y.iter_mut().zip(x).enumerate().for_each(|(i, (y, x))| *y = (x - means[i % columns]) * factors[i % columns]);
 }
 
 fn sigmoid(x: f64) -> f64 {

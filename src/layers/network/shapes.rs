@@ -60,7 +60,26 @@ impl Op {
                 agree(layer, "summands", columns, shift.len())?;
                 Ok(input)
             }
-            Self::Relu | Self::Sigmoid | Self::Tanh | Self::L2Normalize => Ok(input),
+            Self::MaxPool1d { kernel, stride } => match output_extent(length, *kernel, *stride, [0; 2]) {
+                Some(length) => Ok(Shape { length, columns }),
+                None => Err(unfit(layer, "the patch", &[length], &[*kernel])),
+            },
+            Self::MirrorPad => match length.checked_add(1) {
+                Some(longer) if length > 1 => Ok(Shape { length: longer, columns }),
+                _ => Err(shape_error(layer, "at least two rows", length.to_string())),
+            },
+            Self::InstanceNorm { epsilon } if !(epsilon.is_finite() && *epsilon > 0.0) => {
+                Err(shape_error(layer, "a positive epsilon", epsilon.to_string()))
+            }
+            Self::Relu
+            | Self::Sigmoid
+            | Self::Tanh
+            | Self::Abs
+            | Self::Log
+            | Self::InstanceNorm { .. }
+            | Self::SubtractMean
+            | Self::AtMost { .. }
+            | Self::L2Normalize => Ok(input),
             Self::Lstm(lstm) => {
                 let hidden = lstm.hidden;
                 let gates = hidden.saturating_mul(4);

@@ -4,6 +4,7 @@
 use super::import::Importer;
 use super::layers::shape;
 use super::node::NodeView;
+use super::tensor::Tensor;
 use super::value::{Axis, Data, Statistic, StatisticKind, Value};
 use crate::error::ModelError;
 use crate::layers::network::Op;
@@ -15,6 +16,11 @@ impl<'a> Importer<'a> {
             return Ok(Value::Statistic(statistic));
         }
         match (left, right) {
+            (Value::Statistic(value), Value::Constant(factor)) | (Value::Constant(factor), Value::Statistic(value))
+                if value.kind == StatisticKind::Variance =>
+            {
+                scaled_variance(node, value, &factor, |x| x)
+            }
             (Value::Constant(_), Value::Data(_)) => self.with_constant(node, [1, 0], |x| (x, 0.0)),
             (_, Value::Constant(_)) => self.with_constant(node, [0, 1], |x| (x, 0.0)),
             (Value::Softmax(_), _) | (_, Value::Softmax(_)) => {
@@ -80,19 +86,44 @@ impl<'a> Importer<'a> {
             {
                 Ok(Value::Statistic(Statistic { kind: StatisticKind::Variance, ..a }))
             }
+            (Value::Data(x), Value::Statistic(mean))
+                if mean.kind == StatisticKind::Mean
+                    && mean.scores.is_none()
+                    && mean.source.node == x.node
+                    && mean.axes == x.axes
+                    && !x.single_row =>
+            {
+                Ok(Value::Statistic(Statistic { kind: StatisticKind::Centred, ..mean }))
+            }
             (_, Value::Constant(_)) => self.with_constant(node, [0, 1], |x| (1.0, -x)),
-            _ => Err(node.unsupported("only E[x²] − E[x]² inside statistics pooling and differences to a constant")),
+            _ => Err(node.unsupported(
+                "only E[x²] − E[x]² inside statistics pooling, differences to the mean over time and to a constant",
+            )),
         }
     }
 
     pub(super) fn div(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         let [left, right] = self.operands(node)?;
         match (left, right) {
+            (Value::Statistic(value), Value::Constant(divisor)) if value.kind == StatisticKind::Variance => {
+                scaled_variance(node, value, &divisor, f64::recip)
+            }
             (Value::Data(data), Value::Norm(norm)) if data.node == norm.node && data.axes == norm.axes => {
                 Ok(Value::Data(self.push(node, &data, Op::L2Normalize)))
             }
             (_, Value::Constant(_)) => self.with_constant(node, [0, 1], |x| (x.recip(), 0.0)),
             _ => Err(node.unsupported("only division by the value's own norm or by a constant")),
+        }
+    }
+
+    /// The square of a value, or of a mean in statistics pooling.
+    pub(super) fn pow(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        let [left, right] = self.operands(node)?;
+        let two = matches!(&right, Value::Constant(exponent)
+            if exponent.floats() == Some(&[2.0][..]) || exponent.ints() == Some(&[2][..]));
+        match product_of_statistics(&left, &left) {
+            Some(square) if two => Ok(Value::Statistic(square)),
+            _ => Err(node.unsupported("only squares as part of statistics pooling can be imported")),
         }
     }
 
@@ -130,21 +161,49 @@ impl<'a> Importer<'a> {
     }
 }
 
+/// A variance times a positive number.
+fn scaled_variance(
+    node: &NodeView,
+    value: Statistic,
+    constant: &Tensor,
+    f: impl Fn(f64) -> f64,
+) -> Result<Value, ModelError> {
+    let factor = match constant.floats() {
+        Some(&[x]) => value.factor * f(x),
+        _ => return Err(node.unsupported("a variance can only be multiplied with one number")),
+    };
+    if !(factor.is_finite() && factor > 0.0) {
+        return Err(node.refuse("factor", factor, "multiply a variance with a positive number"));
+    }
+    Ok(Value::Statistic(Statistic { factor, ..value }))
+}
+
 /// A product that is a step of statistics pooling: squares, squared means, weights times what they weight.
 fn product_of_statistics(left: &Value, right: &Value) -> Option<Statistic> {
-    use StatisticKind::{Mean, Square, SquareOfMean, Weighted};
+    use StatisticKind::{Centred, CentredSquare, Mean, Square, SquareOfMean, Weighted};
     let same = |a: &Data, b: &Data| a.node == b.node && a.axes == b.axes;
     match (left, right) {
-        (Value::Data(a), Value::Data(b)) if same(a, b) => {
-            Some(Statistic { source: a.clone(), scores: None, axes: a.axes.clone(), kind: Square })
-        }
+        (Value::Data(a), Value::Data(b)) if same(a, b) => Some(Statistic::new(a.clone(), None, a.axes.clone(), Square)),
         (Value::Statistic(a), Value::Statistic(b)) if (a.kind, b.kind) == (Mean, Mean) && a.belongs_to(b) => {
             Some(Statistic { kind: SquareOfMean, ..a.clone() })
+        }
+        (Value::Statistic(a), Value::Statistic(b)) if (a.kind, b.kind) == (Centred, Centred) && a.belongs_to(b) => {
+            Some(Statistic { kind: CentredSquare, ..a.clone() })
+        }
+        (Value::Statistic(a), Value::Softmax(scores))
+            if a.kind == Square
+                && a.scores.is_none()
+                && a.axes == scores.axes
+                && a.source.columns == scores.columns
+                && !a.source.single_row
+                && !scores.single_row =>
+        {
+            Some(Statistic { scores: Some(scores.clone()), ..a.clone() })
         }
         (Value::Data(x), Value::Softmax(scores))
             if x.axes == scores.axes && x.columns == scores.columns && !x.single_row && !scores.single_row =>
         {
-            Some(Statistic { source: x.clone(), scores: Some(scores.clone()), axes: x.axes.clone(), kind: Weighted })
+            Some(Statistic::new(x.clone(), Some(scores.clone()), x.axes.clone(), Weighted))
         }
         (Value::Statistic(a), Value::Data(x)) if a.kind == Weighted && a.source.node == x.node && a.axes == x.axes => {
             Some(Statistic { kind: Square, ..a.clone() })

@@ -130,7 +130,7 @@ fn input_ways(extents: &[Option<usize>]) -> Result<Vec<Data>, ModelError> {
         })
     };
     let ways = match *extents {
-        [_, channels] => vec![data(&[Batch, Channel], channels, None)],
+        [_, channels] => vec![data(&[Batch, Channel], channels, None), data(&[Batch, Time], Some(1), None)],
         [_, first, second] => {
             vec![data(&[Batch, Time, Channel], second, None), data(&[Batch, Channel, Time], first, None)]
         }
@@ -139,7 +139,7 @@ fn input_ways(extents: &[Option<usize>]) -> Result<Vec<Data>, ModelError> {
             vec![data(&axes, channels, Some([height, width]))]
         }
         _ => {
-            let help = "[batch, time, channels], [batch, channels, time], [batch, channels] or a \
+            let help = "[batch, time, channels], [batch, channels, time], [batch, channels], [batch, samples] or a \
                         fixed image [batch, channels, height, width] is needed";
             return Err(refuse("input extents", extents, help));
         }
@@ -185,6 +185,7 @@ impl<'a> Importer<'a> {
     fn node(&mut self, node: &NodeView<'a>) -> Result<Vec<Value>, ModelError> {
         let one = |value: Value| vec![value];
         match node.operator().as_str() {
+            "Abs" => self.activation(node, Op::Abs).map(one),
             "Add" => self.add(node).map(one),
             "BatchNormalization" => self.batch_normalization(node).map(one),
             "Clip" => self.clip(node).map(one),
@@ -197,18 +198,24 @@ impl<'a> Importer<'a> {
             "GRU" => self.gru(node),
             "Gather" => self.gather(node).map(one),
             "Gemm" => self.gemm(node).map(one),
+            "GlobalAveragePool" => self.global_average_pool(node).map(one),
             "Identity" => {
                 node.only(&[])?;
                 node.at_most_inputs(1)?;
                 self.value(node, node.required_input(0)?).map(one)
             }
+            "InstanceNormalization" => self.instance_normalization(node).map(one),
             "LSTM" => self.lstm(node),
+            "Log" => self.activation(node, Op::Log).map(one),
             "MaxPool" => self.max_pool(node).map(one),
             "Mul" => self.mul(node).map(one),
+            "Pad" => self.pad(node).map(one),
+            "Pow" => self.pow(node).map(one),
             "ReduceL2" => self.reduce_l2(node).map(one),
             "ReduceMean" => self.reduce_mean(node).map(one),
             "ReduceSum" => self.reduce_sum(node).map(one),
             "Relu" => self.activation(node, Op::Relu).map(one),
+            "Reshape" => self.reshape(node).map(one),
             "Sigmoid" => self.activation(node, Op::Sigmoid).map(one),
             "Softmax" => self.softmax(node).map(one),
             "Split" => self.split(node),
@@ -216,7 +223,9 @@ impl<'a> Importer<'a> {
             "Squeeze" => self.squeeze(node).map(one),
             "Sub" => self.sub(node).map(one),
             "Tanh" => self.activation(node, Op::Tanh).map(one),
+            "Tile" => self.tile(node).map(one),
             "Transpose" => self.transpose(node).map(one),
+            "Unsqueeze" => self.unsqueeze(node).map(one),
             _ => Err(node.unsupported("`voxcheck model ops` lists what is; change the model or remove the node")),
         }
     }

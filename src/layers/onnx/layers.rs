@@ -57,6 +57,22 @@ impl<'a> Importer<'a> {
         self.affine(node, &data, scale, shift)
     }
 
+    pub(super) fn instance_normalization(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&["epsilon"])?;
+        node.at_most_inputs(3)?;
+        let epsilon = node.float("epsilon", 1e-5)?;
+        let data = self.data(node, node.required_input(0)?)?;
+        if data.axes != [Batch, Channel, Time] || data.single_row {
+            return Err(shape(node, "[Batch, Channel, Time]", &data.axes));
+        }
+        let (scale, shift) = (self.vector(node, 1, data.columns)?, self.vector(node, 2, data.columns)?);
+        let normed = self.push(node, &data, Op::InstanceNorm { epsilon });
+        if scale.iter().all(|&a| a == 1.0) && shift.iter().all(|&s| s == 0.0) {
+            return Ok(Value::Data(normed));
+        }
+        self.affine(node, &normed, scale, shift)
+    }
+
     /// Adds y = scale · x + shift, refusing factors that are not finite.
     pub(super) fn affine(
         &mut self,
@@ -211,8 +227,11 @@ impl<'a> Importer<'a> {
         explicit_padding(node)?;
         node.int_only("ceil_mode", 0, "export the layer with ceil_mode=False")?;
         let data = self.data(node, node.required_input(0)?)?;
+        if data.axes == [Batch, Channel, Time] && !data.single_row {
+            return self.max_pool_over_time(node, &data);
+        }
         let ([Batch, Channel, Height, Width], Some(image)) = (&data.axes[..], data.image) else {
-            return Err(shape(node, "[Batch, Channel, Height, Width]", &data.axes));
+            return Err(shape(node, "[Batch, Channel, Time] or [Batch, Channel, Height, Width]", &data.axes));
         };
         let dilation = node.sizes("dilations", [1; 2], 1)?;
         if dilation != [1, 1] {
@@ -229,6 +248,16 @@ impl<'a> Importer<'a> {
             .ok_or_else(|| shape(node, format!("an image that holds the patch {:?}", pool.kernel), image))?;
         let result = self.push(node, &data, Op::MaxPool2d(pool));
         Ok(Value::Data(Data { image: Some(after), ..result }))
+    }
+
+    fn max_pool_over_time(&mut self, node: &NodeView, data: &Data) -> Result<Value, ModelError> {
+        let pads: [usize; 2] = node.sizes("pads", [0; 2], 0)?;
+        if pads != [0, 0] || node.sizes("dilations", [1], 1)? != [1] {
+            return Err(node.refuse("pads", format!("{pads:?}"), "pool over time without padding, with dilation 1"));
+        }
+        let [kernel] = node.sizes("kernel_shape", [0], 1)?;
+        let [stride] = node.sizes("strides", [1], 1)?;
+        Ok(Value::Data(self.push(node, data, Op::MaxPool1d { kernel, stride })))
     }
 
     pub(super) fn flatten(&mut self, node: &NodeView) -> Result<Value, ModelError> {

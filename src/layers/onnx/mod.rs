@@ -27,7 +27,7 @@ use prost::Message;
 /// Reads an ONNX model of one input and one output.
 ///
 /// The input is \[batch, time, channels\] or \[batch, channels, time\] (rows of the network are
-/// time either way), \[batch, channels\], or an image \[batch, channels, height, width\]; the batch
+/// time either way), \[batch, channels\], \[batch, samples\], or an image \[batch, channels, height, width\]; the batch
 /// is 1 or symbolic. The output is one row per sequence or per time step.
 ///
 /// # Errors
@@ -42,9 +42,10 @@ pub fn read(bytes: &[u8]) -> Result<Network, ModelError> {
 /// The operators [`read`] understands, in alphabetical order, each with what is accepted.
 pub fn operators() -> &'static [(&'static str, &'static str)] {
     &[
+        ("Abs", "before a constant is added and Log"),
         ("Add", "of two values of equal channels, one of which may have one row, or of a constant"),
         ("BatchNormalization", "inference only; becomes a factor and a summand per channel"),
-        ("Clip", "of a variance before Sqrt (minimum only), of a norm, or from 0: Relu"),
+        ("Clip", "of a variance before Sqrt, of a norm, or from 0: Relu"),
         ("Concat", "along channels, of mean and deviation (statistics pooling), or of final hidden states"),
         ("Constant", "float32, float64, int32 or int64"),
         ("Conv", "1-D and 2-D, group 1, constant weights, explicit padding; 2-D: dilation 1"),
@@ -54,25 +55,33 @@ pub fn operators() -> &'static [(&'static str, &'static str)] {
         ("GRU", "forward, default activations, initial state zero"),
         ("Gather", "of the last time step or of one layer's final hidden state"),
         ("Gemm", "one row per sequence times constant weights"),
+        ("GlobalAveragePool", "over time"),
         ("Identity", "anything"),
+        ("InstanceNormalization", "of one channel: samples"),
         ("LSTM", "forward, default activations, no peepholes, initial states zero"),
-        ("MaxPool", "2-D, dilation 1, floor mode"),
+        ("Log", "of a magnitude plus a constant"),
+        ("MaxPool", "1-D without padding, or 2-D; dilation 1, floor mode"),
         (
             "Mul",
             "of two values of equal channels, one of which may have one row, by a constant, or in statistics pooling",
         ),
+        ("Pad", "one sample before the first, reflected"),
+        ("Pow", "2, in statistics pooling"),
         ("ReduceL2", "over channels, before Div"),
         ("ReduceMean", "over time"),
         ("ReduceSum", "over time, of a value that a Softmax weights (attentive statistics pooling)"),
         ("Relu", "anything"),
+        ("Reshape", "of a single row, to [1, channels] or [1, channels, 1]"),
         ("Sigmoid", "anything"),
         ("Softmax", "over time, as the weights of attentive statistics pooling"),
         ("Split", "along channels"),
         ("Sqrt", "of a variance in statistics pooling"),
         ("Squeeze", "of axes known to be 1"),
-        ("Sub", "E[x²] − E[x]² in statistics pooling, or of a constant"),
+        ("Sub", "E[x²] − E[x]² in statistics pooling, of the mean over time, or of a constant"),
         ("Tanh", "anything"),
+        ("Tile", "of a single row along time, before Add, Mul or Concat"),
         ("Transpose", "anything; axes are tracked, no values move"),
+        ("Unsqueeze", "the channel of samples, or the time of a single row"),
     ]
 }
 

@@ -249,6 +249,84 @@ impl<'a> Importer<'a> {
         Ok(Value::Expanded(data))
     }
 
+    /// One row as often as the value that it is combined with next has rows.
+    pub(super) fn tile(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&[])?;
+        node.at_most_inputs(2)?;
+        let data = self.data(node, node.required_input(0)?)?;
+        let repeats = node.required_input(1)?;
+        let tensor = self.tensor(node, repeats)?;
+        let repeats = tensor.ints().ok_or_else(|| node.malformed("has repeats that are not integers"))?;
+        let fits = |(&axis, &count): (&Axis, &i64)| count == 1 || (axis == Axis::Time && count > 0);
+        let along_time = repeats.len() == data.axes.len() && data.axes.iter().zip(repeats).all(fits);
+        if !along_time || !data.single_row || data.image.is_some() {
+            return Err(node.unsupported("only a single row can be repeated, along time"));
+        }
+        Ok(Value::Expanded(data))
+    }
+
+    /// A new axis of extent 1: channels of samples, or time of a single row.
+    pub(super) fn unsqueeze(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&["axes"])?;
+        node.at_most_inputs(2)?;
+        let mut data = self.data(node, node.required_input(0)?)?;
+        let [at] = self.axes(node, data.axes.len() + 1)?[..] else {
+            return Err(node.unsupported("one axis at a time"));
+        };
+        let missing = |axis: Axis| !data.axes.contains(&axis);
+        let new = match data.image {
+            None if missing(Axis::Channel) && data.columns == 1 => Axis::Channel,
+            None if missing(Axis::Time) && data.single_row => Axis::Time,
+            _ => return Err(node.unsupported("only samples have no channels yet, and single rows no time")),
+        };
+        data.axes.insert(at, new);
+        Ok(Value::Data(data))
+    }
+
+    /// A single row with or without its time axis.
+    pub(super) fn reshape(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&["allowzero"])?;
+        node.at_most_inputs(2)?;
+        let data = self.data(node, node.required_input(0)?)?;
+        let shape_name = node.required_input(1)?;
+        let tensor = self.tensor(node, shape_name)?;
+        let extents = tensor.ints().ok_or_else(|| node.malformed("has a shape that is not of integers"))?;
+        let row = data.single_row && data.image.is_none() && data.flattened.is_none();
+        let known = matches!(data.axes[..], [Axis::Batch, Axis::Channel] | [Axis::Batch, Axis::Channel, Axis::Time]);
+        let is = |extent: i64, count: usize| extent == -1 || usize::try_from(extent) == Ok(count);
+        let inferred = extents.iter().filter(|&&extent| extent == -1).count();
+        let axes = match *extents {
+            [batch, channels] if is(batch, 1) && is(channels, data.columns) => vec![Axis::Batch, Axis::Channel],
+            [batch, channels, time] if is(batch, 1) && is(channels, data.columns) && is(time, 1) => {
+                vec![Axis::Batch, Axis::Channel, Axis::Time]
+            }
+            _ => return Err(shape(node, format!("one row of {} channels", data.columns), extents)),
+        };
+        if !row || !known || inferred > 1 {
+            return Err(node.unsupported("only a single row can be reshaped, to [1, channels] or [1, channels, 1]"));
+        }
+        Ok(Value::Data(Data { axes, ..data }))
+    }
+
+    /// One sample before the first, which mirrors what follows it.
+    pub(super) fn pad(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&["mode"])?;
+        node.at_most_inputs(2)?;
+        let mode = node.text("mode", "constant")?;
+        if mode != "reflect" {
+            return Err(node.refuse("mode", mode, "only reflection can be imported; give zeros to Conv as pads"));
+        }
+        let data = self.data(node, node.required_input(0)?)?;
+        let tensor = self.tensor(node, node.required_input(1)?)?;
+        let pads = tensor.ints().ok_or_else(|| node.malformed("has pads that are not integers"))?;
+        let rank = data.axes.len();
+        let before = |(i, &pad): (usize, &i64)| pad == i64::from(data.axes.get(i) == Some(&Axis::Time));
+        if pads.len() != 2 * rank || data.single_row || !pads.iter().enumerate().all(before) {
+            return Err(node.refuse("pads", format!("{pads:?}"), "only one sample before the first can be mirrored"));
+        }
+        Ok(Value::Data(self.push(node, &data, Op::MirrorPad)))
+    }
+
     pub(super) fn reduce_l2(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         node.only(&["axes", "keepdims", "noop_with_empty_axes"])?;
         node.at_most_inputs(2)?;
@@ -278,15 +356,21 @@ impl<'a> Importer<'a> {
         }
         // Exporters write the largest float32 for no bound.
         let largest = f64::from(f32::MAX);
-        let ([minimum, None], true) = ([bounds[0], bounds[1].filter(|&x| x < largest)], true) else {
-            return Err(node.refuse("max", format!("{:?}", bounds[1]), "clip from below only"));
-        };
-        let minimum = minimum.unwrap_or(-largest);
-        let name = node.required_input(0)?;
-        match self.value(node, name)? {
-            Value::Statistic(value) if value.kind == StatisticKind::Variance && minimum >= 0.0 => {
+        let [minimum, maximum] = [bounds[0].unwrap_or(-largest), bounds[1].unwrap_or(largest)];
+        let value = self.value(node, node.required_input(0)?)?;
+        let variance = matches!(&value, Value::Statistic(value) if value.kind == StatisticKind::Variance);
+        if maximum < largest && !(variance && maximum >= minimum) {
+            return Err(node.refuse(
+                "max",
+                format!("{:?}", bounds[1]),
+                "clip from below only, unless it is a variance",
+            ));
+        }
+        match value {
+            Value::Statistic(value) if variance && minimum >= 0.0 => {
                 let kind = StatisticKind::Clipped(minimum);
-                Ok(Value::Statistic(Statistic { kind, ..value }))
+                let limit = if maximum < largest { maximum } else { f64::INFINITY };
+                Ok(Value::Statistic(Statistic { kind, limit, ..value }))
             }
             // The guard against a row of zeros, which stays zero here as well.
             Value::Norm(data) if (0.0..=1e-6).contains(&minimum) => Ok(Value::Norm(data)),

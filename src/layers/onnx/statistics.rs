@@ -69,12 +69,36 @@ impl<'a> Importer<'a> {
             return Ok(None);
         }
         let columns = mean.source.columns.saturating_mul(2);
-        let pool = self.pool(node, &mean, min_variance);
+        let mut pool = self.pool(node, &deviation, min_variance);
+        if (deviation.factor, deviation.limit) != (1.0, f64::INFINITY) {
+            let [left, right] = self.halves(node, &deviation, &pool)?;
+            pool = self.push_all(node, &[left, right], Op::Concat);
+        }
         Ok(Some(Value::Data(Data { axes: mean.axes, columns, single_row: true, ..pool })))
     }
 
-    /// Mean and deviation of a value over time, with the weights if there are any.
+    /// The mean, and the deviation with its factor and limit.
+    fn halves(&mut self, node: &NodeView, value: &Statistic, pool: &Data) -> Result<[Data; 2], ModelError> {
+        let columns = value.source.columns;
+        let [mean, mut deviation] = [0, columns].map(|first| {
+            let part = self.push(node, pool, Op::Slice { first, columns });
+            Data { axes: value.axes.clone(), single_row: true, columns, ..part }
+        });
+        if value.factor != 1.0 {
+            self.spend(node, 2 * columns)?;
+            let (scale, shift) = (vec![value.factor.sqrt(); columns], vec![0.0; columns]);
+            deviation = self.push(node, &deviation, Op::Affine { scale, shift });
+        }
+        if value.limit.is_finite() {
+            deviation = self.push(node, &deviation, Op::AtMost { limit: value.limit.sqrt() });
+        }
+        Ok([mean, deviation])
+    }
+
+    /// Mean and deviation of a value over time, with the weights if there are any. The deviation lacks its factor and
+    /// limit.
     fn pool(&mut self, node: &NodeView, value: &Statistic, min_variance: f64) -> Data {
+        let min_variance = min_variance / value.factor;
         match &value.scores {
             None => self.push(node, &value.source, Op::StatsPool { min_variance }),
             Some(scores) => {
@@ -86,14 +110,17 @@ impl<'a> Importer<'a> {
 
     /// A mean or a deviation by itself.
     pub(super) fn statistic(&mut self, node: &NodeView, value: Statistic) -> Result<Data, ModelError> {
-        let columns = value.source.columns;
-        let (first, min_variance) = match (value.kind, &value.scores) {
+        let (half, min_variance) = match (value.kind, &value.scores) {
             (StatisticKind::Mean, None) => {
                 let mean = self.push(node, &value.source, Op::MeanPool);
                 return Ok(Data { axes: value.axes, single_row: true, ..mean });
             }
+            (StatisticKind::Centred, _) => {
+                let centred = self.push(node, &value.source, Op::SubtractMean);
+                return Ok(Data { axes: value.axes, ..centred });
+            }
             (StatisticKind::Mean, Some(_)) => (0, 0.0),
-            (StatisticKind::Deviation(min_variance), _) => (columns, min_variance),
+            (StatisticKind::Deviation(min_variance), _) => (1, min_variance),
             _ => {
                 return Err(node.unsupported(
                     "squares and variances are only understood as part of statistics pooling (mean and deviation \
@@ -102,8 +129,8 @@ impl<'a> Importer<'a> {
             }
         };
         let both = self.pool(node, &value, min_variance);
-        let part = self.push(node, &both, Op::Slice { first, columns });
-        Ok(Data { axes: value.axes, single_row: true, columns, ..part })
+        let [mean, deviation] = self.halves(node, &value, &both)?;
+        Ok(if half == 0 { mean } else { deviation })
     }
 
     pub(super) fn reduce_mean(&mut self, node: &NodeView) -> Result<Value, ModelError> {
@@ -112,8 +139,11 @@ impl<'a> Importer<'a> {
         let keep = node.int("keepdims", 1)? != 0;
         let name = node.required_input(0)?;
         let (source, axes, kind) = match self.value(node, name)? {
-            Value::Statistic(Statistic { source, scores: None, axes, kind: StatisticKind::Square }) => {
+            Value::Statistic(Statistic { source, scores: None, axes, kind: StatisticKind::Square, .. }) => {
                 (source, axes, StatisticKind::MeanOfSquare)
+            }
+            Value::Statistic(Statistic { source, scores: None, axes, kind: StatisticKind::CentredSquare, .. }) => {
+                (source, axes, StatisticKind::Variance)
             }
             _ => {
                 let data = self.data(node, name)?;
@@ -122,7 +152,19 @@ impl<'a> Importer<'a> {
             }
         };
         let axes = self.without_time(node, axes, keep)?;
-        Ok(Value::Statistic(Statistic { source, scores: None, axes, kind }))
+        Ok(Value::Statistic(Statistic::new(source, None, axes, kind)))
+    }
+
+    /// Mean over time.
+    pub(super) fn global_average_pool(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&[])?;
+        node.at_most_inputs(1)?;
+        let data = self.data(node, node.required_input(0)?)?;
+        if data.axes != [Axis::Batch, Axis::Channel, Axis::Time] {
+            return Err(node.unsupported("only the mean over time can be imported, of [Batch, Channel, Time]"));
+        }
+        let mean = self.push(node, &data, Op::MeanPool);
+        Ok(Value::Data(Data { single_row: true, ..mean }))
     }
 
     pub(super) fn sqrt(&mut self, node: &NodeView) -> Result<Value, ModelError> {

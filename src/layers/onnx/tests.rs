@@ -117,6 +117,24 @@ fn xvectors_match_their_references() {
 }
 
 #[test]
+fn rawnet3_matches_its_references() {
+    let Some(dir) = test_data::dir() else { return };
+    let network = load(&dir.join("models/rawnet3_c128_mfa384_untrained.onnx"));
+    assert_eq!(network.input_columns, 1);
+    let reference = test_data::tensors(&dir.join("reference/rawnet3_untrained/ref8_3s_onnx_f32.safetensors"));
+    let (mut cosines, mut differences) = (Vec::new(), Vec::new());
+    for name in &UTTERANCES[..4] {
+        let wav = wav::read(dir.join(format!("wav/speakers/{name}.wav"))).unwrap();
+        let input = float::network_input(&FrontEnd::raw(), &wav.samples[..48_000]).unwrap();
+        let embedding = last(&network, &input.features, input.sequence_length);
+        let expected = &reference[&format!("{name}.emb")].values;
+        cosines.push(cosine(&embedding.data, expected));
+        differences.push(max_difference(&embedding.data, expected));
+    }
+    report("rawnet3", &cosines, &differences);
+}
+
+#[test]
 fn ecapa_networks_match_their_references() {
     let Some(dir) = test_data::dir() else { return };
     for (model, path, channels_first) in [

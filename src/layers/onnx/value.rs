@@ -45,9 +45,18 @@ pub(super) struct Statistic {
     /// Axes of this value; those of the source, less the time axis once it is reduced.
     pub(super) axes: Vec<Axis>,
     pub(super) kind: StatisticKind,
+    /// What a variance is multiplied with: T/(T − 1) where it is that of a sample.
+    pub(super) factor: f64,
+    /// Largest variance, if it is clipped.
+    pub(super) limit: f64,
 }
 
 impl Statistic {
+    /// A step from a value, with weights if there are scores.
+    pub(super) fn new(source: Data, scores: Option<Data>, axes: Vec<Axis>, kind: StatisticKind) -> Self {
+        Self { source, scores, axes, kind, factor: 1.0, limit: f64::INFINITY }
+    }
+
     /// Whether it is about the same value with the same weights, in the same axes.
     pub(super) fn belongs_to(&self, other: &Self) -> bool {
         let scores = |s: &Self| s.scores.as_ref().map(|scores| scores.node);
@@ -62,17 +71,21 @@ pub(super) enum StatisticKind {
     Weighted,
     /// x², times the weights if there are any
     Square,
+    /// x − E\[x\], equal weights
+    Centred,
+    /// (x − E\[x\])²
+    CentredSquare,
     /// E\[x\]
     Mean,
     /// E\[x²\]
     MeanOfSquare,
     /// E\[x\]²
     SquareOfMean,
-    /// E\[x²\] − E\[x\]²
+    /// V = factor·(E\[x²\] − E\[x\]²)
     Variance,
-    /// max(E\[x²\] − E\[x\]², minimum)
+    /// min(max(V, minimum), limit)
     Clipped(f64),
-    /// sqrt(max(E\[x²\] − E\[x\]², minimum))
+    /// sqrt(min(max(V, minimum), limit))
     Deviation(f64),
 }
 
