@@ -5,7 +5,9 @@
 use ark_ff::UniformRand;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use voxcheck::gkr::Fr;
-use voxcheck::gkr::pcs::{Blinds, ColumnWeights, Committed, Hyrax, MultilinearPcs, OpeningClaim, ProverKey, VerifierKey};
+use voxcheck::gkr::pcs::{
+    Blinds, ColumnWeights, Committed, Hyrax, MultilinearPcs, OpeningClaim, ProverKey, VerifierKey,
+};
 use voxcheck::sumcheck::channel::{PlainProver, PlainVerifier};
 use voxcheck::sumcheck::eq::eq_prefix;
 use voxcheck::sumcheck::int::{IntTable, IntVec};
