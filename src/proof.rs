@@ -84,6 +84,8 @@ pub struct Stages {
     pub waves: Duration,
     /// The opening.
     pub open: Duration,
+    /// What hiding took besides.
+    pub zk: Duration,
 }
 
 /// What proving found out besides the proof.
@@ -294,6 +296,7 @@ impl ProvingKey {
                 lookup: timings.lookup,
                 waves: timings.waves,
                 open: timings.open,
+                zk: timings.zk,
             },
             frames: self.model.front_end().num_frames(wav.samples.len()).unwrap_or(0),
             macs: sizes.macs,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use voxcheck::Model;
 use voxcheck::model::{Cost, LayerCost};
-use voxcheck::proof::{AudioCommitment, AudioSecret, Proof, Template, TemplateSecret, VerifyingKey};
+use voxcheck::proof::{AudioCommitment, AudioSecret, Mode, Proof, Template, TemplateSecret, VerifyingKey};
 
 use super::common::{self, BUILT_IN, load_model, merge};
 use super::console::{Console, Outcome, human_bytes};
@@ -102,7 +102,7 @@ fn key(file: &VerifyingKey, bytes: &[u8]) -> Description {
     let mut text = format!("verifying key, {}\n  model      {}", human_bytes(bytes.len() as u64), file.model_id());
     // The longest recording has the largest error.
     let longest = file.spec().max_samples as usize;
-    if let Some(ledger) = soundness::of_spec(file.spec(), longest, soundness::DECISION) {
+    if let Some(ledger) = soundness::of_spec(file.spec(), longest, soundness::DECISION, Mode::Zk) {
         merge(&mut fields, json!({"soundness": soundness::to_json(&ledger, longest)}));
         text = format!("{text}\n{}", soundness::to_text(&ledger, longest));
     }
@@ -162,7 +162,7 @@ fn soundness_of(args: &Args, proof: &Proof, fields: &mut Value) -> Result<String
         return Err(CliError::data("E-MODEL", message, "give the model that the proof was made with"));
     }
     let tail = soundness::tail_of(statement);
-    let Some(ledger) = soundness::of_spec(model.spec(), statement.num_samples(), tail) else {
+    let Some(ledger) = soundness::of_spec(model.spec(), statement.num_samples(), tail, statement.mode()) else {
         return Ok(format!("{}\n", soundness::unknown("the model has no program for such a statement")));
     };
     merge(fields, json!({"soundness": soundness::to_json(&ledger, statement.num_samples())}));
@@ -202,7 +202,7 @@ fn model(args: &Args, file: &Model) -> Result<Description> {
         samples as f64 / rate,
         cost_text(&cost),
     );
-    if let Some(ledger) = soundness::of_spec(file.spec(), samples, soundness::DECISION) {
+    if let Some(ledger) = soundness::of_spec(file.spec(), samples, soundness::DECISION, Mode::Zk) {
         merge(&mut fields, json!({"soundness": soundness::to_json(&ledger, samples)}));
         text = format!("{text}\n{}", soundness::to_text(&ledger, samples));
     }

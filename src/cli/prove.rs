@@ -128,6 +128,7 @@ pub fn prove(
             ("lookup", stages.lookup),
             ("waves", stages.waves),
             ("open", stages.open),
+            ("zk", stages.zk),
         ];
         for (name, duration) in all {
             console.trace.add(name, start, duration);
@@ -186,7 +187,7 @@ impl Made<'_> {
                 "lookup": millis(report.stages.lookup),
                 "waves": millis(report.stages.waves),
                 "open": millis(report.stages.open),
-                "zk": 0.0,
+                "zk": millis(report.stages.zk),
             },
             "proof_bytes": self.bytes,
             "peak_rss_bytes": machine::peak_rss_bytes(),

@@ -16,6 +16,9 @@
 //! opening     k − 1                k claims are combined by δ
 //!             2w                   rounds over the w variables of a row
 //!             1 + 2·i              μ, and i rounds of the inner-product argument
+//! hiding      n and 3n             2ⁿ products between hidden scalars: τ, and n rounds
+//!             e                    e equations between them are combined by η
+//!             1 + w                x of the masked opening; κ combines its w checks
 //! challenges  N·|F|²/2^512         N challenges are 64 bytes modulo |F|, not quite uniform
 //! ```
 //!
@@ -33,11 +36,14 @@ use super::fraction::{self, LeafClaim};
 use super::lookup::{self, Compression, Layout};
 use super::openings;
 use super::pcs::OpeningClaim;
+use super::pcs::hiding::{HidingVerifier, Owed, Replay};
 use super::program::{Program, TensorId};
+use super::verifier;
 use super::view::View;
 use super::waves::{self, Schedule};
 use crate::sumcheck::batch::suffix;
 use crate::sumcheck::error::VerifyError;
+use crate::sumcheck::int::{IntTable, IntVec};
 
 /// What the group gives, in bits.
 pub const GROUP_BITS: u32 = 100;
@@ -103,11 +109,32 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The ledger of a program whose opening plays at most `rounds` rounds of the inner-product argument.
+    /// The ledger of proofs in the clear of a program whose opening plays at most `rounds` rounds of the
+    /// inner-product argument.
     ///
     /// # Errors
     /// As the verifier: if the tensors of the program cannot be committed to.
     pub fn new(program: &Program, rounds: usize) -> Result<Self, VerifyError> {
+        Self::walk(program, rounds, None)
+    }
+
+    /// The ledger of proofs that hide.
+    ///
+    /// # Errors
+    /// As [`Ledger::new`].
+    pub fn hiding(program: &Program, rounds: usize) -> Result<Self, VerifyError> {
+        // How many equations there are does not depend on challenges and outputs.
+        let mut channel = HidingVerifier::new(Replay::default(), program.max_width_vars());
+        let zeros = |&id: &TensorId| {
+            let tensor = program.tensor(id);
+            IntTable::new(tensor.rows, tensor.cols, IntVec::I8(vec![0; tensor.rows * tensor.cols]))
+        };
+        let outputs: Vec<IntTable> = program.outputs().iter().map(zeros).collect();
+        let _ = verifier::reduce(program, &outputs.iter().collect::<Vec<_>>(), &mut channel)?;
+        Self::walk(program, rounds, Some(channel.owed()))
+    }
+
+    fn walk(program: &Program, rounds: usize, owed: Option<Owed>) -> Result<Self, VerifyError> {
         let mut ledger = Self::default();
         let mut claims = Claims::default();
         ledger.lookups(program, &mut claims)?;
@@ -119,6 +146,9 @@ impl Ledger {
         direct.extend(ledger.points(program, &weighted));
         let opened = ledger.padding(program, direct)?;
         ledger.opening(program, &opened, rounds);
+        if let Some(owed) = owed {
+            ledger.hidden(program, owed);
+        }
         let drawn = ledger.challenges;
         ledger.add("challenges", "N·|F|²/2^512", format!("N = {drawn}"), drawn);
         ledger.terms.iter_mut().filter(|term| term.name == "challenges").for_each(|term| term.unit = Unit::Bias);
@@ -266,6 +296,28 @@ impl Ledger {
         self.challenges += (2 + width + rounds) as u64;
     }
 
+    fn hidden(&mut self, program: &Program, Owed { products, equations }: Owed) {
+        let mut equations = equations;
+        if products > 0 {
+            // The mask is one more; three equations say what its values are.
+            let n = (products + 1).next_power_of_two().trailing_zeros() as usize;
+            equations += 3;
+            self.add("hiding: products compared at τ", "n", format!("n = {n}"), n as u64);
+            self.rounds("hiding: rounds over the products", 3, n);
+            self.challenges += 2 * n as u64;
+        }
+        self.add("hiding: equations combined by η", "e", format!("e = {equations}"), equations as u64);
+        let width = program.max_width_vars();
+        self.add(
+            "hiding: masked opening at x, its checks combined by κ",
+            "1 + w",
+            format!("w = {width}"),
+            1 + width as u64,
+        );
+        // η, x, κ.
+        self.challenges += 3;
+    }
+
     fn combine(&mut self, name: impl Into<String>, claims: usize) {
         self.add(name, "k − 1", format!("k = {claims}"), claims.saturating_sub(1) as u64);
     }
@@ -329,14 +381,13 @@ mod tests {
 
     use super::*;
     use crate::gkr::builder::{ProgramBuilder, Recipes};
+    use crate::gkr::pcs::hiding::HidingProver;
     use crate::gkr::pcs::hyrax::default_rounds;
     use crate::gkr::pcs::{Hyrax, MultilinearPcs, ProverKey, VerifierKey};
     use crate::gkr::program::SHARED_WIDTH_VARS;
     use crate::gkr::prover::{self, PublicBlinds, PublicCommitments};
     use crate::gkr::trace::Trace;
-    use crate::gkr::verifier;
     use crate::sumcheck::channel::{PlainProver, PlainVerifier};
-    use crate::sumcheck::int::{IntTable, IntVec};
     use crate::sumcheck::transcript::{Label, Merlin, Transcript};
 
     /// `y = x·w`, both `x` and `y` in `[0, 2⁸)`, and `y` is public.
@@ -428,6 +479,18 @@ mod tests {
             verifier::verify::<Hyrax, _>(key.verifier_key(), &program, &[output], &public, &mut channel).unwrap();
             let ledger = Ledger::new(&program, default_rounds(SHARED_WIDTH_VARS)).unwrap();
             assert_eq!(ledger.challenges(), drawn.get(), "rows of 2^{width_vars}, {rows} rows");
+
+            let channel = PlainProver::new(Merlin::new(b"ledger"));
+            let mut channel = HidingProver::new(channel, &key, program.max_width_vars()).unwrap();
+            prover::prove::<Hyrax, _>(&key, &program, &trace, &public, PublicBlinds::default(), &mut channel);
+            let proof = channel.into_inner().into_proof();
+            drawn.set(0);
+            let channel = PlainVerifier::new(Counting(Merlin::new(b"ledger"), Rc::clone(&drawn)), &proof);
+            let mut channel = HidingVerifier::new(channel, program.max_width_vars());
+            verifier::verify::<Hyrax, _>(key.verifier_key(), &program, &[output], &public, &mut channel).unwrap();
+            let hiding = Ledger::hiding(&program, default_rounds(SHARED_WIDTH_VARS)).unwrap();
+            assert_eq!(hiding.challenges(), drawn.get(), "hiding, rows of 2^{width_vars}, {rows} rows");
+            assert!(hiding.log2() > ledger.log2() && hiding.log2() < -230.0);
             let points = ledger.terms().iter().any(|term| term.name.starts_with("points"));
             assert_eq!(points, width_vars == 2 && rows > 1, "rows of 2^{width_vars}, {rows} rows");
         }

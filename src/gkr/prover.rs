@@ -37,6 +37,8 @@ pub struct Timings {
     pub waves: Duration,
     /// Weighted claims, padding and opening.
     pub open: Duration,
+    /// What hiding took besides: it is no part of the others.
+    pub zk: Duration,
 }
 
 /// What hides the commitments made before the proof: nothing, unless it is given.
@@ -46,6 +48,24 @@ pub struct PublicBlinds<'a> {
     pub inputs: &'a [Blinds],
     /// One a constant, in the order of [`Program::constants`]; those that are missing hide nothing.
     pub constants: &'a [Blinds],
+}
+
+/// A clock for stages, of which a part belongs to none.
+struct Lap {
+    start: Instant,
+    apart: Duration,
+}
+
+impl Lap {
+    fn new() -> Self {
+        Self { start: Instant::now(), apart: Duration::ZERO }
+    }
+
+    /// The time since the last lap but for what was spent apart, which is given since the beginning.
+    fn lap(&mut self, apart: Duration) -> Duration {
+        let elapsed = std::mem::replace(&mut self.start, Instant::now()).elapsed();
+        elapsed.saturating_sub(apart - std::mem::replace(&mut self.apart, apart))
+    }
 }
 
 /// Commitments made before the proof.
@@ -151,8 +171,7 @@ pub(crate) fn prove_claiming<'b, P: MultilinearPcs, C: OpeningProver>(
     channel: &mut C,
 ) -> Timings {
     let mut timings = Timings::default();
-    let mut clock = Instant::now();
-    let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed();
+    let mut clock = Lap::new();
 
     absorb_public::<P>(program, outputs, public, |label, bytes| channel.absorb_statement(label, bytes));
     let span = tracing::trace_span!("commit rows").entered();
@@ -162,23 +181,25 @@ pub(crate) fn prove_claiming<'b, P: MultilinearPcs, C: OpeningProver>(
     drop(span);
     let span = tracing::trace_span!("blind rows").entered();
     let own_blinds: Vec<Blinds> = committed.iter().map(|commitment| channel.blinds(P::shape(commitment).1)).collect();
-    for (commitment, blinds) in committed.iter_mut().zip(&own_blinds) {
-        P::blind(key, commitment, blinds);
+    let blinding = Instant::now();
+    P::blind_all(key, &mut committed, &own_blinds);
+    let blinding = blinding.elapsed();
+    for commitment in &committed {
         P::send(Label::Commitment, commitment, channel);
     }
     drop(span);
-    timings.commit = lap();
+    timings.commit = clock.lap(channel.hiding_time() + blinding);
 
     let folds = Folds::new(program, trace);
     let mut claims = Claims::default();
     prove_lookups(&folds, channel, &mut claims);
     prove_outputs(&folds, channel, &mut claims);
-    timings.lookup = lap();
+    timings.lookup = clock.lap(channel.hiding_time() + blinding);
 
     for wave in &Schedule::new(program).waves {
         prove_wave(&folds, wave, channel, &mut claims);
     }
-    timings.waves = lap();
+    timings.waves = clock.lap(channel.hiding_time() + blinding);
 
     let span = tracing::trace_span!("weighted claims").entered();
     let all = claims.take_all();
@@ -213,7 +234,8 @@ pub(crate) fn prove_claiming<'b, P: MultilinearPcs, C: OpeningProver>(
     let opened = channel.claims(own, |replay| verifier::reduce(program, outputs, replay));
     drop(span);
     P::open(key, &committed, &opened, channel);
-    timings.open = lap();
+    timings.zk = channel.hiding_time() + blinding;
+    timings.open = clock.lap(timings.zk);
     timings
 }
 

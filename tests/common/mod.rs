@@ -240,8 +240,8 @@ impl MultilinearPcs for Garbage {
     fn recv<C: VerifierChannel<Fr>>(label: Label, layout: &Layout, channel: &mut C) -> Result<Commitment, VerifyError> {
         Hyrax::recv(label, layout, channel)
     }
-    fn blind(_: &GarbageKey, commitment: &mut Commitment, blinds: &Blinds) {
-        Hyrax::blind(key(), commitment, blinds);
+    fn blind_all(_: &GarbageKey, commitments: &mut [Commitment], blinds: &[Blinds]) {
+        Hyrax::blind_all(key(), commitments, blinds);
     }
     fn open<C: OpeningProver>(
         garbage: &GarbageKey,

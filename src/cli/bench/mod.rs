@@ -97,9 +97,9 @@ pub struct Measurement {
 }
 
 /// Names and times of stages, in order.
-fn named(stages: &Stages) -> [(&'static str, Duration); 5] {
-    let &Stages { execute, commit, lookup, waves, open } = stages;
-    [("execute", execute), ("commit", commit), ("lookup", lookup), ("waves", waves), ("open", open)]
+fn named(stages: &Stages) -> [(&'static str, Duration); 6] {
+    let &Stages { execute, commit, lookup, waves, open, zk } = stages;
+    [("execute", execute), ("commit", commit), ("lookup", lookup), ("waves", waves), ("open", open), ("zk", zk)]
 }
 
 /// All workloads.

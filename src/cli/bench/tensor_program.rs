@@ -156,12 +156,12 @@ impl Prepared for TensorProgram {
         self.verify(mode, &outputs, &bytes)?;
         let verify = clock.elapsed();
         let sizes = Sizes::new(&self.program);
-        let Timings { commit, lookup, waves, open } = timings;
+        let Timings { commit, lookup, waves, open, zk } = timings;
         Ok(Measurement {
             prove,
             verify,
             execute: Some(execute),
-            stages: Some(Stages { execute, commit: commit + inputs, lookup, waves, open }),
+            stages: Some(Stages { execute, commit: commit + inputs, lookup, waves, open, zk }),
             proof_bytes: bytes.len(),
             lookups: Some(sizes.lookups),
             committed_values: Some(sizes.committed_values),

@@ -30,6 +30,7 @@ use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ff::{AdditiveGroup, Field, PrimeField, Zero};
 use ark_serialize::CanonicalSerialize;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::blinding::{Blinder, Blinds};
 use super::combination::Combination;
@@ -207,9 +208,20 @@ impl MultilinearPcs for Hyrax {
         tables.iter().zip(rows).map(|(&(_, width_vars), rows)| Commitment { width_vars, rows }).collect()
     }
 
-    fn blind(key: &ProverKey, commitment: &mut Commitment, blinds: &Blinds) {
-        if !blinds.factors().is_empty() {
-            key.blinder().blind_rows(&mut commitment.rows, blinds.factors());
+    fn blind_all(key: &ProverKey, commitments: &mut [Commitment], blinds: &[Blinds]) {
+        assert_eq!(commitments.len(), blinds.len(), "blinding factors for every commitment, or none");
+        let hidden = || blinds.iter().enumerate().filter(|(_, blinds)| !blinds.factors().is_empty());
+        let factors: Zeroizing<Vec<Fr>> =
+            hidden().flat_map(|(_, blinds)| blinds.factors()).copied().collect::<Vec<_>>().into();
+        if factors.is_empty() {
+            return;
+        }
+        let mut rows: Vec<G1Affine> = hidden().flat_map(|(i, _)| commitments[i].rows.iter().copied()).collect();
+        key.blinder().blind_rows(&mut rows, &factors);
+        let mut rows = rows.into_iter();
+        for (i, _) in hidden() {
+            let len = commitments[i].rows.len();
+            commitments[i].rows = rows.by_ref().take(len).collect();
         }
     }
 

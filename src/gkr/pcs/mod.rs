@@ -78,11 +78,19 @@ pub trait MultilinearPcs {
         commitments.pop().expect("one commitment a table")
     }
 
-    /// Hides what is under a commitment, if there are blinding factors.
+    /// Hides what is under commitments, those that have blinding factors.
     ///
     /// # Panics
     /// If there are others than one a row.
-    fn blind(key: &Self::ProverKey, commitment: &mut Self::Commitment, blinds: &Blinds);
+    fn blind_all(key: &Self::ProverKey, commitments: &mut [Self::Commitment], blinds: &[Blinds]);
+
+    /// [`MultilinearPcs::blind_all`] for one commitment.
+    ///
+    /// # Panics
+    /// The same.
+    fn blind(key: &Self::ProverKey, commitment: &mut Self::Commitment, blinds: &Blinds) {
+        Self::blind_all(key, std::slice::from_mut(commitment), std::slice::from_ref(blinds));
+    }
 
     /// The canonical encoding of a commitment, for absorbing one that is not part of the proof.
     fn encode(commitment: &Self::Commitment) -> Vec<u8>;

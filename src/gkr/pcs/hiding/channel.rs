@@ -1,5 +1,7 @@
 //! What an opening asks of a channel, whether that hides or not.
 
+use std::time::Duration;
+
 use ark_bn254::{Fr, G1Affine};
 
 use super::{Form, HidingVerifier, Replay};
@@ -42,6 +44,11 @@ pub struct Secret {
 pub trait OpeningProver: ProverChannel<Fr> {
     /// What a claimed value is: a scalar, or a form in hidden ones.
     type Scalar: Scalar<Fr> + Send + Sync;
+
+    /// What hiding has taken so far.
+    fn hiding_time(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Fresh blinding factors for the rows of a commitment; none in the clear.
     fn blinds(&mut self, rows: usize) -> Blinds;

@@ -56,7 +56,7 @@ mod verifier;
 pub use self::channel::{ClearProver, ClearVerifier, MessageRow, OpeningProver, OpeningVerifier, Secret, Settled};
 pub use self::form::{Form, Hidden};
 pub use self::prover::HidingProver;
-pub use self::verifier::{HidingVerifier, Replay};
+pub use self::verifier::{HidingVerifier, Owed, Replay};
 
 #[cfg(test)]
 mod tests;

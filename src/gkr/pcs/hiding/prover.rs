@@ -1,5 +1,7 @@
 //! The prover's end of a hiding channel: an adaptor over a channel in the clear.
 
+use std::time::{Duration, Instant};
+
 use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::CurveGroup;
 use ark_ff::AdditiveGroup;
@@ -42,6 +44,7 @@ pub struct HidingProver<'k, C> {
     settled: (usize, usize),
     /// The public number that all claims and equations come to.
     total: Fr,
+    spent: Duration,
     replay: HidingVerifier<Replay>,
 }
 
@@ -73,6 +76,7 @@ impl<'k, C: ClearProver + SecretChannel<Fr>> HidingProver<'k, C> {
             blinds: Zeroizing::default(),
             settled: (0, 0),
             total: Fr::ZERO,
+            spent: Duration::ZERO,
             replay: HidingVerifier::new(Replay::default(), width_vars),
         }
     }
@@ -90,9 +94,23 @@ impl<'k, C: ClearProver + SecretChannel<Fr>> HidingProver<'k, C> {
         out
     }
 
+    /// Runs a step that a channel in the clear does not have.
+    fn timed<T>(&mut self, step: impl FnOnce(&mut Self) -> T) -> T {
+        let (start, before) = (Instant::now(), self.spent);
+        let result = step(self);
+        // Steps within this one are a part of it.
+        self.spent = before + start.elapsed();
+        result
+    }
+
     /// Sends the commitments to what is pending.
     fn flush(&mut self) {
-        let Some(label) = self.label.take() else { return };
+        if let Some(label) = self.label.take() {
+            self.timed(|channel| channel.send_pending(label));
+        }
+    }
+
+    fn send_pending(&mut self, label: Label) {
         let pending = std::mem::take(&mut self.pending);
         let mut points = Vec::new();
         for row in pending.chunks(1 << self.width_vars) {
@@ -178,6 +196,10 @@ impl<C: ClearProver + SecretChannel<Fr>> ProverChannel<Fr> for HidingProver<'_, 
 impl<C: ClearProver + SecretChannel<Fr>> OpeningProver for HidingProver<'_, C> {
     type Scalar = Form;
 
+    fn hiding_time(&self) -> Duration {
+        self.spent
+    }
+
     fn blinds(&mut self, rows: usize) -> Blinds {
         Blinds::new(std::mem::take(&mut *self.draw(rows)))
     }
@@ -198,14 +220,16 @@ impl<C: ClearProver + SecretChannel<Fr>> OpeningProver for HidingProver<'_, C> {
     }
 
     fn settle(&mut self, total: &Form) -> Vec<MessageRow<Secret>> {
-        // What was drawn since the walk belongs to the opening.
-        self.replay.inner.challenges.clear();
-        let products = self.replay.products.clone();
-        products::prove(self, &products);
-        let secrets = self.take_messages();
-        let settled = products::replay(&mut self.replay, total.clone(), secrets);
-        self.total = settled.total;
-        settled.rows
+        self.timed(|channel| {
+            // What was drawn since the walk belongs to the opening.
+            channel.replay.inner.challenges.clear();
+            let products = channel.replay.products.clone();
+            products::prove(channel, &products);
+            let secrets = channel.take_messages();
+            let settled = products::replay(&mut channel.replay, total.clone(), secrets);
+            channel.total = settled.total;
+            settled.rows
+        })
     }
 
     fn mask(&mut self, opened: Secret, point: &[Fr]) -> Vec<Fr> {
@@ -220,6 +244,6 @@ impl<C: ClearProver + SecretChannel<Fr>> OpeningProver for HidingProver<'_, C> {
             }
         }
         let messages = self.take_messages();
-        mask::prove(self, self.key, opened, &messages, &weights, point)
+        self.timed(|channel| mask::prove(channel, channel.key, opened, &messages, &weights, point))
     }
 }

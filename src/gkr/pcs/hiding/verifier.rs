@@ -23,6 +23,15 @@ pub(super) struct Message {
     pub(super) len: u32,
 }
 
+/// Numbers of products and equations between hidden scalars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// Products.
+    pub products: usize,
+    /// Linear equations.
+    pub equations: usize,
+}
+
 /// Receives commitments in place of scalars, and collects what must hold of them.
 pub struct HidingVerifier<C> {
     pub(super) inner: C,
@@ -48,6 +57,12 @@ impl<C: ClearVerifier> HidingVerifier<C> {
         let max_len = 1u32.checked_shl(width_vars as u32).unwrap_or(1 << 31).max(1);
         let (messages, products, zeros) = (Vec::new(), Vec::new(), Vec::new());
         Self { inner, max_len, messages, pending: None, num_scalars: 0, products, zeros, settled: 0, failed: None }
+    }
+
+    /// How much is to be settled.
+    #[must_use]
+    pub fn owed(&self) -> Owed {
+        Owed { products: self.products.len(), equations: self.zeros.len() }
     }
 
     /// Reads the commitments to the scalars that were asked for.
