@@ -6,7 +6,7 @@
 //! take turns, and each layer leaves its own to the next one, which is twice as long.
 //!
 //! Numerators of looked-up values are all 1 and never stored. Denominators of leaves are places in a table. The
-//! first sweeps over a layer go through a [`Source`], which may also compute the layer on the way.
+//! first sweeps over a layer go through a `Source`, which may also compute the layer on the way.
 
 use std::sync::Arc;
 
