@@ -10,7 +10,7 @@ use super::find::{FIND_BLOCK, LookupColumn, MISSING, TableIndex};
 use super::fraction::{Layer, Numerators};
 use super::lookup::{Block, Compression, Content, Layout, lookups};
 use super::program::{Lookup, Program, Relation, TableId};
-use super::tables::Table;
+use super::tables::{Table, TableColumn};
 use super::trace::Trace;
 use crate::sumcheck::int::dispatch;
 use crate::sumcheck::par;
@@ -166,12 +166,19 @@ pub(super) fn build(program: &Program, trace: &Trace, layout: &Layout, compressi
 fn denominators(table: &Table, base: Fr, powers: &[Fr]) -> Vec<Fr> {
     let runs: Vec<(usize, Fr)> = (0..table.columns.len()).map(|k| (k * table.len(), -powers[k])).collect();
     let mut out = par::filled(table.len(), Fr::from(0u64));
-    let entry = |i: usize| table.entry(i / table.len(), i % table.len());
-    let entries = par::map_cheap(runs.len() * table.len(), entry);
+    let mut entries: Vec<i64> = Vec::with_capacity(runs.len() * table.len());
+    for column in &table.columns {
+        match column {
+            TableColumn::Counter { start } => entries.extend(*start..*start + table.len() as i64),
+            TableColumn::Values(values) => entries.extend_from_slice(values),
+        }
+    }
     // Narrow integers cost half as much.
-    match entries.iter().map(|&entry| i32::try_from(entry)).collect::<Result<Vec<_>, _>>() {
-        Ok(narrow) => fold_runs(&narrow, &runs, &mut out),
-        Err(_) => fold_runs(&entries, &runs, &mut out),
+    if entries.iter().all(|&entry| entry == i64::from(entry as i32)) {
+        let narrow: Vec<i32> = entries.iter().map(|&entry| entry as i32).collect();
+        fold_runs(&narrow, &runs, &mut out);
+    } else {
+        fold_runs(&entries, &runs, &mut out);
     }
     par::for_chunks_mut(&mut out, ENTRY_BLOCK, |_, out| out.iter_mut().for_each(|out| *out = out.plus(base)));
     out

@@ -10,7 +10,7 @@ use super::lanes::{
     self, Ifma, MAX_TERMS, add, add_product, broadcast, canonical, empty, mix, mul, mul_add, reduce, sub, times_16,
     total,
 };
-use super::memory::{load, load_pairs, load_pairs_apart, pair_rows, prefetch, prefetch_after, store, store_words};
+use super::memory::{load, load_pairs, load_pairs_apart, pair_rows, prefetch_after, prefetch_at, store, store_words};
 use super::{Denominators, Kernels, LANES};
 
 type Lanes = lanes::Lanes<FrConfig>;
@@ -63,8 +63,10 @@ fn load_entries<const N: usize>(values: &[Fr], groups: &[[u32; N]; LANES], h: us
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn prefetch_entries<const N: usize>(values: &[Fr], groups: Option<&[[u32; N]; LANES]>) {
-    for &place in groups.into_iter().flatten().flatten() {
-        prefetch(&values[place as usize]);
+    if let Some(groups) = groups {
+        for &place in groups.as_flattened() {
+            prefetch_at(values, place as usize);
+        }
     }
 }
 

@@ -68,6 +68,17 @@ pub(super) fn prefetch<T>(value: &T) {
     }
 }
 
+/// Asks for entry `i` of a table, if there is one.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn prefetch_at<T>(table: &[T], i: usize) {
+    // SAFETY: prefetching reads nothing that the program could see, and cannot fault, whatever the address.
+    #[allow(unused_unsafe)] // newer compilers know
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(table.as_ptr().wrapping_add(i).cast::<i8>());
+    }
+}
+
 /// Asks for the values that follow `current` in memory: the machine guesses no further than a page.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
