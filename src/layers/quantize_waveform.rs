@@ -17,16 +17,17 @@ use super::time_pool::{MAX_KERNEL, RoundedTimeMaxPool, TimeMaxPool};
 use super::waveform::{Emphasis, Framing, InstanceNorm, MAX_STRIDE};
 use crate::error::ModelError;
 
-/// Fraction bits of the factors of a pre-emphasis.
-const EMPHASIS_BITS: i32 = 12;
-/// Fraction bits of normalised samples: below the step of 16-bit samples, and few, so that filters have many. What a
-/// filter's weights are off by lets all other bands into its own.
-const NORM_BITS: i32 = 16;
+/// Fraction bits of the factors of a pre-emphasis. A logarithm has a pole where a band's value changes its sign, so its
+/// mean squared error is proportional to the error of the value, not to the square of it: all errors before it must be
+/// some 10^-5 of the quietest band.
+const EMPHASIS_BITS: i32 = 15;
+/// Fraction bits of normalised samples.
+const NORM_BITS: i32 = 20;
 /// Bits of the factor by which samples are normalised, at most; its rounding only scales what follows.
 const GAIN_BITS: i32 = 12;
-/// Bits of the mantissa of a logarithm, and what two limbs of the range table add to them.
+/// Bits of the mantissa of a logarithm, and what three limbs of the range table add to them.
 const MANTISSA_BITS: usize = 12;
-const REMAINDER_BITS: usize = 32;
+const REMAINDER_BITS: usize = 48;
 /// Fraction bits of a logarithm: less its mean, it still has 16 bits.
 const LOG_BITS: usize = 10;
 /// Bits of values whose maximum over time is taken, beyond those of arguments of activations, and at most: two of
@@ -149,9 +150,9 @@ impl Quantizer<'_> {
         let largest = (MARGIN * factor * range.max(floor)).log2().ceil() as i32;
         // One bit for the sum with the floor, one because arguments are odd.
         let room = (MANTISSA_BITS + REMAINDER_BITS) as i32 - largest - 2;
-        let source = self.exact(name.clone(), sum, room)?;
+        let source = self.affine(name.clone(), sum, range, After::Exact { fraction_bits: room })?;
         let scale = source.fraction_bits + 1;
-        let (top, floor) = ((largest + scale + 1).max((MANTISSA_BITS + REMAINDER_BITS) as i32), scale - floor_bits);
+        let (top, floor) = ((largest + scale + 1).max(MANTISSA_BITS as i32 + 1), scale - floor_bits);
         if floor < 0 || top - floor > 60 || top > 100 {
             return Err(self.no_integer_form(at, "of magnitudes of so wide a range", "make the floor larger"));
         }
@@ -163,12 +164,6 @@ impl Quantizer<'_> {
         let fraction_bits = LOG_BITS as i32;
         let log = Columns::of(Source { at: log, fraction_bits, columns, bound, non_negative: false });
         Ok(log.affine(&vec![1.0; columns], &vec![-factor.ln(); columns]))
-    }
-
-    /// A layer that computes an accumulator as it is, with at most `fraction_bits` fraction bits if its weights allow.
-    fn exact(&mut self, name: String, sum: Accumulator, fraction_bits: i32) -> Result<Source, ModelError> {
-        let layer = self.affine(name, sum, 1.0, After::Exact { fraction_bits })?;
-        Ok(layer)
     }
 
     /// `a·x + s` less its mean is `a·(x − mean)`.

@@ -26,10 +26,13 @@ pub(super) fn weight_bits(argument_minus_input: i32, weights: &[FloatMatrix]) ->
     fine.min(most).max(7).max(argument_minus_input)
 }
 
+/// Bits of weights whose sums are not rounded: what a filter's weights are off by lets all other bands into its own.
+const EXACT_BITS: i32 = 18;
+
 /// Fraction bits of weights whose sums are not rounded: no more than `most`, unless those are fewer than 7.
 pub(super) fn exact_weight_bits(most: i32, weights: &[FloatMatrix]) -> i32 {
     let largest = weights.iter().map(FloatMatrix::max_abs).fold(1e-6, f64::max);
-    (18 - largest.log2().ceil() as i32).min(most).max(7)
+    (EXACT_BITS - largest.log2().ceil() as i32).min(most).max(7)
 }
 
 /// `[taps][in][out]` as one matrix a tap.
