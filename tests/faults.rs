@@ -514,7 +514,7 @@ mod memory {
         let seconds = value["audio_seconds"].to_string();
         let (_, estimate) = json(&["model", "estimate", "xvector-small", "--seconds", &seconds]);
         let predicted = estimate["memory_bytes"].as_f64().unwrap();
-        assert!((peak..1.25 * peak).contains(&predicted), "{predicted} for {peak}");
+        assert!((peak..1.45 * peak).contains(&predicted), "{predicted} for {peak}");
     }
 
     #[test]
