@@ -112,7 +112,9 @@ impl Layer for InstanceNorm {
         fixed::check_bits(name, 2 * bits)?;
         let deviation = fixed::sqrt(p, &format!("{name}/deviation"), variance, bits)?;
         // Nothing but the public numerator: the sum takes part with factor zero, for its shape.
-        let one = count * fixed::power(name, self.gain_bits.min(64))?;
+        // The number of samples has fewer bits than what is left of an integer.
+        fixed::check_bits(name, (self.gain_bits as usize).saturating_add(40))?;
+        let one = count * fixed::power(name, self.gain_bits)?;
         let numerator = p.linear(&format!("{name}/numerator"), vec![(0, p.whole(sum))], one)?;
         let gain = fixed::divide(p, &format!("{name}/gain"), numerator, deviation, RECIPROCAL_BITS, bits + 1)?;
         let mean_bits = fixed::bits_of(p, x) as u32 + 1;

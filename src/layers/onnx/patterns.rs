@@ -310,12 +310,12 @@ impl<'a> Importer<'a> {
 
     /// One sample before the first, which mirrors what follows it.
     pub(super) fn pad(&mut self, node: &NodeView) -> Result<Value, ModelError> {
-        node.only(&["mode"])?;
-        node.at_most_inputs(2)?;
         let mode = node.text("mode", "constant")?;
         if mode != "reflect" {
             return Err(node.refuse("mode", mode, "only reflection can be imported; give zeros to Conv as pads"));
         }
+        node.only(&["mode"])?;
+        node.at_most_inputs(2)?;
         let data = self.data(node, node.required_input(0)?)?;
         let tensor = self.tensor(node, node.required_input(1)?)?;
         let pads = tensor.ints().ok_or_else(|| node.malformed("has pads that are not integers"))?;

