@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let clock = Instant::now();
         let vk = VerifyingKey::from_bytes(&key_file)?;
         let proof = Proof::from_bytes(&proof_file)?;
-        let expected = Expected { template: &template.0, context: &context, audio: None, min_threshold: Some(0.6) };
+        let expected = Expected { min_threshold: Some(0.6), ..Expected::new(&template.0, &context) };
         vk.check_statement(proof.statement(), &expected)?;
         let verdict = vk.verify(proof.statement(), &proof)?;
         println!("{file}: {verdict:?}, verified in {:.3} s, key loaded", clock.elapsed().as_secs_f64());

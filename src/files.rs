@@ -24,7 +24,7 @@ use thiserror::Error;
 use crate::gkr::pcs::Commitment;
 
 /// Version of all formats.
-pub const FORMAT_VERSION: u16 = 3;
+pub const FORMAT_VERSION: u16 = 4;
 /// Curve, commitment scheme and transcript.
 pub const SUITE: &str = "bn254-hyrax-merlin-1";
 /// Bytes before the body.
@@ -53,14 +53,20 @@ pub struct Kind {
 pub const MODEL: Kind = Kind { name: "model", magic: *b"VOXMODEL" };
 /// `.vxk`
 pub const KEY: Kind = Kind { name: "key", magic: *b"VOXCHKEY" };
+/// `.vxk.secret`
+pub const KEY_SECRET: Kind = Kind { name: "secret", magic: *b"VOXKSECR" };
 /// `.vxe`
 pub const TEMPLATE: Kind = Kind { name: "template", magic: *b"VOXTEMPL" };
 /// `.vxe.secret`
 pub const TEMPLATE_SECRET: Kind = Kind { name: "secret", magic: *b"VOXTSECR" };
+/// The proof of an enrolment.
+pub const ENROLMENT: Kind = Kind { name: "enrolment", magic: *b"VOXENROL" };
 /// `.vxa`
 pub const AUDIO: Kind = Kind { name: "audio commitment", magic: *b"VOXAUDIO" };
 /// `.vxa.secret`
 pub const AUDIO_SECRET: Kind = Kind { name: "secret", magic: *b"VOXASECR" };
+/// A capture device's signature.
+pub const ATTESTATION: Kind = Kind { name: "attestation", magic: *b"VOXATTST" };
 /// `.vxp`
 pub const PROOF: Kind = Kind { name: "proof", magic: *b"VOXPROOF" };
 

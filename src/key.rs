@@ -7,17 +7,22 @@ use thiserror::Error;
 
 use crate::files::{self, FileError, Row};
 use crate::gkr::pcs::hiding::{ClearVerifier, HidingVerifier};
-use crate::gkr::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey as PcsProver, VerifierKey as PcsVerifier};
+use crate::gkr::pcs::{Blinds, Commitment, Hyrax, MultilinearPcs, ProverKey as PcsProver, VerifierKey as PcsVerifier};
 use crate::gkr::program::{MAX_WIDTH_VARS, Program, constant_width_vars};
 use crate::gkr::prover::PublicCommitments;
 use crate::gkr::verifier;
 use crate::layers::score::THRESHOLD_ONE;
 use crate::model::{Model, Spec, Tail};
-use crate::statement::{AudioCommitment, Context, Id, MAX_CONTEXT, Mode, Proof, Statement, Template, Verdict, digest};
+use crate::proof::ProveError;
+use crate::revocation::RevocationList;
+use crate::statement::{
+    AudioCommitment, Context, Id, MAX_CONTEXT, MAX_RECORDINGS, Mode, Proof, Statement, Template, Verdict, digest,
+};
 use crate::sumcheck::channel::{PlainVerifier, VerifierChannel};
 use crate::sumcheck::error::{StatementError, VerifyError};
 use crate::sumcheck::int::IntTable;
 use crate::sumcheck::transcript::{Label, Merlin};
+use crate::weights::{self, Declared, KeySecret, WeightProof};
 
 /// What the transcript of a proof starts with.
 pub(crate) const PROTOCOL: &[u8] = b"voxcheck";
@@ -29,6 +34,8 @@ pub struct VerifyingKey {
     pub(crate) constants: Arc<Vec<Commitment>>,
     pub(crate) model: [u8; 32],
     pub(crate) pcs: PcsVerifier,
+    /// That weights which are hidden are within their widths.
+    weights: Option<WeightProof>,
 }
 
 /// What a verifier demands of a statement.
@@ -42,13 +49,25 @@ pub struct Expected<'a> {
     pub audio: Option<&'a AudioCommitment>,
     /// A threshold that the template's must reach.
     pub min_threshold: Option<f64>,
+    /// Whether the template must be one that refuses replays.
+    pub no_replays: bool,
+    /// Templates that are no longer accepted.
+    pub revoked: Option<&'a RevocationList>,
+}
+
+impl<'a> Expected<'a> {
+    /// This template and this context, and nothing else.
+    #[must_use]
+    pub fn new(template: &'a Template, context: &'a Context) -> Self {
+        Self { template, context, audio: None, min_threshold: None, no_replays: false, revoked: None }
+    }
 }
 
 /// A statement other than the one demanded.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("the proof is about another {field}: {found} instead of {expected}")]
 pub struct StatementMismatch {
-    /// `model`, `template`, `context`, `threshold` or `audio`.
+    /// `model`, `template`, `context`, `threshold`, `audio`, `replays`, `revocation` or `attestation`.
     pub field: &'static str,
     /// What was demanded.
     pub expected: String,
@@ -63,13 +82,14 @@ struct Stored {
     /// Commitments to the constants: variables of a row, and the rows.
     #[serde(deserialize_with = "files::short_list")]
     rows: Vec<(u32, Vec<[u8; 32]>)>,
+    /// Where the weights are private: the proof that they are within their widths.
+    weights: Option<Vec<u8>>,
 }
 
 impl VerifyingKey {
     pub(crate) fn new(spec: Arc<Spec>, constants: Vec<Commitment>, pcs: PcsVerifier) -> Self {
-        let rows = encoded(&constants);
-        let model = model_digest(&spec, &rows);
-        Self { spec, constants: Arc::new(constants), model, pcs }
+        let model = model_digest(&spec, &encoded(&constants), Weights::Public);
+        Self { spec, constants: Arc::new(constants), model, pcs, weights: None }
     }
 
     /// The key of a model.
@@ -78,12 +98,54 @@ impl VerifyingKey {
     }
 
     pub(crate) fn with_prover(model: &Model) -> (Self, PcsProver) {
-        let pcs = PcsProver::new(PcsVerifier::new(MAX_WIDTH_VARS));
-        let width = |table: &IntTable| constant_width_vars(table.rows(), table.cols());
-        let tables: Vec<(&IntTable, usize)> = model.constants().iter().map(|t| (&**t, width(t))).collect();
-        let constants = Hyrax::commit_all(&pcs, &tables);
-        pcs.prepare_hiding();
+        let (constants, pcs) = commit(model);
         (Self::new(Arc::new(model.spec().clone()), constants, pcs.verifier_key().clone()), pcs)
+    }
+
+    /// A key that hides the weights of a model, and what hides them.
+    pub(crate) fn private(model: &Model) -> Result<(Self, PcsProver, KeySecret), ProveError> {
+        let (mut constants, pcs) = commit(model);
+        let rows = constants.iter().map(|commitment| commitment.rows.len()).sum();
+        let mut secret = KeySecret { model: [0; 32], blinds: Blinds::random(rows)? };
+        let blinds = secret.split(&constants).ok_or_else(|| ProveError::Mismatch("one factor a row".into()))?;
+        Hyrax::blind_all(&pcs, &mut constants, &blinds);
+        let spec = Arc::new(model.spec().clone());
+        secret.model = model_digest(&spec, &encoded(&constants), Weights::Private);
+        let declared = weights::declared(&spec)?;
+        let proof = weights::prove(&pcs, &secret.model, declared, model.constants(), &constants, &blinds)?;
+        let key = Self {
+            spec,
+            constants: Arc::new(constants),
+            model: secret.model,
+            pcs: pcs.verifier_key().clone(),
+            weights: Some(proof),
+        };
+        Ok((key, pcs, secret))
+    }
+
+    /// What hides the weights of this key, if `secret` and `model` are those that it was made of.
+    pub(crate) fn reopen(&self, model: &Model, secret: &KeySecret) -> Result<(PcsProver, Vec<Blinds>), ProveError> {
+        let refuse = |reason: &str| ProveError::Mismatch(reason.to_owned());
+        if !self.hides_weights() {
+            return Err(refuse("the key hides nothing, so it has no secret"));
+        }
+        if secret.model != self.model {
+            return Err(refuse("the secret belongs to another key"));
+        }
+        let (mut constants, pcs) = commit(model);
+        let blinds = secret.split(&constants).ok_or_else(|| refuse("the secret does not fit the model"))?;
+        Hyrax::blind_all(&pcs, &mut constants, &blinds);
+        if *model.spec() != *self.spec || constants != *self.constants {
+            return Err(refuse("the key was made of another model"));
+        }
+        Ok((pcs, blinds))
+    }
+
+    /// Whether the key hides the weights. Such a key was proved, when it was read, to have weights within their
+    /// declared widths.
+    #[must_use]
+    pub fn hides_weights(&self) -> bool {
+        self.weights.is_some()
     }
 
     /// The id of the model.
@@ -118,6 +180,19 @@ impl VerifyingKey {
             let found = statement.threshold();
             demand("threshold", found >= least, format!("at least {least}"), found.to_string())?;
         }
+        if expected.no_replays {
+            let refuses = statement.template.refuses_replays();
+            demand("replays", refuses, "a template that refuses replays".into(), "one that does not".into())?;
+        }
+        if let Some(revoked) = expected.revoked {
+            let found = statement.template_id();
+            demand(
+                "revocation",
+                !revoked.contains(found),
+                "a template that was not revoked".into(),
+                found.to_string(),
+            )?;
+        }
         Ok(())
     }
 
@@ -133,6 +208,12 @@ impl VerifyingKey {
     /// The commitments to the constants of a program, in its order.
     pub(crate) fn program_constants(&self, program: &Program) -> Result<Vec<&Commitment>, VerifyError> {
         let missing = StatementError::Misfit("the key lacks a constant of the model");
+        if let Some(weights) = &self.weights {
+            let declared = Declared::all(program).map_err(|error| StatementError::Program(error.to_string()))?;
+            if !declared.iter().all(|constant| weights.declared.contains(constant)) {
+                return Err(StatementError::Misfit("nothing shows that a weight is within its width").into());
+            }
+        }
         let constant = |n: u32| self.constants.get(n as usize).ok_or_else(|| missing.clone().into());
         program.constants().into_iter().map(|(_, n)| constant(n)).collect()
     }
@@ -165,6 +246,7 @@ impl VerifyingKey {
             ((1..=THRESHOLD_ONE).contains(&threshold), StatementError::Threshold),
             (statement.context.bytes().len() <= MAX_CONTEXT, StatementError::Context),
             (statement.score_is_cosine(), StatementError::Score),
+            (statement.template.recordings.len() <= MAX_RECORDINGS, StatementError::Recordings),
         ] {
             channel.require(holds, error.into())?;
         }
@@ -195,16 +277,19 @@ impl VerifyingKey {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let rows = encoded(&self.constants);
-        files::KEY.wrap(&self.model, &files::encode(&(&*self.spec, rows)))
+        let weights = self.weights.as_ref().map(|proof| &*proof.argument);
+        files::KEY.wrap(&self.model, &files::encode(&(&*self.spec, rows, weights)))
     }
 
-    /// Reads a `.vxk` file.
+    /// Reads a `.vxk` file. Where it hides the weights, it has a proof that they are within their widths, which is
+    /// checked here.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
         let kind = files::KEY;
         let (digest, body) = kind.unwrap(bytes)?;
-        let Stored { spec, rows } = kind.decode(body)?;
+        let Stored { spec, rows, weights } = kind.decode(body)?;
         // What is cheap comes first: points and generators cost milliseconds.
-        if model_digest(&spec, &rows) != digest {
+        let shown = if weights.is_some() { Weights::Private } else { Weights::Public };
+        if model_digest(&spec, &rows, shown) != digest {
             return Err(kind.error("its content does not have the id in its header"));
         }
         spec.check_limits().map_err(|error| kind.error(error.to_string()))?;
@@ -215,10 +300,21 @@ impl VerifyingKey {
             let rows: Vec<Row> = rows.into_iter().map(Row::try_from).collect::<Result<_, _>>()?;
             Ok(files::commitment(width_vars as usize, &rows))
         };
-        let constants =
+        let constants: Vec<Commitment> =
             rows.into_iter().map(decode).collect::<Result<_, _>>().map_err(|error: &'static str| kind.error(error))?;
         let pcs = PcsVerifier::new(MAX_WIDTH_VARS);
-        Ok(Self { spec: Arc::new(spec), constants: Arc::new(constants), model: digest, pcs })
+        let weights = match weights {
+            None => None,
+            Some(argument) => {
+                let declared = weights::declared(&spec).map_err(|error| kind.error(error.to_string()))?;
+                let proof = WeightProof { argument: Arc::new(argument), declared: Arc::new(declared) };
+                weights::verify(&pcs, &digest, &constants, &proof).map_err(|error| {
+                    kind.error(format!("the proof that its weights are within their widths is invalid: {error}"))
+                })?;
+                Some(proof)
+            }
+        };
+        Ok(Self { spec: Arc::new(spec), constants: Arc::new(constants), model: digest, pcs, weights })
     }
 }
 
@@ -235,10 +331,31 @@ fn encoded(commitments: &[Commitment]) -> Vec<(u32, Vec<Row>)> {
     commitments.iter().map(|commitment| (commitment.width_vars as u32, files::rows(commitment))).collect()
 }
 
+/// Commitments to the constants of a model, hiding nothing.
+fn commit(model: &Model) -> (Vec<Commitment>, PcsProver) {
+    let pcs = PcsProver::new(PcsVerifier::new(MAX_WIDTH_VARS));
+    let width = |table: &IntTable| constant_width_vars(table.rows(), table.cols());
+    let tables: Vec<(&IntTable, usize)> = model.constants().iter().map(|t| (&**t, width(t))).collect();
+    let constants = Hyrax::commit_all(&pcs, &tables);
+    pcs.prepare_hiding();
+    (constants, pcs)
+}
+
+/// Whether whoever has the key can have the weights.
+#[derive(Clone, Copy)]
+enum Weights {
+    Public,
+    Private,
+}
+
 /// What binds a model: the suite, the specification and the commitments to the weights. Rows are points or
-/// their encodings, which have one form.
-fn model_digest<R: Serialize>(spec: &Spec, rows: &[(u32, Vec<R>)]) -> [u8; 32] {
-    digest("voxcheck model", &(files::SUITE, spec, rows))
+/// their encodings, which have one form. A private key whose proof was taken away would have another id.
+fn model_digest<R: Serialize>(spec: &Spec, rows: &[(u32, Vec<R>)], weights: Weights) -> [u8; 32] {
+    let domain = match weights {
+        Weights::Public => "voxcheck model",
+        Weights::Private => "voxcheck private model",
+    };
+    digest(domain, &(files::SUITE, spec, rows))
 }
 
 #[cfg(test)]
@@ -282,6 +399,33 @@ mod tests {
         for (min, max) in [(min, max + 1), (min, u32::MAX), (u32::MAX, u32::MAX), (max, min)] {
             assert!(with(min, max).is_err(), "{min} to {max}");
         }
+    }
+
+    /// A private key is worth its proof.
+    #[test]
+    fn a_private_key_without_its_proof_is_another_key() {
+        let (_, vk, _) = crate::proof::setup_private(&Model::bundled().unwrap()).unwrap();
+        let read = |key: &VerifyingKey| VerifyingKey::from_bytes(&key.to_bytes()).map(|key| key.model);
+        assert_eq!(read(&vk), Ok(vk.model));
+        assert!(read(&VerifyingKey { weights: None, ..vk.clone() }).is_err());
+        let with = |argument: Vec<u8>| {
+            let proof = vk.weights.clone().unwrap();
+            VerifyingKey { weights: Some(WeightProof { argument: Arc::new(argument), ..proof }), ..vk.clone() }
+        };
+        let argument = vk.weights.as_ref().unwrap().argument.to_vec();
+        assert_eq!(read(&with(argument.clone())), Ok(vk.model));
+        for place in [0, argument.len() / 2, argument.len() - 1] {
+            let mut changed = argument.clone();
+            changed[place] ^= 4;
+            assert!(read(&with(changed)).is_err(), "{place}");
+        }
+        assert!(read(&with(Vec::new())).is_err());
+        assert!(read(&with([argument.clone(), vec![0]].concat())).is_err());
+        // The key of the public model has other rows, and its proof is none of theirs.
+        let public = VerifyingKey::of(&Model::bundled().unwrap());
+        let (model, weights) = (public.model, vk.weights.clone());
+        assert!(read(&VerifyingKey { weights, ..public }).is_err());
+        assert_ne!(model, vk.model);
     }
 
     /// Every field of a statement, changed alone under the argument for the true one.

@@ -33,6 +33,8 @@
 
 #[cfg(feature = "adversary")]
 pub mod adversary;
+#[cfg(feature = "attest")]
+pub mod attest;
 pub mod audio;
 pub mod error;
 pub mod gkr;
@@ -44,15 +46,18 @@ mod test_data;
 mod calibration;
 mod compare;
 pub mod cost;
+pub mod enrolment;
 pub mod files;
 pub mod key;
 pub mod model;
 pub mod proof;
+pub mod revocation;
 pub mod simd;
 pub mod statement;
+pub mod weights;
 
 pub use model::Model;
-pub use proof::{Context, ProvingKey, Statement, Verdict, VerifyingKey, setup};
+pub use proof::{Context, ProvingKey, Statement, Verdict, VerifyingKey, setup, setup_private};
 
 /// The example of the README compiles.
 #[cfg(doctest)]

@@ -8,17 +8,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::audio::FrontEnd;
-use crate::audio::features::Features;
+use crate::audio::features::{Features, samples_input};
 use crate::calibration;
 pub use crate::compare::LayerDifference;
 pub use crate::cost::{Cost, LayerCost};
 use crate::error::{AudioError, ModelError};
 use crate::gkr::builder::{ProgramBuilder, Recipes};
-use crate::gkr::program::{Program, TensorId};
+use crate::gkr::program::{Program, ProgramError, TensorId};
 use crate::gkr::trace::Trace;
 use crate::layers::lowering::{self, Placed};
 use crate::layers::network::Network;
-use crate::layers::{onnx, score};
+use crate::layers::{norm, onnx, replay, score};
 use crate::sumcheck::int::{IntTable, IntVec};
 
 /// Bits of the range table of models that take audio.
@@ -27,6 +27,8 @@ const RANGE_BITS: usize = 16;
 const MAX_SAMPLES: usize = 60 * 16_000;
 /// Bits of an entry of a template.
 pub const TEMPLATE_BITS: usize = 16;
+/// Fraction bits of an entry of a template: an entry of a unit vector is at most 1.
+const TEMPLATE_FRACTION_BITS: u32 = 14;
 
 /// What is public about a model: everything but its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +59,8 @@ pub struct Tail {
     pub score: Option<i32>,
     /// Whether the embedding is a public output.
     pub embedding: bool,
+    /// Recordings of the same length, committed before, that this one is shown to be none of.
+    pub replays: usize,
 }
 
 /// A program of a model for one length of audio.
@@ -69,32 +73,29 @@ pub struct Lowered {
     pub embedding: TensorId,
 }
 
+/// What a program has of a recording.
+struct Embedded {
+    samples: TensorId,
+    features: TensorId,
+    embedding: TensorId,
+}
+
+/// A template as an input, ranged.
+fn template_input(p: &mut ProgramBuilder, len: usize) -> Result<TensorId, ProgramError> {
+    let half = 1i128 << (TEMPLATE_BITS - 1);
+    let template = p.input("template", (1, len), -half, half - 1)?;
+    p.range(p.whole(template), -half, TEMPLATE_BITS)?;
+    Ok(template)
+}
+
 impl Spec {
     /// The program for `num_samples` samples. Both sides call this.
     pub fn lower(&self, num_samples: usize, tail: Tail) -> Result<Lowered, ModelError> {
-        if !(self.min_samples as usize..=self.max_samples as usize).contains(&num_samples) {
-            return Err(ModelError::Shape {
-                layer: "samples".into(),
-                expected: format!("{} to {} samples", self.min_samples, self.max_samples),
-                found: format!("{num_samples} samples"),
-            });
-        }
+        self.check_length(num_samples)?;
         let mut p = ProgramBuilder::new(RANGE_BITS);
-        let (_, value) = self.features.lower(&mut p, num_samples)?;
-        let features = value.tensor;
-        let embedding = lowering::lower(&mut p, &self.layers, value)?.tensor;
-        let expected = (1, self.embedding_len as usize);
-        if p.shape(embedding) != expected {
-            return Err(ModelError::Shape {
-                layer: "embedding".into(),
-                expected: format!("{} × {}", expected.0, expected.1),
-                found: format!("{} × {}", p.shape(embedding).0, p.shape(embedding).1),
-            });
-        }
+        let Embedded { samples, features, embedding } = self.embed(&mut p, num_samples)?;
         if let Some(tau) = tail.threshold {
-            let half = 1i128 << (TEMPLATE_BITS - 1);
-            let template = p.input("template", expected, -half, half - 1)?;
-            p.range(p.whole(template), -half, TEMPLATE_BITS)?;
+            let template = template_input(&mut p, self.embedding_len as usize)?;
             score::decide(&mut p, features, embedding, template, tau)?;
             if let Some(score) = tail.score {
                 score::reveal(&mut p, embedding, template, score)?;
@@ -103,8 +104,73 @@ impl Spec {
         if tail.embedding {
             p.output(embedding);
         }
+        for number in 1..=tail.replays {
+            let name = format!("enrolled recording {number}");
+            let block = p.shape(samples).1;
+            let enrolled = samples_input(&mut p, &name, num_samples, block)?;
+            replay::differ(&mut p, &name, samples, enrolled)?;
+        }
         let (program, recipes) = p.finish()?;
         Ok(Lowered { program, recipes, embedding })
+    }
+
+    /// The program that makes a template of recordings of these lengths, which are shown to be audible and all different.
+    /// With `given`, the template is an input and shown to be the one; without, it is a public output.
+    pub(crate) fn lower_enrolment(&self, lengths: &[usize], given: bool) -> Result<Lowered, ModelError> {
+        let mut p = ProgramBuilder::new(RANGE_BITS);
+        let mut recordings: Vec<Embedded> = Vec::with_capacity(lengths.len());
+        for &num_samples in lengths {
+            self.check_length(num_samples)?;
+            let recording = self.embed(&mut p, num_samples)?;
+            let audible = score::audible(&mut p, recording.features)?;
+            p.output(audible);
+            for (number, (other, &length)) in recordings.iter().zip(lengths).enumerate() {
+                if length == num_samples {
+                    let name = format!("recordings {} and {}", number + 1, recordings.len() + 1);
+                    replay::differ(&mut p, &name, other.samples, recording.samples)?;
+                }
+            }
+            recordings.push(recording);
+        }
+        let embeddings: Vec<TensorId> = recordings.iter().map(|recording| recording.embedding).collect();
+        let template = norm::unit_average(&mut p, &embeddings, TEMPLATE_BITS, TEMPLATE_FRACTION_BITS)?;
+        if given {
+            let input = template_input(&mut p, self.embedding_len as usize)?;
+            let terms = vec![(1, p.whole(template)), (-1, p.whole(input))];
+            let difference = p.linear("enrolment/difference", terms, 0)?;
+            p.zero(difference);
+        } else {
+            p.output(template);
+        }
+        let (program, recipes) = p.finish()?;
+        Ok(Lowered { program, recipes, embedding: template })
+    }
+
+    /// From samples to embedding.
+    fn embed(&self, p: &mut ProgramBuilder, num_samples: usize) -> Result<Embedded, ModelError> {
+        let (samples, value) = self.features.lower(p, num_samples)?;
+        let features = value.tensor;
+        let embedding = lowering::lower(p, &self.layers, value)?.tensor;
+        let expected = (1, self.embedding_len as usize);
+        if p.shape(embedding) != expected {
+            return Err(ModelError::Shape {
+                layer: "embedding".into(),
+                expected: format!("{} × {}", expected.0, expected.1),
+                found: format!("{} × {}", p.shape(embedding).0, p.shape(embedding).1),
+            });
+        }
+        Ok(Embedded { samples, features, embedding })
+    }
+
+    fn check_length(&self, num_samples: usize) -> Result<(), ModelError> {
+        if (self.min_samples as usize..=self.max_samples as usize).contains(&num_samples) {
+            return Ok(());
+        }
+        Err(ModelError::Shape {
+            layer: "samples".into(),
+            expected: format!("{} to {} samples", self.min_samples, self.max_samples),
+            found: format!("{num_samples} samples"),
+        })
     }
 
     /// Refuses what a file may say but no model does, before any of it is computed with.
@@ -344,11 +410,17 @@ impl Model {
     }
 }
 
+/// The samples of recordings, one after another the first inputs of a program, as [`samples_table`] has them.
+pub(crate) fn samples_tables(program: &Program, recordings: &[&[i16]]) -> Vec<Arc<IntTable>> {
+    recordings.iter().map(|samples| Arc::new(samples_table(program, samples))).collect()
+}
+
 /// The samples in the blocks that the program sees them in; the slack is zero.
 #[must_use]
 pub fn samples_table(program: &Program, samples: &[i16]) -> IntTable {
-    let tensor = program.inputs().first().map(|&id| program.tensor(id).clone());
-    let (rows, cols) = tensor.map_or((1, samples.len().max(1)), |t| (t.rows, t.cols));
+    // All recordings of a program are in blocks of one size.
+    let block = program.inputs().first().map_or(samples.len().max(1), |&id| program.tensor(id).cols);
+    let (rows, cols) = (samples.len().div_ceil(block), block);
     let mut values = samples.to_vec();
     values.resize(rows * cols, 0);
     IntTable::new(rows, cols, IntVec::I16(values))

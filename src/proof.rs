@@ -13,33 +13,37 @@ use thiserror::Error;
 use crate::audio::wav::{Wav, require_rate};
 use crate::calibration::cosine;
 use crate::cost::Sizes;
+pub use crate::enrolment::{EnrolOptions, Enrolment};
 use crate::error::{AudioError, ModelError};
 pub use crate::files::FileError;
 use crate::files::{self, Row};
 use crate::gkr::Fr;
 use crate::gkr::pcs::hiding::HidingProver;
-use crate::gkr::pcs::{Blinds, Commitment, Hyrax, Layout, MultilinearPcs, ProverKey as PcsProver};
-use crate::gkr::program::SHARED_WIDTH_VARS;
+use crate::gkr::pcs::{Blinds, Commitment, Hyrax, MultilinearPcs, ProverKey as PcsProver};
+use crate::gkr::program::{Program, SHARED_WIDTH_VARS};
 use crate::gkr::prover::{self, PublicBlinds, PublicCommitments};
 use crate::gkr::trace::Trace;
 use crate::key::PROTOCOL;
 pub use crate::key::{Expected, StatementMismatch, VerifyingKey};
 use crate::layers::score::exact_score;
-use crate::model::{Lowered, Model, TEMPLATE_BITS, Tail, integers, samples_table};
+use crate::model::{Lowered, Model, Tail, integers, samples_table, samples_tables};
+use crate::statement::Revealed;
 pub use crate::statement::{
-    AudioCommitment, AudioSecret, Context, Id, MAX_CONTEXT, Mode, Proof, Reveal, Statement, Template, TemplateSecret,
-    Verdict,
+    Attestation, AudioCommitment, AudioSecret, Context, Id, MAX_CONTEXT, Mode, Proof, Reveal, Statement, Template,
+    TemplateSecret, Verdict,
 };
-use crate::statement::{Revealed, threshold_to_integer};
 use crate::sumcheck::channel::{PlainProver, ProverChannel};
 use crate::sumcheck::int::{IntTable, IntVec};
 use crate::sumcheck::transcript::Merlin;
+pub use crate::weights::KeySecret;
 
 /// What the prover needs: the model and commitments to its weights.
 pub struct ProvingKey {
     model: Model,
     key: VerifyingKey,
     pcs: PcsProver,
+    /// What hides the weights, by number; empty if they are public.
+    blinds: Vec<Blinds>,
 }
 
 /// Why a proof could not be made.
@@ -69,6 +73,8 @@ pub struct ProveOptions<'a> {
     pub mode: Mode,
     /// A commitment that the recording must open.
     pub audio: Option<(&'a AudioCommitment, &'a AudioSecret)>,
+    /// A device's signature over this commitment and the context, for verifiers who demand one.
+    pub attestation: Option<&'a Attestation>,
 }
 
 /// Where the time of a proof went.
@@ -113,10 +119,33 @@ pub struct Report {
 /// with the model finds the same keys.
 pub fn setup(model: &Model) -> Result<(ProvingKey, VerifyingKey), ModelError> {
     let (key, pcs) = VerifyingKey::with_prover(model);
-    Ok((ProvingKey { model: model.clone(), key: key.clone(), pcs }, key))
+    Ok((ProvingKey { model: model.clone(), key: key.clone(), pcs, blinds: Vec::new() }, key))
+}
+
+/// As [`setup`] for a model whose weights are nobody's business: the verifying key hides them, and has a proof that
+/// each is within its declared width. Every call draws fresh blinding factors, so the keys of one model have ids of
+/// their own and cannot be linked. Proofs need the secret, or the proving key that is returned here.
+///
+/// What stays public is the architecture: shapes, widths, tables, front end.
+///
+/// # Errors
+/// If a weight is outside its width, or the operating system has no randomness.
+pub fn setup_private(model: &Model) -> Result<(ProvingKey, VerifyingKey, KeySecret), ProveError> {
+    let (key, pcs, secret) = VerifyingKey::private(model)?;
+    let blinds = secret.split(&key.constants).unwrap_or_default();
+    Ok((ProvingKey { model: model.clone(), key: key.clone(), pcs, blinds }, key, secret))
 }
 
 impl ProvingKey {
+    /// The proving key of a verifying key that hides the weights of `model`.
+    ///
+    /// # Errors
+    /// [`ProveError::Mismatch`] if key, secret and model do not belong together.
+    pub fn private(model: &Model, key: &VerifyingKey, secret: &KeySecret) -> Result<Self, ProveError> {
+        let (pcs, blinds) = key.reopen(model, secret)?;
+        Ok(Self { model: model.clone(), key: key.clone(), pcs, blinds })
+    }
+
     /// The model.
     #[must_use]
     pub fn model(&self) -> &Model {
@@ -129,66 +158,29 @@ impl ProvingKey {
         &self.key
     }
 
-    #[cfg(feature = "adversary")]
     pub(crate) fn pcs(&self) -> &PcsProver {
         &self.pcs
     }
 
-    fn check_recording(&self, wav: &Wav) -> Result<(), ProveError> {
+    pub(crate) fn check_recording(&self, wav: &Wav) -> Result<(), ProveError> {
         require_rate(wav, self.model.front_end().sample_rate)?;
         self.model.check_length(wav.samples.len())?;
         Ok(())
     }
 
-    /// The template of some recordings: the average of their unit embeddings, to be compared at `threshold`
-    /// (a cosine in (0, 1]).
-    pub fn enrol(&self, recordings: &[Wav], threshold: f64) -> Result<(Template, TemplateSecret), ProveError> {
-        let threshold = threshold_to_integer(threshold).ok_or_else(|| {
-            ProveError::Mismatch(format!("the threshold {threshold} is not a cosine in (0, 1]; 0.5 to 0.7 is usual"))
-        })?;
-        if recordings.is_empty() {
-            return Err(ProveError::Mismatch("a template needs at least one recording".into()));
-        }
-        let mut mean = vec![0f64; self.model.embedding_len()];
-        for wav in recordings {
-            self.check_recording(wav)?;
-            // All of them have one embedding, so a template of it would accept anybody's silence.
-            if wav.is_constant() {
-                return Err(AudioError::Silent.into());
-            }
-            let embedding = self.model.embed(&wav.samples)?;
-            let norm = embedding.iter().map(|&v| v as f64 * v as f64).sum::<f64>().sqrt();
-            if norm == 0.0 {
-                return Err(ProveError::Mismatch("a recording has an embedding of zeros; is it silent?".into()));
-            }
-            mean.iter_mut().zip(&embedding).for_each(|(m, &v)| *m += v as f64 / norm);
-        }
-        let one = f64::from(1u32 << (TEMPLATE_BITS - 2)) / recordings.len() as f64;
-        let values: Vec<i16> = mean.iter().map(|m| (m * one).round() as i16).collect();
-        let rows = Layout::new(1, values.len(), SHARED_WIDTH_VARS).map_or(0, |layout| layout.num_rows());
-        Ok(self.template_of(values, threshold, Blinds::random(rows)?))
-    }
-
-    /// Another template of the same voice, which nobody without a secret can link to the first.
-    pub fn refresh(
-        &self,
-        template: &Template,
-        secret: &TemplateSecret,
-    ) -> Result<(Template, TemplateSecret), ProveError> {
-        self.check_template(template, secret)?;
-        Ok(self.template_of(secret.values.clone(), template.threshold, Blinds::random(template.rows.len())?))
-    }
-
     /// The template that commits to these values.
+    #[cfg(test)]
     pub(crate) fn template_of(&self, values: Vec<i16>, threshold: u32, blinds: Blinds) -> (Template, TemplateSecret) {
         let rows = self.commit_input(&template_table(&values), &blinds);
-        let template = Template { model: self.key.model, threshold, rows };
-        let secret = TemplateSecret { template: template.id().digest, values, blinds };
+        let (label, recordings, refuse_replays) = (String::new(), Vec::new(), false);
+        let template = Template { model: self.key.model, threshold, label, recordings, refuse_replays, rows };
+        let (recordings, samples) = (Vec::new(), Vec::new());
+        let secret = TemplateSecret { template: template.id().digest, values, blinds, recordings, samples };
         (template, secret)
     }
 
     /// The rows of a commitment to samples or template.
-    fn commit_input(&self, table: &IntTable, blinds: &Blinds) -> Vec<Row> {
+    pub(crate) fn commit_input(&self, table: &IntTable, blinds: &Blinds) -> Vec<Row> {
         let mut commitment = Hyrax::commit(&self.pcs, table, SHARED_WIDTH_VARS);
         Hyrax::blind(&self.pcs, &mut commitment, blinds);
         files::rows(&commitment)
@@ -220,16 +212,22 @@ impl ProvingKey {
                 Mode::Clear => Ok(self.commit_audio_with(wav, Blinds::none())),
             };
         };
+        self.reopen_audio(wav, wanted, secret)
+    }
+
+    /// Commits to a recording as it was done before.
+    pub(crate) fn reopen_audio(
+        &self,
+        wav: &Wav,
+        wanted: &AudioCommitment,
+        secret: &AudioSecret,
+    ) -> Result<(AudioCommitment, AudioSecret), ProveError> {
         let other = || ProveError::Mismatch("the recording is not the one that was committed to".into());
         if wanted.num_samples as usize != wav.samples.len() || secret.blinds.factors().len() != wanted.rows.len() {
             return Err(other());
         }
-        let (audio, secret) = self.commit_audio_with(wav, secret.blinds.clone());
-        if (wanted, options.audio.map(|(_, secret)| secret)) == (&audio, Some(&secret)) {
-            Ok((audio, secret))
-        } else {
-            Err(other())
-        }
+        let again = self.commit_audio_with(wav, secret.blinds.clone());
+        if (&again.0, &again.1) == (wanted, secret) { Ok(again) } else { Err(other()) }
     }
 
     /// Proves the decision on a recording.
@@ -254,6 +252,9 @@ impl ProvingKey {
     ) -> Result<(Proof, Report), ProveError> {
         self.check_recording(wav)?;
         self.check_inputs(template, secret, context)?;
+        if options.mode == Mode::Clear && self.key.hides_weights() {
+            return Err(ProveError::Mismatch("a proof in the clear would tell the private weights; hide it".into()));
+        }
         let clock = Instant::now();
         let mut run = self.run(wav, template, secret, options.reveal, None)?;
         let score = exact_score(&run.embedding, &secret.values);
@@ -264,6 +265,9 @@ impl ProvingKey {
         let execute = clock.elapsed();
         let clock = Instant::now();
         let (audio, audio_secret) = self.audio_of(wav, options)?;
+        if options.attestation.is_some_and(|attestation| attestation.audio != audio.id().digest) {
+            return Err(ProveError::Mismatch("the device signed another commitment than the proof is about".into()));
+        }
         let commit = clock.elapsed();
         let revealed = match (options.reveal, score) {
             (Reveal::Score, Some(score)) => Revealed::Score(score),
@@ -278,8 +282,10 @@ impl ProvingKey {
             context: context.clone(),
             verdict: run.verdict,
             revealed,
+            attestation: options.attestation.cloned(),
         };
-        let blinds = [audio_secret.blinds, secret.blinds.clone()];
+        let replays = template.replays(statement.audio.num_samples).map(|(place, _)| &secret.recordings[place].blinds);
+        let blinds: Vec<Blinds> = [&audio_secret.blinds, &secret.blinds].into_iter().chain(replays).cloned().collect();
         let (argument, timings) = self.argue(&statement, &run, &blinds)?;
         let sizes = Sizes::new(&run.lowered.program);
         let report = Report {
@@ -313,7 +319,7 @@ impl ProvingKey {
         self.check_template(template, secret)
     }
 
-    fn check_template(&self, template: &Template, secret: &TemplateSecret) -> Result<(), ProveError> {
+    pub(crate) fn check_template(&self, template: &Template, secret: &TemplateSecret) -> Result<(), ProveError> {
         let refuse = |reason: &str| Err(ProveError::Mismatch(reason.to_owned()));
         if template.model != self.key.model {
             return refuse("the template was made by another model; enrol again with this one");
@@ -327,6 +333,16 @@ impl ProvingKey {
         {
             return refuse("the secret does not open the template");
         }
+        let samples = if template.refuse_replays { secret.recordings.len() } else { 0 };
+        let opens = |(recording, secret): (&AudioCommitment, &AudioSecret)| {
+            secret.audio == recording.id().digest && secret.blinds.factors().len() == recording.rows.len()
+        };
+        if secret.recordings.len() != template.recordings.len()
+            || secret.samples.len() != samples
+            || !template.recordings.iter().zip(&secret.recordings).all(opens)
+        {
+            return refuse("the secret does not open the recordings that the template names");
+        }
         Ok(())
     }
 
@@ -338,16 +354,26 @@ impl ProvingKey {
         reveal: Reveal,
         score: Option<i32>,
     ) -> Result<Run, ProveError> {
-        let tail = Tail { threshold: Some(template.threshold), score, embedding: reveal == Reveal::Embedding };
+        let replays = replayed(wav, template, secret)?;
+        let embedding = reveal == Reveal::Embedding;
+        let tail = Tail { threshold: Some(template.threshold), score, embedding, replays: replays.len() };
         let lowered = self.model.spec().lower(wav.samples.len(), tail)?;
-        let inputs =
-            [Arc::new(samples_table(&lowered.program, &wav.samples)), Arc::new(template_table(&secret.values))];
+        let program = &lowered.program;
+        let mut inputs = samples_tables(program, &[&wav.samples]);
+        inputs.push(Arc::new(template_table(&secret.values)));
+        inputs.extend(replays.into_iter().map(|(_, samples)| Arc::new(samples_table(program, samples))));
         let trace = Trace::run(&lowered.program, &lowered.recipes, &inputs, self.model.constants())
             .map_err(ModelError::from)?;
         let embedding = integers(trace.get(lowered.embedding));
         let accept = lowered.program.outputs().first().map_or(0, |&id| trace.get(id).get(0, 0));
         let verdict = if accept == 1 { Verdict::Accept } else { Verdict::Reject };
         Ok(Run { lowered, trace, embedding, verdict })
+    }
+
+    /// What hides the constants of a program.
+    pub(crate) fn constant_blinds(&self, program: &Program) -> Vec<Blinds> {
+        let blinds = |(_, number): (_, u32)| self.blinds.get(number as usize).cloned().unwrap_or_default();
+        program.constants().into_iter().map(blinds).collect()
     }
 
     fn argue(
@@ -361,7 +387,7 @@ impl ProvingKey {
         let program = &run.lowered.program;
         let constants = self.key.program_constants(program).map_err(|e| ProveError::Mismatch(e.to_string()))?;
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
-        let blinds = PublicBlinds { inputs: blinds, constants: &[] };
+        let blinds = PublicBlinds { inputs: blinds, constants: &self.constant_blinds(program) };
         let mut channel = PlainProver::new(Merlin::new(PROTOCOL));
         self.key.absorb(statement, |label, bytes| {
             ProverChannel::<Fr>::absorb_statement(&mut channel, label, bytes);
@@ -386,6 +412,26 @@ struct Run {
     trace: Trace,
     embedding: Vec<i64>,
     verdict: Verdict,
+}
+
+/// The enrolled recordings that a proof has to show its own to be none of, and their places.
+fn replayed<'a>(
+    wav: &Wav,
+    template: &Template,
+    secret: &'a TemplateSecret,
+) -> Result<Vec<(usize, &'a [i16])>, ProveError> {
+    let length = u32::try_from(wav.samples.len()).unwrap_or(u32::MAX);
+    let samples = |place: usize| secret.samples.get(place).map(Vec::as_slice).filter(|s| s.len() == wav.samples.len());
+    let misfit = || ProveError::Mismatch("the secret does not have the recordings that the template names".into());
+    let mut replays = Vec::new();
+    for (place, _) in template.replays(length) {
+        let enrolled = samples(place).ok_or_else(misfit)?;
+        if enrolled == wav.samples {
+            return Err(ProveError::Mismatch("this recording was enrolled with; say it again".into()));
+        }
+        replays.push((place, enrolled));
+    }
+    Ok(replays)
 }
 
 pub(crate) fn template_table(values: &[i16]) -> IntTable {

@@ -14,8 +14,14 @@ use crate::sumcheck::int::{IntTable, IntVec};
 
 mod file;
 
+pub(crate) use self::file::check_label;
+
 /// Bytes of the longest context.
 pub const MAX_CONTEXT: usize = 256;
+/// Bytes of the longest label of a template.
+pub const MAX_LABEL: usize = 64;
+/// Most recordings that a template names.
+pub const MAX_RECORDINGS: usize = 16;
 
 /// What a model, template or recording is called: a prefix and 32 bytes in hex, as in `vxm1:…`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +82,13 @@ pub enum Verdict {
 pub struct Template {
     pub(crate) model: [u8; 32],
     pub(crate) threshold: u32,
+    /// Whose voice it is, for people; may be empty.
+    pub(crate) label: String,
+    /// Commitments to the recordings that it is of, if it names them.
+    #[serde(deserialize_with = "files::short_list")]
+    pub(crate) recordings: Vec<AudioCommitment>,
+    /// Whether proofs must show that their recording is none of these.
+    pub(crate) refuse_replays: bool,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -86,6 +99,12 @@ pub struct TemplateSecret {
     pub(crate) values: Vec<i16>,
     #[serde(with = "files::blinds")]
     pub(crate) blinds: Blinds,
+    /// What opens the commitments to recordings.
+    #[serde(deserialize_with = "files::short_list")]
+    pub(crate) recordings: Vec<AudioSecret>,
+    /// The recordings, where proofs must show that theirs is another.
+    #[serde(deserialize_with = "files::short_list")]
+    pub(crate) samples: Vec<Vec<i16>>,
 }
 
 impl fmt::Debug for TemplateSecret {
@@ -97,6 +116,7 @@ impl fmt::Debug for TemplateSecret {
 impl Drop for TemplateSecret {
     fn drop(&mut self) {
         zeroize::Zeroize::zeroize(&mut self.values);
+        zeroize::Zeroize::zeroize(&mut self.samples);
     }
 }
 
@@ -114,6 +134,16 @@ pub struct AudioSecret {
     pub(crate) audio: [u8; 32],
     #[serde(with = "files::blinds")]
     pub(crate) blinds: Blinds,
+}
+
+/// A capture device's signature over a recording, a context and a time. Whether it is one is checked by
+/// [`attest`](crate::attest), by those who demand it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attestation {
+    pub(crate) audio: [u8; 32],
+    pub(crate) time: u64,
+    /// Both halves.
+    pub(crate) signature: [[u8; 32]; 2],
 }
 
 /// What is revealed, as it stands in a statement.
@@ -161,6 +191,7 @@ pub struct Statement {
     pub(crate) context: Context,
     pub(crate) verdict: Verdict,
     pub(crate) revealed: Revealed,
+    pub(crate) attestation: Option<Attestation>,
 }
 
 /// A proof (`.vxp`): the statement and the argument for it.
@@ -207,6 +238,18 @@ impl Statement {
     #[must_use]
     pub fn audio_id(&self) -> Id {
         self.audio.id()
+    }
+
+    /// The signature of a capture device over recording and context, if it has one; not checked here.
+    #[must_use]
+    pub fn attestation(&self) -> Option<&Attestation> {
+        self.attestation.as_ref()
+    }
+
+    /// What the proof is against.
+    #[must_use]
+    pub fn template(&self) -> &Template {
+        &self.template
     }
 
     /// The template.
@@ -258,13 +301,20 @@ impl Statement {
     }
 
     /// What the program ends in.
-    pub(crate) fn tail(&self) -> Tail {
+    #[must_use]
+    pub fn tail(&self) -> Tail {
         let score = match self.revealed {
             Revealed::Score(score) => Some(score),
             Revealed::Decision | Revealed::Embedding(_) => None,
         };
         let embedding = matches!(self.revealed, Revealed::Embedding(_));
-        Tail { threshold: Some(self.template.threshold), score, embedding }
+        let replays = self.replays().len();
+        Tail { threshold: Some(self.template.threshold), score, embedding, replays }
+    }
+
+    /// The enrolled recordings that this one must be shown to be none of: those of another length are others.
+    fn replays(&self) -> Vec<&AudioCommitment> {
+        self.template.replays(self.audio.num_samples).map(|(_, recording)| recording).collect()
     }
 
     /// The public outputs, whose shapes are those of the statement.
@@ -276,9 +326,11 @@ impl Statement {
         outputs
     }
 
-    /// Commitments to samples and template.
-    pub(crate) fn input_commitments(&self) -> [Commitment; 2] {
-        [&self.audio.rows, &self.template.rows].map(|rows| files::commitment(SHARED_WIDTH_VARS, rows))
+    /// Commitments to samples, template, and the recordings that these samples are none of.
+    pub(crate) fn input_commitments(&self) -> Vec<Commitment> {
+        let replays = self.replays().into_iter().map(|recording| &recording.rows);
+        let rows = [&self.audio.rows, &self.template.rows].into_iter().chain(replays);
+        rows.map(|rows| files::commitment(SHARED_WIDTH_VARS, rows)).collect()
     }
 }
 
@@ -299,6 +351,31 @@ impl Template {
     #[must_use]
     pub fn threshold(&self) -> f64 {
         threshold_to_cosine(self.threshold)
+    }
+
+    /// Whose voice it is; may be empty. Whoever has the template may write another label on another one of theirs.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The recordings that it names; empty if it names none.
+    #[must_use]
+    pub fn recordings(&self) -> &[AudioCommitment] {
+        &self.recordings
+    }
+
+    /// Whether a proof against it shows that its recording is none of those that were enrolled. That stops the
+    /// identical samples only.
+    #[must_use]
+    pub fn refuses_replays(&self) -> bool {
+        self.refuse_replays
+    }
+
+    /// The recordings that one of `num_samples` samples must differ from, and their places.
+    pub(crate) fn replays(&self, num_samples: u32) -> impl Iterator<Item = (usize, &AudioCommitment)> {
+        let alike = move |recording: &AudioCommitment| self.refuse_replays && recording.num_samples == num_samples;
+        self.recordings.iter().enumerate().filter(move |(_, recording)| alike(recording))
     }
 }
 

@@ -375,7 +375,7 @@ fn refused_template(bytes: &[u8]) -> bool {
     let Files { vk, proof, .. } = files();
     let expected = |template: &Template| {
         let context = proof.statement().context();
-        let expected = voxcheck::proof::Expected { template, context, audio: None, min_threshold: None };
+        let expected = voxcheck::proof::Expected::new(template, context);
         vk.check_statement(proof.statement(), &expected).is_err()
     };
     Template::from_bytes(bytes).is_ok_and(|template| expected(&template))

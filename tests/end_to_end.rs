@@ -121,7 +121,7 @@ fn statements_are_compared_with_what_is_demanded() {
     let proof = prove(&wav, Reveal::Decision);
     let (template, _) = enrolled();
     let context = Context::new(*b"nonce");
-    let expected = Expected { template, context: &context, audio: None, min_threshold: None };
+    let expected = Expected::new(template, &context);
     let check = |expected: &Expected<'_>| vk.check_statement(proof.statement(), expected).map_err(|e| e.field);
     assert_eq!(check(&expected), Ok(()));
     let other = Context::new(*b"other");
@@ -368,7 +368,7 @@ fn every_shared_recording_is_proved() {
 fn refreshed_templates_are_of_the_same_voice_and_share_nothing() {
     let (pk, vk) = keys();
     let (template, secret) = enrolled();
-    let (other, other_secret) = pk.refresh(template, secret).unwrap();
+    let (other, other_secret) = pk.refresh(template, secret, None).unwrap();
     assert_ne!(other.id(), template.id());
     assert_eq!(other.threshold(), template.threshold());
     let wav = short("slt_3.wav");

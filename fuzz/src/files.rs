@@ -193,7 +193,7 @@ pub fn template(bytes: &[u8]) {
     if let Ok(file) = Template::from_bytes(bytes) {
         assert_eq!(file.to_bytes(), bytes, "a template has two encodings");
         let statement = honest().proofs[0].statement();
-        let expected = Expected { template: &file, context: statement.context(), audio: None, min_threshold: None };
+        let expected = Expected::new(&file, statement.context());
         let same = honest().key.check_statement(statement, &expected).is_ok();
         assert_eq!(same, file == honest().template, "a proof is about another template");
     }

@@ -20,7 +20,7 @@ use crate::layers::score::exact_score;
 use crate::model::{Tail, integers, samples_table};
 use crate::proof::{ProveError, ProvingKey, template_table};
 use crate::statement::{
-    AudioCommitment, Context, Mode, Proof, Reveal, Revealed, Statement, Template, TemplateSecret, Verdict,
+    Attestation, AudioCommitment, Context, Mode, Proof, Reveal, Revealed, Statement, Template, TemplateSecret, Verdict,
 };
 use crate::sumcheck::channel::ProverChannel;
 use crate::sumcheck::error::VerifyError;
@@ -53,6 +53,12 @@ parts! {
     template_model: [u8; 32],
     /// Threshold, times 2^15.
     threshold: u32,
+    /// Whose voice the template says it is.
+    label: String,
+    /// The recordings that the template names: samples a second, number of samples, rows of the commitment.
+    recordings: Vec<(u32, u32, Vec<[u8; 32]>)>,
+    /// Whether the recording must be none of these.
+    refuse_replays: bool,
     /// Rows of the template commitment, compressed points.
     template_rows: Vec<[u8; 32]>,
     /// The context.
@@ -63,6 +69,8 @@ parts! {
     score: Option<i32>,
     /// The embedding, if it is revealed.
     embedding: Option<Vec<i64>>,
+    /// A device's signature: digest of the recording, time, both halves.
+    attestation: Option<([u8; 32], u64, [[u8; 32]; 2])>,
 }
 
 impl Statement {
@@ -70,10 +78,12 @@ impl Statement {
     #[must_use]
     pub fn parts(&self) -> Parts {
         // Every field is named here, so that a new one cannot be forgotten.
-        let Self { mode, model, audio, template, context, verdict, revealed } = self.clone();
+        let Self { mode, model, audio, template, context, verdict, revealed, attestation } = self.clone();
         let AudioCommitment { sample_rate, num_samples, rows: audio_rows } = audio;
-        let Template { model: template_model, threshold, rows: template_rows } = template;
+        let Template { model: template_model, threshold, label, recordings, refuse_replays, rows: template_rows } =
+            template;
         let bytes = |rows: Vec<Row>| rows.into_iter().map(<[u8; 32]>::from).collect();
+        let named = |AudioCommitment { sample_rate, num_samples, rows }| (sample_rate, num_samples, bytes(rows));
         Parts {
             zk: mode == Mode::Zk,
             model,
@@ -82,11 +92,15 @@ impl Statement {
             audio_rows: bytes(audio_rows),
             template_model,
             threshold,
+            label,
+            recordings: recordings.into_iter().map(named).collect(),
+            refuse_replays,
             template_rows: bytes(template_rows),
             context: context.bytes().to_vec(),
             accept: verdict == Verdict::Accept,
             score: if let Revealed::Score(score) = revealed { Some(score) } else { None },
             embedding: if let Revealed::Embedding(embedding) = revealed { Some(embedding) } else { None },
+            attestation: attestation.map(|Attestation { audio, time, signature }| (audio, time, signature)),
         }
     }
 
@@ -95,6 +109,8 @@ impl Statement {
     pub fn from_parts(parts: Parts) -> Option<Self> {
         let rows =
             |rows: Vec<[u8; 32]>| rows.into_iter().map(|row| Row::try_from(row).ok()).collect::<Option<Vec<_>>>();
+        let recording =
+            |(sample_rate, num_samples, named)| Some(AudioCommitment { sample_rate, num_samples, rows: rows(named)? });
         let revealed = match (parts.score, parts.embedding) {
             (Some(score), _) => Revealed::Score(score),
             (None, Some(embedding)) => Revealed::Embedding(embedding),
@@ -111,11 +127,15 @@ impl Statement {
             template: Template {
                 model: parts.template_model,
                 threshold: parts.threshold,
+                label: parts.label,
+                recordings: parts.recordings.into_iter().map(recording).collect::<Option<_>>()?,
+                refuse_replays: parts.refuse_replays,
                 rows: rows(parts.template_rows)?,
             },
             context: Context::new(parts.context),
             verdict: if parts.accept { Verdict::Accept } else { Verdict::Reject },
             revealed,
+            attestation: parts.attestation.map(|(audio, time, signature)| Attestation { audio, time, signature }),
         })
     }
 }
@@ -177,10 +197,14 @@ impl ProvingKey {
             Reveal::Score => exact_score(&self.model().embed(&wav.samples)?, &secret.values),
             Reveal::Decision | Reveal::Embedding => None,
         };
-        let tail = Tail { threshold: Some(template.threshold), score, embedding: reveal == Reveal::Embedding };
+        let num_samples = wav.samples.len() as u32;
+        let replays: Vec<usize> = template.replays(num_samples).map(|(place, _)| place).collect();
+        let embedding = reveal == Reveal::Embedding;
+        let tail = Tail { threshold: Some(template.threshold), score, embedding, replays: replays.len() };
         let lowered = self.model().spec().lower(wav.samples.len(), tail)?;
-        let samples = Arc::new(samples_table(&lowered.program, &wav.samples));
-        let inputs = [samples, Arc::new(template_table(&secret.values))];
+        let samples = |samples: &[i16]| Arc::new(samples_table(&lowered.program, samples));
+        let mut inputs = vec![samples(&wav.samples), Arc::new(template_table(&secret.values))];
+        inputs.extend(replays.iter().map(|&place| samples(&secret.samples[place])));
         let constants = self.model().constants();
         let trace = Trace::run_tampered(&lowered.program, &lowered.recipes, &inputs, constants, &mut |name, table| {
             adversary.visit(Site::Table { name, table });
@@ -196,23 +220,23 @@ impl ProvingKey {
             Mode::Zk => Blinds::random(wav.samples.len().div_ceil(1 << SHARED_WIDTH_VARS))?,
             Mode::Clear => Blinds::none(),
         };
-        let blinds = [audio_blinds, secret.blinds.clone()];
+        let mut blinds = vec![audio_blinds, secret.blinds.clone()];
+        blinds.extend(replays.iter().map(|&place| secret.recordings[place].blinds.clone()));
         let committed: Vec<Vec<Row>> = lowered.program.inputs().into_iter().zip(&blinds).map(commit).collect();
-        let [audio_rows, template_rows]: [Vec<Row>; 2] = committed
-            .clone()
-            .try_into()
-            .map_err(|_| ProveError::Mismatch("a model has two committed inputs".into()))?;
+        let [audio_rows, template_rows, named @ ..] = &committed[..] else {
+            return Err(ProveError::Mismatch("a model has two committed inputs".into()));
+        };
+        let mut template = Template { rows: template_rows.clone(), ..template.clone() };
+        for (&place, rows) in replays.iter().zip(named) {
+            template.recordings[place].rows.clone_from(rows);
+        }
         let embedding = integers(trace.get(lowered.embedding));
         let accept = lowered.program.outputs().first().is_some_and(|&id| trace.get(id).get(0, 0) == 1);
         let mut parts = Statement {
             mode,
             model: template.model,
-            audio: AudioCommitment {
-                sample_rate: wav.sample_rate,
-                num_samples: wav.samples.len() as u32,
-                rows: audio_rows,
-            },
-            template: Template { rows: template_rows, ..template.clone() },
+            audio: AudioCommitment { sample_rate: wav.sample_rate, num_samples, rows: audio_rows.clone() },
+            template,
             context: context.clone(),
             verdict: if accept { Verdict::Accept } else { Verdict::Reject },
             revealed: match (reveal, score) {
@@ -220,6 +244,7 @@ impl ProvingKey {
                 (Reveal::Embedding, _) => Revealed::Embedding(embedding),
                 _ => Revealed::Decision,
             },
+            attestation: None,
         }
         .parts();
         edit(&mut parts);
@@ -241,7 +266,8 @@ impl ProvingKey {
         let mut channel = TamperingProver::new(PROTOCOL, conditions, adversary);
         self.verifying_key().absorb(&statement, |label, bytes| channel.absorb_statement(label, bytes));
         let outputs = outputs.iter().collect::<Vec<_>>();
-        let (program, blinds) = (&lowered.program, PublicBlinds { inputs: &blinds, constants: &[] });
+        let (program, blinds) =
+            (&lowered.program, PublicBlinds { inputs: &blinds, constants: &self.constant_blinds(&lowered.program) });
         let channel = match mode {
             Mode::Clear => {
                 prover::prove_claiming::<Hyrax, _>(

@@ -21,7 +21,7 @@ use super::FrontEnd;
 use super::frontend::Compression;
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
-use crate::gkr::program::TensorId;
+use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::view::{RowMap, View};
 use crate::layers::fixed;
 use crate::layers::logarithm::{LogTables, logarithm};
@@ -139,9 +139,7 @@ impl Features {
             return Err(unfit(front_end));
         }
         let block = block(front_end);
-        let (low, high) = (i128::from(i16::MIN), i128::from(i16::MAX));
-        let samples = p.input_vector("samples", num_samples, block, low, high)?;
-        p.range(p.whole(samples), low, SAMPLE_WIDTH)?;
+        let samples = samples_input(p, "samples", num_samples, block)?;
         let frames = front_end.num_frames(front_end.padded_samples(num_samples)).ok_or_else(|| ModelError::Shape {
             layer: "features".into(),
             expected: format!("at least {} samples", front_end.min_samples()),
@@ -232,6 +230,19 @@ impl Features {
         let tensor = p.linear("features/windows", vec![(1, View::rows(features, map))], 0)?;
         Ok(Value { tensor, sequences })
     }
+}
+
+/// A committed recording, in rows of `block` samples: its samples are shown to have 16 bits.
+pub(crate) fn samples_input(
+    p: &mut ProgramBuilder,
+    name: &str,
+    num_samples: usize,
+    block: usize,
+) -> Result<TensorId, ProgramError> {
+    let (low, high) = (i128::from(i16::MIN), i128::from(i16::MAX));
+    let samples = p.input_vector(name, num_samples, block, low, high)?;
+    p.range(p.whole(samples), low, SAMPLE_WIDTH)?;
+    Ok(samples)
 }
 
 /// Largest power of two that divides hop and padding: the samples are seen in blocks of it.

@@ -119,6 +119,8 @@ pub fn statement_json(statement: &Statement) -> Value {
         "context": hex::encode(statement.context().bytes()),
         "mode": statement.mode().name(),
         "samples": statement.num_samples(),
+        "label": statement.template().label(),
+        "refuses_replays": statement.template().refuses_replays(),
     })
 }
 

@@ -153,7 +153,7 @@ impl Stage<'_> {
 
     fn check(&self, bytes: &[u8]) -> std::result::Result<Verdict, String> {
         let proof = Proof::from_bytes(bytes).map_err(|error| error.to_string())?;
-        let expected = Expected { template: &self.template, context: &self.context, audio: None, min_threshold: None };
+        let expected = Expected::new(&self.template, &self.context);
         self.vk.check_statement(proof.statement(), &expected).map_err(|error| error.to_string())?;
         self.vk.verify(proof.statement(), &proof).map_err(|error| error.to_string())
     }

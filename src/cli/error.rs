@@ -174,9 +174,19 @@ impl CliError {
             "secret" => ("E-SECRET", "give the secret that was written beside the public file, or make both again"),
             "proof" => ("E-PROOF", "ask for the proof again"),
             "audio commitment" => ("E-AUDIO-COMMITMENT", "commit again with: voxcheck commit"),
+            "attestation" => ("E-ATTESTATION", "let the device sign again: voxcheck attest sign"),
+            "enrolment" => ("E-ENROLMENT", "prove the enrolment again with: voxcheck enrol --proof"),
             _ => ("E-FILE", "make the file again"),
         };
         Self::new(code, exit::DATA, format!("{}: {error}", path.display()), help)
+    }
+
+    /// The key of a capture device, `path`, cannot be used.
+    #[cfg(feature = "attest")]
+    pub fn device_key(path: &Path, error: &voxcheck::attest::DeviceKeyError) -> Self {
+        let text = error.to_string();
+        let (message, help) = text.rsplit_once("; ").unwrap_or((&text, "make another one"));
+        Self::new("E-DEVICE-KEY", exit::DATA, format!("{}: {message}", path.display()), help)
     }
 
     /// Proving about the recording `path` failed.

@@ -18,6 +18,9 @@ use super::error::{CliError, Result};
 /// No input of ours is larger.
 const MAX_BYTES: u64 = 1 << 31;
 
+/// No text of ours is longer.
+const MAX_TEXT_BYTES: u64 = 1 << 26;
+
 /// Whether a path stands for a stream.
 pub fn is_stream(path: &Path) -> bool {
     path.as_os_str() == "-"
@@ -25,14 +28,26 @@ pub fn is_stream(path: &Path) -> bool {
 
 /// `path` with `.secret` appended.
 pub fn secret_beside(path: &Path) -> PathBuf {
+    beside(path, ".secret")
+}
+
+/// `path` with `ending` appended.
+pub fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
-    name.push(".secret");
+    name.push(ending);
     name.into()
 }
 
 /// All bytes of a file, or of stdin for `-`.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     read_at_most(path, MAX_BYTES)
+}
+
+/// A small file of text.
+pub fn read_text(path: &Path) -> Result<String> {
+    String::from_utf8(read_at_most(path, MAX_TEXT_BYTES)?).map_err(|_| {
+        CliError::data("E-FILE", format!("{}: this is not text", path.display()), "check that this is the right file")
+    })
 }
 
 fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use voxcheck::Model;
 use voxcheck::model::{Cost, LayerCost};
-use voxcheck::proof::{AudioCommitment, AudioSecret, Mode, Proof, Template, TemplateSecret, VerifyingKey};
+use voxcheck::proof::{
+    Attestation, AudioCommitment, AudioSecret, Enrolment, KeySecret, Mode, Proof, Template, TemplateSecret,
+    VerifyingKey,
+};
 
 use super::common::{self, BUILT_IN, load_model, merge};
 use super::console::{Console, Outcome, human_bytes};
@@ -49,6 +52,7 @@ fn describe(args: &Args) -> Result<Description> {
     let bytes = files::read(path)?;
     let failed = |error| CliError::file(path, &error);
     match extension {
+        "vxp" if Enrolment::from_bytes(&bytes).is_ok() => guess(args, path, &bytes),
         "vxp" => proof(args, &Proof::from_bytes(&bytes).map_err(failed)?, &bytes),
         "vxk" => VerifyingKey::from_bytes(&bytes).map(|file| key(&file, &bytes)).map_err(failed),
         "vxe" => Template::from_bytes(&bytes).map(|file| template(&file, &bytes)).map_err(failed),
@@ -70,6 +74,16 @@ fn guess(args: &Args, path: &Path, bytes: &[u8]) -> Result<Description> {
     }
     if let Ok(file) = AudioCommitment::from_bytes(bytes) {
         return Ok(audio(&file, bytes));
+    }
+    if let Ok(file) = Enrolment::from_bytes(bytes) {
+        return Ok(enrolment(&file, bytes));
+    }
+    if Attestation::from_bytes(bytes).is_ok() {
+        let text = format!("attestation, {}; it is checked by: voxcheck verify --attested-by", bytes.len());
+        return Ok((kind("attestation", bytes), text));
+    }
+    if KeySecret::from_bytes(bytes).is_ok() {
+        return Ok(secret("key secret", bytes));
     }
     if TemplateSecret::from_bytes(bytes).is_ok() {
         return Ok(secret("template secret", bytes));
@@ -98,8 +112,10 @@ fn secret(name: &str, bytes: &[u8]) -> Description {
 
 fn key(file: &VerifyingKey, bytes: &[u8]) -> Description {
     let mut fields = kind("verifying key", bytes);
-    merge(&mut fields, json!({"model_id": file.model_id().to_string()}));
-    let mut text = format!("verifying key, {}\n  model      {}", human_bytes(bytes.len() as u64), file.model_id());
+    let weights = if file.hides_weights() { "private, proved to be within their widths" } else { "public" };
+    merge(&mut fields, json!({"model_id": file.model_id().to_string(), "private": file.hides_weights()}));
+    let size = human_bytes(bytes.len() as u64);
+    let mut text = format!("verifying key, {size}\n  model      {}\n  weights    {weights}", file.model_id());
     // The longest recording has the largest error.
     let longest = file.spec().max_samples as usize;
     if let Some(ledger) = soundness::of_spec(file.spec(), longest, soundness::DECISION, Mode::Zk) {
@@ -112,9 +128,38 @@ fn key(file: &VerifyingKey, bytes: &[u8]) -> Description {
 fn template(file: &Template, bytes: &[u8]) -> Description {
     let mut fields = kind("template", bytes);
     let (id, model_id, threshold) = (file.id().to_string(), file.model_id().to_string(), file.threshold());
-    merge(&mut fields, json!({"template_id": id, "model_id": model_id, "threshold": threshold}));
+    let recordings: Vec<Value> = file
+        .recordings()
+        .iter()
+        .map(|recording| json!({"audio_id": recording.id().to_string(), "samples": recording.num_samples()}))
+        .collect();
+    merge(
+        &mut fields,
+        json!({
+            "template_id": id,
+            "model_id": model_id,
+            "threshold": threshold,
+            "label": file.label(),
+            "recordings": recordings,
+            "refuses_replays": file.refuses_replays(),
+        }),
+    );
+    let label = if file.label().is_empty() { "none" } else { file.label() };
+    let replays = if file.refuses_replays() { ", refused as probes" } else { "" };
+    let text = format!(
+        "template, {}\n  id         {id}\n  label      {label}\n  model      {model_id}\n  threshold  {threshold:.4}\n  recordings {} named{replays}",
+        human_bytes(bytes.len() as u64),
+        recordings.len(),
+    );
+    (fields, text)
+}
+
+fn enrolment(file: &Enrolment, bytes: &[u8]) -> Description {
+    let mut fields = kind("enrolment", bytes);
+    let id = file.template_id().to_string();
+    merge(&mut fields, json!({"template_id": id}));
     let size = human_bytes(bytes.len() as u64);
-    (fields, format!("template, {size}\n  id         {id}\n  model      {model_id}\n  threshold  {threshold:.4}"))
+    (fields, format!("proof of an enrolment, {size} (not verified here)\n  template   {id}"))
 }
 
 fn audio(file: &AudioCommitment, bytes: &[u8]) -> Description {
@@ -161,8 +206,8 @@ fn soundness_of(args: &Args, proof: &Proof, fields: &mut Value) -> Result<String
         let message = format!("the proof is about model {}, not {}", statement.model_id(), model.id());
         return Err(CliError::data("E-MODEL", message, "give the model that the proof was made with"));
     }
-    let tail = soundness::tail_of(statement);
-    let Some(ledger) = soundness::of_spec(model.spec(), statement.num_samples(), tail, statement.mode()) else {
+    let (samples, mode) = (statement.num_samples(), statement.mode());
+    let Some(ledger) = soundness::of_spec(model.spec(), samples, statement.tail(), mode) else {
         return Ok(format!("{}\n", soundness::unknown("the model has no program for such a statement")));
     };
     merge(fields, json!({"soundness": soundness::to_json(&ledger, statement.num_samples())}));

@@ -1,5 +1,7 @@
 //! The command line: arguments → library calls → one result and an exit status. A file per verb.
 
+#[cfg(feature = "attest")]
+mod attest;
 mod bench;
 mod commit;
 mod common;
@@ -17,6 +19,7 @@ mod memory;
 mod metrics;
 mod model;
 mod npy;
+mod private_key;
 mod prove;
 mod resample;
 mod setup;
@@ -111,6 +114,9 @@ enum Command {
     /// Import, check, estimate and list models
     #[command(subcommand)]
     Model(model::Command),
+    #[cfg(feature = "attest")]
+    #[command(subcommand)]
+    Attest(attest::Command),
     /// Prepare recordings; never part of a proof
     #[command(subcommand)]
     Wav(resample::Command),
@@ -132,6 +138,8 @@ impl Command {
             Self::Inspect(args) => inspect::run(args, console),
             Self::Bench(args) => bench::run(args, console),
             Self::Setup(args) => setup::run(args, console),
+            #[cfg(feature = "attest")]
+            Self::Attest(command) => attest::run(command, console),
             Self::Model(command) => model::run(command, console),
             Self::Wav(command) => resample::run(command, console),
             Self::Completions(args) => completions::run(args),

@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 use voxcheck::Context;
 use voxcheck::audio::wav::Wav;
 use voxcheck::proof::{
-    AudioCommitment, AudioSecret, Mode, Proof, ProveOptions, ProvingKey, Report, Reveal, Template, TemplateSecret,
+    Attestation, AudioCommitment, AudioSecret, Mode, Proof, ProveOptions, ProvingKey, Report, Reveal, Template,
+    TemplateSecret,
 };
 
-use super::common::{self, ModelArg, decision, load_keys_if, parse_context, statement_json, statement_text};
+use super::common::{self, ModelArg, decision, parse_context, statement_json, statement_text};
 use super::console::{Console, Outcome, human_bytes, human_time, millis};
 use super::error::{CliError, Result};
 use super::files::{self, Access};
+use super::private_key::{self, PrivateKeyArg};
 use super::{machine, memory};
 
 /// Prove the decision on a recording: one proof from samples to accept or reject
@@ -25,6 +27,8 @@ use super::{machine, memory};
 pub struct Args {
     #[command(flatten)]
     model: ModelArg,
+    #[command(flatten)]
+    private: PrivateKeyArg,
     /// Template of the enrolled voice (.vxe)
     #[arg(long, value_name = "T.vxe")]
     enrolled: PathBuf,
@@ -49,6 +53,9 @@ pub struct Args {
     /// Secret of the commitment [default: A.vxa.secret]
     #[arg(long, value_name = "FILE", requires = "audio")]
     audio_secret: Option<PathBuf>,
+    /// A device's signature over this commitment and context, for verifiers who demand one (from `attest sign`)
+    #[arg(long, value_name = "FILE", requires = "audio")]
+    attestation: Option<PathBuf>,
     /// Refuse to start if more memory would be needed: MiB, or with a unit (B, KiB, MiB, GiB)
     /// [default: what the machine has and the process may use]
     #[arg(long, visible_alias = "memory-limit", value_name = "SIZE", value_parser = memory::parse_size)]
@@ -78,6 +85,7 @@ struct Inputs {
     template: Template,
     secret: TemplateSecret,
     audio: Option<(AudioCommitment, AudioSecret)>,
+    attestation: Option<Attestation>,
 }
 
 /// Runs the command.
@@ -85,7 +93,7 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     files::check_output(console, &args.output)?;
     let start = Instant::now();
     let inputs = read_inputs(args)?;
-    let (pk, _, _) = load_keys_if(console, &args.model.model, |model| {
+    let pk = private_key::load(console, &args.model.model, &args.private, |model| {
         common::check_recording(model, &args.wav, &inputs.wav)?;
         memory::check(model, inputs.wav.samples.len(), args.max_memory)
     })?;
@@ -99,6 +107,7 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
         },
         mode: if args.clear { Mode::Clear } else { Mode::Zk },
         audio: inputs.audio.as_ref().map(|(commitment, secret)| (commitment, secret)),
+        attestation: inputs.attestation.as_ref(),
     };
     let (result, elapsed) = prove(console, |_| {
         pk.prove_with(&inputs.wav, &inputs.template, &inputs.secret, &args.context, &options)
@@ -155,7 +164,8 @@ fn read_inputs(args: &Args) -> Result<Inputs> {
             Some((commitment, files::decode(&secret_path, AudioSecret::from_bytes)?))
         }
     };
-    Ok(Inputs { wav: files::read_wav(&args.wav)?, template, secret, audio })
+    let attestation = args.attestation.as_ref().map(|path| files::decode(path, Attestation::from_bytes)).transpose()?;
+    Ok(Inputs { wav: files::read_wav(&args.wav)?, template, secret, audio, attestation })
 }
 
 /// A finished proof and what is known about its making.

@@ -1,7 +1,6 @@
 //! The soundness ledger as text and as JSON.
 
 use serde_json::{Value, json};
-use voxcheck::Statement;
 use voxcheck::gkr::ledger::{GROUP_BITS, GROUP_SOURCE, Ledger, Term};
 use voxcheck::gkr::pcs::hyrax::default_rounds;
 use voxcheck::layers::score::THRESHOLD_ONE;
@@ -9,17 +8,7 @@ use voxcheck::model::{Spec, Tail};
 use voxcheck::proof::Mode;
 
 /// The tail of a proof that shows nothing but the decision.
-pub const DECISION: Tail = Tail { threshold: Some(THRESHOLD_ONE), score: None, embedding: false };
-
-/// The tail of the program that a statement is about.
-pub fn tail_of(statement: &Statement) -> Tail {
-    let one = f64::from(THRESHOLD_ONE);
-    Tail {
-        threshold: Some((statement.threshold() * one).round() as u32),
-        score: statement.score().map(|score| (score * one).round() as i32),
-        embedding: statement.embedding().is_some(),
-    }
-}
+pub const DECISION: Tail = Tail { threshold: Some(THRESHOLD_ONE), score: None, embedding: false, replays: 0 };
 
 /// The ledger of a specification for a number of samples; none if it takes no such recording.
 pub fn of_spec(spec: &Spec, samples: usize, tail: Tail, mode: Mode) -> Option<Ledger> {

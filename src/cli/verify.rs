@@ -5,13 +5,18 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use voxcheck::Context;
+#[cfg(feature = "attest")]
+use voxcheck::attest::DevicePublicKey;
 use voxcheck::proof::{
-    AudioCommitment, Expected, Proof, Statement, StatementMismatch, Template, Verdict, VerifyingKey,
+    AudioCommitment, Enrolment, Expected, Proof, Statement, StatementMismatch, Template, Verdict, VerifyingKey,
 };
+use voxcheck::revocation::RevocationList;
 
+#[cfg(feature = "attest")]
+use super::attest;
 use super::common::{self, BUNDLED, decision, load_keys, merge, parse_context, parse_threshold};
 use super::console::{Console, Outcome, human_time, millis};
-use super::error::{Result, exit};
+use super::error::{CliError, Result, exit};
 use super::files;
 
 /// Verify a proof: ACCEPT (exit 0), REJECT (1), INVALID (3), or about another statement (4)
@@ -35,6 +40,26 @@ pub struct Args {
     /// Threshold that the template's must reach, for those who did not make the template
     #[arg(long, value_name = "X", value_parser = parse_threshold)]
     min_threshold: Option<f64>,
+    /// Templates that are no longer accepted: a list of ids, one a line
+    #[arg(long, value_name = "LIST")]
+    revoked: Option<PathBuf>,
+    /// Demand a template that refuses replays: whoever proves shows that the recording is none of those enrolled
+    #[arg(long)]
+    no_replays: bool,
+    /// Demand that the template was proved to be of the recordings that it names (from `enrol --proof`)
+    #[arg(long, value_name = "FILE")]
+    enrolment: Option<PathBuf>,
+    /// Fewest recordings that it must be of
+    #[arg(long, value_name = "N", default_value = "1", requires = "enrolment")]
+    min_recordings: usize,
+    /// Demand a signature over recording and context by a device with this public key (PEM); may be given again for others
+    #[cfg(feature = "attest")]
+    #[arg(long, value_name = "KEY")]
+    attested_by: Vec<PathBuf>,
+    /// Oldest signature that is accepted, in seconds
+    #[cfg(feature = "attest")]
+    #[arg(long, value_name = "SECONDS", requires = "attested_by")]
+    max_age: Option<u64>,
     /// Proof (.vxp); `-` is stdin
     #[arg(value_name = "P.vxp")]
     proof: PathBuf,
@@ -56,17 +81,20 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
         Some(path) => files::decode(path, VerifyingKey::from_bytes)?,
         None => load_keys(console, &args.model)?.1,
     };
+    let demands = Demands::read(args)?;
     let expected = Expected {
-        template: &template,
-        context: &args.context,
         audio: audio.as_ref(),
         min_threshold: args.min_threshold,
+        no_replays: args.no_replays,
+        revoked: demands.revoked.as_ref(),
+        ..Expected::new(&template, &args.context)
     };
     let start = Instant::now();
     let proof = Proof::from_bytes(&bytes);
+    let mut attested = None;
     let ending = match &proof {
         Err(error) => Ending::Invalid { failed_at: "decode", reason: error.to_string() },
-        Ok(proof) => check(&vk, proof, &expected),
+        Ok(proof) => check(&vk, proof, &expected, &demands, &mut attested),
     };
     let elapsed = start.elapsed();
     console.trace.add("verify", start, elapsed);
@@ -76,6 +104,7 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
         &mut fields,
         json!({"verify_ms": millis(elapsed), "proof_bytes": bytes.len(), "threads": rayon::current_num_threads()}),
     );
+    merge(&mut fields, json!({"attested": attested}));
     merge(&mut fields, ending_json(&ending));
     let mut text = ending_text(console, &ending);
     if let (Some(statement), Ending::Verdict(_)) = (statement, &ending) {
@@ -90,9 +119,99 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     Ok(Outcome { exit: status, ..Outcome::new("verify", fields, text) })
 }
 
-fn check(vk: &VerifyingKey, proof: &Proof, expected: &Expected<'_>) -> Ending {
+/// What is demanded besides a statement that is as expected.
+struct Demands {
+    revoked: Option<RevocationList>,
+    enrolment: Option<Enrolment>,
+    min_recordings: usize,
+    #[cfg(feature = "attest")]
+    devices: Vec<DevicePublicKey>,
+    #[cfg(feature = "attest")]
+    max_age: Option<u64>,
+}
+
+impl Demands {
+    fn read(args: &Args) -> Result<Self> {
+        let list = |path: &PathBuf| {
+            RevocationList::parse(&files::read_text(path)?).map_err(|error| {
+                let message = format!("{}: {error}", path.display());
+                CliError::data(
+                    "E-REVOCATION-LIST",
+                    message,
+                    "a list that cannot be read revokes nothing, so it is refused",
+                )
+            })
+        };
+        Ok(Self {
+            revoked: args.revoked.as_ref().map(list).transpose()?,
+            enrolment: args.enrolment.as_ref().map(|path| files::decode(path, Enrolment::from_bytes)).transpose()?,
+            min_recordings: args.min_recordings,
+            #[cfg(feature = "attest")]
+            devices: args.attested_by.iter().map(|path| attest::read_device(path)).collect::<Result<_>>()?,
+            #[cfg(feature = "attest")]
+            max_age: args.max_age,
+        })
+    }
+
+    /// Whether one of the devices signed, and not too long ago; what is known about it.
+    #[cfg(feature = "attest")]
+    fn check_attestation(&self, statement: &Statement) -> std::result::Result<Option<Value>, StatementMismatch> {
+        let mut last = None;
+        for device in &self.devices {
+            match device.check(statement) {
+                Ok(time) => {
+                    let age = attest::now().saturating_sub(time);
+                    if let Some(most) = self.max_age.filter(|&most| age > most) {
+                        let expected = format!("a signature of the last {most} s");
+                        return Err(StatementMismatch {
+                            field: "attestation",
+                            expected,
+                            found: format!("one of {age} s ago"),
+                        });
+                    }
+                    return Ok(Some(json!({"device": device.fingerprint(), "time": time})));
+                }
+                Err(mismatch) => last = Some(mismatch),
+            }
+        }
+        last.map_or(Ok(None), Err)
+    }
+
+    #[cfg(not(feature = "attest"))]
+    fn check_attestation(&self, _: &Statement) -> std::result::Result<Option<Value>, StatementMismatch> {
+        Ok(None)
+    }
+
+    /// Whether the template is shown to be of enough recordings.
+    fn check_enrolment(&self, vk: &VerifyingKey, template: &Template) -> std::result::Result<(), Ending> {
+        let Some(enrolment) = &self.enrolment else { return Ok(()) };
+        let found = template.recordings().len();
+        if found < self.min_recordings {
+            let expected = format!("a template of at least {} recordings", self.min_recordings);
+            let found = format!("one of {found}");
+            return Err(Ending::Mismatch(StatementMismatch { field: "enrolment", expected, found }));
+        }
+        vk.verify_enrolment(template, enrolment)
+            .map_err(|error| Ending::Invalid { failed_at: "enrolment", reason: error.to_string() })
+    }
+}
+
+fn check(
+    vk: &VerifyingKey,
+    proof: &Proof,
+    expected: &Expected<'_>,
+    demands: &Demands,
+    attested: &mut Option<Value>,
+) -> Ending {
     if let Err(mismatch) = vk.check_statement(proof.statement(), expected) {
         return Ending::Mismatch(mismatch);
+    }
+    match demands.check_attestation(proof.statement()) {
+        Ok(found) => *attested = found,
+        Err(mismatch) => return Ending::Mismatch(mismatch),
+    }
+    if let Err(ending) = demands.check_enrolment(vk, expected.template) {
+        return ending;
     }
     match vk.verify(proof.statement(), proof) {
         Ok(verdict) => Ending::Verdict(verdict),
@@ -106,7 +225,7 @@ fn ids(statement: Option<&Statement>) -> Value {
         || {
             json!({
                 "score": null, "threshold": null, "model_id": null, "audio_id": null, "template_id": null,
-                "context": null, "mode": null, "samples": null,
+                "context": null, "mode": null, "samples": null, "label": null, "refuses_replays": null,
             })
         },
         common::statement_json,

@@ -126,7 +126,7 @@ impl ProgramBuilder {
         Ok(id)
     }
 
-    /// Constant `number` of the model, whose entries are within `[low, high]`.
+    /// Constant `number` of the model, whose entries are within `[low, high]`; one declared before is shared.
     pub fn constant(
         &mut self,
         name: &str,
@@ -135,7 +135,24 @@ impl ProgramBuilder {
         low: i128,
         high: i128,
     ) -> Result<TensorId, ProgramError> {
-        self.add(name, shape, Kind::Constant(number), low.into(), high.into())
+        let (kind, low, high) = (Kind::Constant(number), BigInt::from(low), BigInt::from(high));
+        let same = |t: &Tensor| t.kind == kind && (t.rows, t.cols) == shape && (&t.low, &t.high) == (&low, &high);
+        if let Some(known) = self.tensors.iter().position(same) {
+            return Ok(TensorId(known as u32));
+        }
+        self.add(name, shape, kind, low, high)
+    }
+
+    /// Weights that were committed at setup, seen as an input. Unlike [`ProgramBuilder::input`], the program is not
+    /// refused if no single lookup keeps them within `[low, high]`: whoever declares them has to show it.
+    pub fn weights(
+        &mut self,
+        name: &str,
+        shape: (usize, usize),
+        low: i128,
+        high: i128,
+    ) -> Result<TensorId, ProgramError> {
+        self.add(name, shape, Kind::Weights, low.into(), high.into())
     }
 
     /// A tensor that is committed in the proof and computed by `hint` from `inputs`.

@@ -118,8 +118,8 @@ pub(super) fn padding_vars(program: &Program, order: &[TensorId]) -> Result<(usi
     Ok(vars)
 }
 
-/// The claims that all padding of inputs and witness is zero. Constants are committed at setup, by
-/// the verifier or checked once.
+/// The claims that all padding of inputs and witness is zero. Constants are committed at setup, by the verifier,
+/// or proved once, as [`Kind::Weights`].
 pub(super) fn padding<S: Scalar<Fr>>(
     program: &Program,
     order: &[TensorId],

@@ -52,6 +52,8 @@ pub enum Kind {
     Constant(u32),
     /// Defined by the relation of this number.
     Virtual(u32),
+    /// Committed at setup, and looked at here: a hidden constant, whose padding this program proves zero.
+    Weights,
 }
 
 /// Shape, kind and bounds of a tensor.
@@ -270,7 +272,7 @@ impl Program {
         let tensor = self.tensor(id);
         match tensor.kind {
             Kind::Input => SHARED_WIDTH_VARS,
-            Kind::Constant(_) => constant_width_vars(tensor.rows, tensor.cols),
+            Kind::Constant(_) | Kind::Weights => constant_width_vars(tensor.rows, tensor.cols),
             Kind::Witness | Kind::Multiplicity(_) | Kind::Virtual(_) => self.width_vars,
         }
     }
@@ -296,10 +298,10 @@ impl Program {
         ids.map(|(i, _)| TensorId(i as u32)).collect()
     }
 
-    /// Inputs, committed before the proof.
+    /// Inputs, committed before the proof: weights that the program looks at are among them.
     #[must_use]
     pub fn inputs(&self) -> Vec<TensorId> {
-        self.of_kind(|kind| kind == Kind::Input)
+        self.of_kind(|kind| matches!(kind, Kind::Input | Kind::Weights))
     }
 
     /// Tensors committed in the proof.
@@ -347,7 +349,7 @@ impl Program {
                 Relation::Linear(linear) => Some(linear),
                 Relation::Contraction(_) | Relation::Product(_) | Relation::Lookup(_) => None,
             },
-            Kind::Input | Kind::Witness | Kind::Multiplicity(_) | Kind::Constant(_) => None,
+            Kind::Input | Kind::Witness | Kind::Multiplicity(_) | Kind::Constant(_) | Kind::Weights => None,
         }
     }
 }

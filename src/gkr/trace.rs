@@ -164,7 +164,7 @@ impl Trace {
             _ => Err(TraceError::Input { tensor: tensor.name.clone(), rows: tensor.rows, cols: tensor.cols }),
         };
         Ok(match tensor.kind {
-            Kind::Input => given(inputs.next())?,
+            Kind::Input | Kind::Weights => given(inputs.next())?,
             Kind::Constant(number) => given(constants.get(number as usize))?,
             Kind::Witness => {
                 let recipe = recipes

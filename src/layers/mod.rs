@@ -30,6 +30,7 @@ mod quantize_recurrent;
 mod quantize_waveform;
 mod quantize_weights;
 pub mod recurrent;
+pub mod replay;
 pub mod score;
 pub mod softmax;
 pub mod time_pool;

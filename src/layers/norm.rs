@@ -13,6 +13,7 @@ use super::lowering::{Constant, Layer, Value, exactly, layer_header};
 use super::pooling::{RECIPROCAL_BITS, reciprocal};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::view::{RowMap, View};
 
 /// Every row divided by its Euclidean norm. The input must be non-negative, as after a ReLU.
@@ -38,16 +39,52 @@ impl Layer for Normalize {
         let ones = self.ones.declare(p, &format!("{name}/ones"))?;
         let squares = p.product(&format!("{name}/squares"), p.whole(x), p.whole(x))?;
         let sum = p.contraction(&format!("{name}/sum of squares"), p.whole(squares), p.whole(ones))?;
-        let terms = vec![(fixed::power(name, self.guard_bits.saturating_mul(2))?, p.whole(sum))];
-        let radicand = p.linear(&format!("{name}/radicand"), terms, 0)?;
-        let bits = (p.bounds(radicand).1.bits() as usize).div_ceil(2);
-        let norm = fixed::sqrt(p, &format!("{name}/norm"), radicand, bits)?;
-        let up = self.fraction_bits.unsigned_abs().saturating_add(self.guard_bits);
-        let scaled = p.linear(&format!("{name}/scaled"), vec![(fixed::power(name, up)?, p.whole(x))], 0)?;
-        let quotient_bits = self.fraction_bits.unsigned_abs() as usize + 1;
-        let tensor = fixed::divide(p, &format!("{name}/output"), scaled, norm, quotient_bits, bits + 1)?;
+        let tensor = unit(p, name, x, sum, self.guard_bits, self.fraction_bits.unsigned_abs())?;
         Ok(Value { tensor, ..input })
     }
+}
+
+/// Every row of `x` divided by its norm, where `sum` is the sum of its squares.
+fn unit(
+    p: &mut ProgramBuilder,
+    name: &str,
+    x: TensorId,
+    sum: TensorId,
+    guard_bits: u32,
+    fraction_bits: u32,
+) -> Result<TensorId, ProgramError> {
+    let terms = vec![(fixed::power(name, guard_bits.saturating_mul(2))?, p.whole(sum))];
+    let radicand = p.linear(&format!("{name}/radicand"), terms, 0)?;
+    let bits = (p.bounds(radicand).1.bits() as usize).div_ceil(2);
+    let norm = fixed::sqrt(p, &format!("{name}/norm"), radicand, bits)?;
+    let up = fixed::power(name, fraction_bits.saturating_add(guard_bits))?;
+    let scaled = p.linear(&format!("{name}/scaled"), vec![(up, p.whole(x))], 0)?;
+    fixed::divide(p, &format!("{name}/output"), scaled, norm, fraction_bits as usize + 1, bits + 1)
+}
+
+/// Bits by which the norm of an embedding is finer than the embedding.
+const GUARD_BITS: u32 = 8;
+/// Fraction bits of an embedding divided by its norm.
+const UNIT_BITS: u32 = 20;
+
+/// The average of embeddings divided by their norms, rounded to `fraction_bits` bits, in integers of
+/// `bits` bits: a template. An embedding of zeros has no norm to be divided by: the statement fails closed.
+pub fn unit_average(
+    p: &mut ProgramBuilder,
+    embeddings: &[TensorId],
+    bits: usize,
+    fraction_bits: u32,
+) -> Result<TensorId, ProgramError> {
+    let factor = reciprocal(RECIPROCAL_BITS, embeddings.len());
+    let mut terms = Vec::with_capacity(embeddings.len());
+    for &x in embeddings {
+        let sum = p.contraction_transposed("enrolment/sum of squares", p.whole(x), p.whole(x))?;
+        let unit = unit(p, "enrolment/unit", x, sum, GUARD_BITS, UNIT_BITS)?;
+        terms.push((factor, p.whole(unit)));
+    }
+    let sum = p.linear("enrolment/sum", terms, 0)?;
+    let shift = RECIPROCAL_BITS as usize + (UNIT_BITS - fraction_bits.min(UNIT_BITS)) as usize;
+    fixed::requantize(p, "enrolment/template", sum, shift, bits)
 }
 
 /// The average of all sequences, each of one row.

@@ -57,7 +57,7 @@ pub fn decide(
 }
 
 /// The bit that says whether any entry of a tensor is not zero.
-fn audible(p: &mut ProgramBuilder, features: TensorId) -> Result<TensorId, ProgramError> {
+pub(crate) fn audible(p: &mut ProgramBuilder, features: TensorId) -> Result<TensorId, ProgramError> {
     let squares = p.product("score: feature squares", p.whole(features), p.whole(features))?;
     let rows = p.shape(features).0;
     let energies = p.linear("score: band energies", vec![(1, View::rows(squares, RowMap::sum(rows)))], 0)?;

@@ -1,6 +1,8 @@
 //! The files of templates, recordings and proofs, and of the secrets beside them.
 
-use super::{AudioCommitment, AudioSecret, Proof, Statement, Template, TemplateSecret};
+use super::{
+    Attestation, AudioCommitment, AudioSecret, MAX_LABEL, MAX_RECORDINGS, Proof, Statement, Template, TemplateSecret,
+};
 use crate::files::{self, FileError};
 use crate::layers::score::THRESHOLD_ONE;
 
@@ -22,8 +24,23 @@ impl Template {
         if template.threshold == 0 || template.threshold > THRESHOLD_ONE {
             return Err(kind.error("its threshold is not in (0, 1]"));
         }
+        if template.recordings.len() > MAX_RECORDINGS {
+            return Err(kind.error(format!("it names more than {MAX_RECORDINGS} recordings")));
+        }
+        check_label(&template.label).map_err(|reason| kind.error(format!("its label {reason}")))?;
         Ok(template)
     }
+}
+
+/// Says what is wrong with a label.
+pub(crate) fn check_label(label: &str) -> Result<(), String> {
+    if label.len() > MAX_LABEL {
+        return Err(format!("is longer than {MAX_LABEL} bytes"));
+    }
+    if label.chars().any(char::is_control) {
+        return Err("has characters that cannot be printed".into());
+    }
+    Ok(())
 }
 
 impl TemplateSecret {
@@ -80,6 +97,24 @@ impl AudioSecret {
     }
 }
 
+impl Attestation {
+    /// The bytes of the file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        files::ATTESTATION.wrap(&self.audio, &files::encode(self))
+    }
+
+    /// Reads the file.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
+        let (audio, body) = files::ATTESTATION.unwrap(bytes)?;
+        let attestation: Self = files::ATTESTATION.decode(body)?;
+        if attestation.audio != audio {
+            return Err(files::ATTESTATION.error("its header names another recording"));
+        }
+        Ok(attestation)
+    }
+}
+
 impl Proof {
     /// The bytes of the file.
     #[must_use]
@@ -115,6 +150,7 @@ impl Proof {
         add("statement: context", files::encode(&s.context).len());
         add("statement: decision", files::encode(&s.verdict).len());
         add("statement: revealed", files::encode(&s.revealed).len());
+        add("statement: attestation", files::encode(&s.attestation).len());
         add("argument: length", files::encode(&self.argument).len() - self.argument.len());
         add("argument", self.argument.len());
         sections

@@ -86,6 +86,9 @@ pub enum StatementError {
     /// The revealed score is no cosine.
     #[error("the revealed score is not a cosine")]
     Score,
+    /// The template names no recordings where it has to, or more than it may.
+    #[error("the template does not name between 1 and 16 recordings")]
+    Recordings,
     /// The model has no program for this number of samples, threshold or score.
     #[error("{0}")]
     Program(String),
@@ -176,6 +179,7 @@ refusals! {
     VerifyError::Statement(StatementError::Threshold) => Threshold = "statement-threshold",
     VerifyError::Statement(StatementError::Context) => Context = "statement-context",
     VerifyError::Statement(StatementError::Score) => Score = "statement-score",
+    VerifyError::Statement(StatementError::Recordings) => Recordings = "statement-recordings",
     VerifyError::Statement(StatementError::Program(_)) => Program = "statement-program",
     VerifyError::Statement(StatementError::Outputs) => Outputs = "statement-outputs",
     VerifyError::Statement(StatementError::Commitment) => Commitment = "statement-commitment",

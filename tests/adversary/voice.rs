@@ -69,6 +69,19 @@ pub const OTHERS: &[Edit] = &[
     ("context", "another", Reveal::Decision, |p| p.context[0] ^= 1),
     ("context", "longer", Reveal::Decision, |p| p.context.push(0)),
     ("context", "empty", Reveal::Decision, |p| p.context.clear()),
+    ("label", "another", Reveal::Decision, |p| p.label = "Eve".into()),
+    ("label", "a space", Reveal::Decision, |p| p.label.push(' ')),
+    ("recordings", "the probe named", Reveal::Decision, |p| {
+        p.recordings.push((p.sample_rate, p.num_samples, p.audio_rows.clone()));
+    }),
+    ("recordings", "an empty one named", Reveal::Decision, |p| p.recordings.push((p.sample_rate, 0, Vec::new()))),
+    ("refuse_replays", "set", Reveal::Decision, |p| p.refuse_replays = true),
+    ("refuse_replays", "set, for a recording of another length", Reveal::Decision, |p| {
+        p.refuse_replays = true;
+        p.recordings.push((p.sample_rate, 1, p.audio_rows.clone()));
+    }),
+    ("attestation", "added", Reveal::Decision, |p| p.attestation = Some((p.model, 1, [p.model; 2]))),
+    ("attestation", "added, of time zero", Reveal::Decision, |p| p.attestation = Some(([0; 32], 0, [[0; 32]; 2]))),
 ];
 
 /// What is said about whether a proof hides.

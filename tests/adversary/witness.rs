@@ -43,7 +43,7 @@ pub fn change(table: &IntTable, row: usize, col: usize, change: Change) -> Optio
 /// What a tensor is, for counting.
 fn kind(case: &Case, tensor: usize) -> &'static str {
     match case.program.tensors()[tensor].kind {
-        Kind::Input => "input",
+        Kind::Input | Kind::Weights => "input",
         Kind::Constant(_) => "constant",
         Kind::Witness => "witness",
         Kind::Multiplicity(_) => "multiplicity",
@@ -135,7 +135,7 @@ impl Target {
         let other = change(honest, row, col, how)?;
         let trace = self.run(|visited| (visited == name).then(|| other.clone()))?;
         // Virtual tensors are not committed: what counts is whether the committed ones have true ones.
-        let committed = |kind| matches!(kind, Kind::Input | Kind::Witness | Kind::Multiplicity(_));
+        let committed = |kind| matches!(kind, Kind::Input | Kind::Weights | Kind::Witness | Kind::Multiplicity(_));
         let rebuilt = self.run(|visited| {
             let id = case.id(visited);
             committed(case.program.tensor(id).kind).then(|| trace.get(id).clone())

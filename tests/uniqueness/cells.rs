@@ -134,9 +134,9 @@ impl Cells {
                     compiler.domains.extend(constants[number as usize].values().iter().map(Interval::point));
                 }
                 Kind::Virtual(relation) => compiler.define(i, &program.relations()[relation as usize]),
-                Kind::Input | Kind::Witness => {
+                Kind::Input | Kind::Weights | Kind::Witness => {
                     compiler.domains.extend(cells.iter().map(|_| bounds()));
-                    if tensor.kind == Kind::Input { inputs.push(cells) } else { committed.extend(cells) }
+                    if tensor.kind == Kind::Witness { committed.extend(cells) } else { inputs.push(cells) }
                 }
                 // How often an entry is looked up is counted: there is one answer.
                 Kind::Multiplicity(_) => {}

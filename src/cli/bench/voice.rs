@@ -183,7 +183,7 @@ impl Prepared for Ready {
 
         let start = Instant::now();
         let proof = Proof::from_bytes(&bytes).map_err(|error| internal(&error))?;
-        let expected = Expected { template: &self.template, context: &self.context, audio: None, min_threshold: None };
+        let expected = Expected::new(&self.template, &self.context);
         self.vk.check_statement(proof.statement(), &expected).map_err(|error| internal(&error))?;
         let verdict = self.vk.verify(proof.statement(), &proof).map_err(|error| internal(&error))?;
         let verify = start.elapsed();

@@ -69,6 +69,16 @@ impl Blinds {
         &self.0
     }
 
+    /// The factors of rows that both these and as many others hide.
+    ///
+    /// # Panics
+    /// If there are others than as many.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        assert_eq!(self.0.len(), other.0.len(), "one blinding factor a row");
+        Self::new(self.0.iter().zip(other.0.iter()).map(|(&a, b)| a + b).collect())
+    }
+
     /// `Σ_r weights[r]·ρ_r`.
     #[must_use]
     pub fn weigh(&self, weights: &[Fr]) -> Fr {
