@@ -23,13 +23,13 @@ use crate::error::{AudioError, ModelError};
 use crate::files::{self, FileError};
 use crate::gkr::pcs::hiding::{ClearVerifier, HidingProver, HidingVerifier};
 use crate::gkr::pcs::{Blinds, Commitment, Hyrax, Layout, MultilinearPcs};
-use crate::gkr::program::SHARED_WIDTH_VARS;
+use crate::gkr::program::{Program, SHARED_WIDTH_VARS};
 use crate::gkr::prover::{self, PublicBlinds, PublicCommitments};
 use crate::gkr::trace::Trace;
 use crate::gkr::{Fr, verifier};
 use crate::key::{PROTOCOL, VerifyingKey};
 use crate::layers::score::THRESHOLD_ONE;
-use crate::model::{integers, samples_tables};
+use crate::model::{Lowered, integers, samples_tables};
 use crate::proof::{ProveError, ProvingKey, template_table};
 use crate::statement::{
     AudioCommitment, AudioSecret, Id, MAX_LABEL, MAX_RECORDINGS, Template, TemplateSecret, check_label,
@@ -230,14 +230,35 @@ impl ProvingKey {
         for (wav, (commitment, secret)) in recordings.iter().zip(template.recordings.iter().zip(&secret.recordings)) {
             self.reopen_audio(wav, commitment, secret)?;
         }
-        let key = self.verifying_key();
-        let lowered = key.spec().lower_enrolment(&lengths(template), true)?;
-        let program = &lowered.program;
         let samples: Vec<&[i16]> = recordings.iter().map(|wav| &*wav.samples).collect();
-        let mut inputs = samples_tables(program, &samples);
+        let (lowered, inputs) = self.enrolment_inputs(&samples, template, secret)?;
+        let constants = self.model().constants();
+        let trace = Trace::run(&lowered.program, &lowered.recipes, &inputs, constants).map_err(ModelError::from)?;
+        self.argue_enrolment(template, secret, &lowered.program, &trace)
+    }
+
+    /// The program of an enrolment, and its inputs.
+    fn enrolment_inputs(
+        &self,
+        samples: &[&[i16]],
+        template: &Template,
+        secret: &TemplateSecret,
+    ) -> Result<(Lowered, Vec<Arc<IntTable>>), ProveError> {
+        let lowered = self.model().spec().lower_enrolment(&lengths(template), true)?;
+        let mut inputs = samples_tables(&lowered.program, samples);
         inputs.push(Arc::new(template_table(&secret.values)));
-        let trace =
-            Trace::run(program, &lowered.recipes, &inputs, self.model().constants()).map_err(ModelError::from)?;
+        Ok((lowered, inputs))
+    }
+
+    /// Proves whatever the trace says.
+    fn argue_enrolment(
+        &self,
+        template: &Template,
+        secret: &TemplateSecret,
+        program: &Program,
+        trace: &Trace,
+    ) -> Result<Enrolment, ProveError> {
+        let key = self.verifying_key();
         let committed = input_commitments(template);
         let committed: Vec<&Commitment> = committed.iter().collect();
         let constants = key.program_constants(program).map_err(|error| ProveError::Mismatch(error.to_string()))?;
@@ -250,7 +271,7 @@ impl ProvingKey {
             ProverChannel::<Fr>::absorb_statement(&mut channel, label, bytes);
         });
         let mut channel = HidingProver::new(channel, self.pcs(), program.max_width_vars())?;
-        prover::prove::<Hyrax, _>(self.pcs(), program, &trace, &public, blinds, &mut channel);
+        prover::prove::<Hyrax, _>(self.pcs(), program, trace, &public, blinds, &mut channel);
         Ok(Enrolment { template: template.id().digest, argument: channel.into_inner().into_proof() })
     }
 }
@@ -324,4 +345,116 @@ fn lengths(template: &Template) -> Vec<usize> {
 fn input_commitments(template: &Template) -> Vec<Commitment> {
     let rows = template.recordings.iter().map(|recording| &recording.rows).chain([&template.rows]);
     rows.map(|rows| files::commitment(SHARED_WIDTH_VARS, rows)).collect()
+}
+
+#[cfg(all(test, feature = "adversary"))]
+mod tests {
+    use super::*;
+    use crate::model::Model;
+    use crate::proof::setup;
+
+    fn wav(seed: i32) -> Wav {
+        Wav { sample_rate: 16_000, samples: (0..9_000).map(|i| ((i * i % 97 + seed) * 150 - 7_000) as i16).collect() }
+    }
+
+    /// Proves a template, whatever it is of, of recordings, whatever they are.
+    fn prove(pk: &ProvingKey, recordings: &[Wav], values: Vec<i16>) -> (Template, Enrolment) {
+        let (audio, secrets): (Vec<_>, Vec<_>) = recordings.iter().map(|wav| pk.commit_audio(wav).unwrap()).unzip();
+        let (mut template, mut secret) = pk.template_of(values, 1 << 14, Blinds::random(1).unwrap());
+        (template.recordings, secret.recordings) = (audio, secrets);
+        let samples: Vec<&[i16]> = recordings.iter().map(|wav| &*wav.samples).collect();
+        let (lowered, inputs) = pk.enrolment_inputs(&samples, &template, &secret).unwrap();
+        let constants = pk.model().constants();
+        let run = Trace::run_tampered(&lowered.program, &lowered.recipes, &inputs, constants, &mut |_, _| ());
+        let enrolment = pk.argue_enrolment(&template, &secret, &lowered.program, &run.unwrap()).unwrap();
+        (template, enrolment)
+    }
+
+    #[test]
+    fn a_template_of_something_else_is_refused() {
+        let (pk, vk) = setup(&Model::bundled().unwrap()).unwrap();
+        let recordings = [wav(0), wav(3)];
+        let values = pk.average(&recordings).unwrap();
+        let refused = |recordings: &[Wav], values: Vec<i16>| {
+            let (template, enrolment) = prove(&pk, recordings, values);
+            vk.verify_enrolment(&template, &enrolment).is_err()
+        };
+        // The dishonest prover is believed when nothing is wrong.
+        assert!(!refused(&recordings, values.clone()));
+        for (place, change) in [(0, 1), (values.len() - 1, -1), (7, 300)] {
+            let mut others = values.clone();
+            others[place] += change;
+            assert!(refused(&recordings, others), "{place}, {change}");
+        }
+        assert!(refused(&recordings, pk.average(&recordings[..1]).unwrap()));
+        assert!(refused(&recordings, values.iter().map(|v| -v).collect()));
+        assert!(refused(&recordings, vec![0; values.len()]));
+    }
+
+    #[test]
+    fn one_recording_given_twice_is_refused() {
+        let (pk, vk) = setup(&Model::bundled().unwrap()).unwrap();
+        let (template, enrolment) = prove(&pk, &[wav(3)], pk.average(&[wav(3)]).unwrap());
+        assert_eq!(vk.verify_enrolment(&template, &enrolment), Ok(()));
+        // Its average with itself is itself, up to rounding: what it is, is found first.
+        let twice = [wav(3), wav(3)];
+        assert!(pk.enrol(&twice, 0.5).is_err());
+        let lowered = pk.model().spec().lower_enrolment(&[9_000, 9_000], false).unwrap();
+        let inputs = samples_tables(&lowered.program, &[&twice[0].samples, &twice[1].samples]);
+        let (program, constants) = (&lowered.program, pk.model().constants());
+        let trace = Trace::run_tampered(program, &lowered.recipes, &inputs, constants, &mut |_, _| ()).unwrap();
+        let values = integers(trace.get(lowered.embedding)).into_iter().map(|v| v as i16).collect();
+        let (template, enrolment) = prove(&pk, &twice, values);
+        assert!(vk.verify_enrolment(&template, &enrolment).is_err());
+        // One sample makes the difference.
+        let mut other = wav(3);
+        other.samples[8_999] ^= 1;
+        let two = [wav(3), other];
+        let (template, enrolment) = prove(&pk, &two, pk.average(&two).unwrap());
+        assert_eq!(vk.verify_enrolment(&template, &enrolment), Ok(()));
+    }
+
+    #[test]
+    fn silence_is_refused() {
+        let (pk, vk) = setup(&Model::bundled().unwrap()).unwrap();
+        let silent = Wav { sample_rate: 16_000, samples: vec![0; 9_000] };
+        assert!(pk.enrol(std::slice::from_ref(&silent), 0.5).is_err());
+        let values = pk.average(std::slice::from_ref(&silent)).unwrap();
+        let (template, enrolment) = prove(&pk, &[silent], values);
+        assert!(vk.verify_enrolment(&template, &enrolment).is_err());
+    }
+
+    #[test]
+    fn a_proof_is_of_one_template() {
+        let (pk, vk) = setup(&Model::bundled().unwrap()).unwrap();
+        let values = pk.average(&[wav(1)]).unwrap();
+        let (template, enrolment) = prove(&pk, &[wav(1)], values);
+        assert_eq!(vk.verify_enrolment(&template, &enrolment), Ok(()));
+        type Change = fn(&mut Template);
+        let changes: [(&str, Change); 10] = [
+            ("model", |t| t.model[0] ^= 1),
+            ("threshold", |t| t.threshold += 1),
+            ("no threshold", |t| t.threshold = 0),
+            ("label", |t| t.label = "Eve".into()),
+            ("policy", |t| t.refuse_replays = true),
+            ("no recording", |t| t.recordings.clear()),
+            ("a recording more", |t| t.recordings.push(t.recordings[0].clone())),
+            ("recording", |t| t.recordings[0].rows.swap(0, 1)),
+            ("length", |t| t.recordings[0].num_samples -= 1),
+            ("rate", |t| t.recordings[0].sample_rate *= 2),
+        ];
+        for (name, change) in changes {
+            let mut other = template.clone();
+            change(&mut other);
+            assert!(vk.verify_enrolment(&other, &enrolment).is_err(), "{name}");
+            // And where the proof says that it is about the other one.
+            let moved = Enrolment { template: other.id().digest, ..enrolment.clone() };
+            assert!(vk.verify_enrolment(&other, &moved).is_err(), "{name}, moved");
+        }
+        for place in (0..enrolment.argument.len()).step_by(997) {
+            let mut changed = enrolment.clone();
+            changed.argument[place] ^= 1;
+            assert!(vk.verify_enrolment(&template, &changed).is_err(), "byte {place}");
+        }
+    }
 }

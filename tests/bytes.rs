@@ -20,12 +20,14 @@ use voxcheck::gkr::program::SHARED_WIDTH_VARS;
 use voxcheck::gkr::prover::PublicCommitments;
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::verifier;
-use voxcheck::proof::{AudioCommitment, AudioSecret, Proof, ProveOptions, Template, TemplateSecret};
+use voxcheck::proof::{
+    AudioCommitment, AudioSecret, EnrolOptions, Enrolment, KeySecret, Proof, ProveOptions, Template, TemplateSecret,
+};
 use voxcheck::sumcheck::channel::{PlainProver, PlainVerifier, VerifierChannel};
 use voxcheck::sumcheck::error::{Check, VerifyError};
 use voxcheck::sumcheck::int::IntTable;
 use voxcheck::sumcheck::transcript::{Label, Merlin};
-use voxcheck::{Context, Model, ProvingKey, VerifyingKey, setup};
+use voxcheck::{Context, Model, ProvingKey, VerifyingKey, setup, setup_private};
 
 /// A point or scalar takes this many bytes.
 const ELEMENT: usize = 32;
@@ -299,6 +301,8 @@ struct Files {
     audio: AudioCommitment,
     audio_secret: AudioSecret,
     proof: Proof,
+    enrolment: Enrolment,
+    private: (VerifyingKey, KeySecret),
 }
 
 fn files() -> &'static Files {
@@ -308,12 +312,16 @@ fn files() -> &'static Files {
         // The shortest recording: every change is verified.
         let sample = |i: usize| ((i * i % 97) as i16 - 48) * 150;
         let wav = Wav { sample_rate: 16_000, samples: (0..pk.model().min_samples()).map(sample).collect() };
-        let (template, secret) = pk.enrol(std::slice::from_ref(&wav), 0.5).unwrap();
+        let wavs = std::slice::from_ref(&wav);
+        let options = EnrolOptions { label: "label", name_recordings: true, ..EnrolOptions::default() };
+        let (template, secret) = pk.enrol_with(wavs, &options).unwrap();
+        let enrolment = pk.prove_enrolment(wavs, &template, &secret).unwrap();
+        let (_, key, key_secret) = setup_private(pk.model()).unwrap();
         let (audio, audio_secret) = pk.commit_audio(&wav).unwrap();
         let options = ProveOptions { audio: Some((&audio, &audio_secret)), ..ProveOptions::default() };
         let proof = pk.prove_with(&wav, &template, &secret, &Context::new(*b"nonce"), &options).unwrap().0;
         assert!(vk.verify(proof.statement(), &proof).is_ok());
-        Files { pk, vk, wav, template, secret, audio, audio_secret, proof }
+        Files { pk, vk, wav, template, secret, audio, audio_secret, proof, enrolment, private: (key, key_secret) }
     })
 }
 
@@ -350,7 +358,9 @@ impl Subject {
         let digest: [u8; 32] = match self.name {
             "vxk" => {
                 let suite = files::encode(&files::SUITE);
-                Sha256::new_with_prefix("voxcheck model").chain_update(suite).chain_update(body).finalize().into()
+                // The last byte says that nothing is hidden, and so does the domain.
+                let bound = &body[..body.len().saturating_sub(1)];
+                Sha256::new_with_prefix("voxcheck model").chain_update(suite).chain_update(bound).finalize().into()
             }
             "vxa" => Sha256::new_with_prefix("voxcheck audio").chain_update(body).finalize().into(),
             // The model, template or recording named comes first in the body, or after the mode of a statement.
@@ -395,6 +405,20 @@ fn refused_audio(bytes: &[u8]) -> bool {
 
 fn refused_audio_secret(bytes: &[u8]) -> bool {
     AudioSecret::from_bytes(bytes).is_ok_and(|secret| secret != files().audio_secret)
+}
+
+fn refused_enrolment(bytes: &[u8]) -> bool {
+    let Files { vk, template, .. } = files();
+    Enrolment::from_bytes(bytes).is_ok_and(|enrolment| vk.verify_enrolment(template, &enrolment).is_err())
+}
+
+fn refused_private_key(bytes: &[u8]) -> bool {
+    VerifyingKey::from_bytes(bytes).is_ok_and(|key| key.model_id() != files().private.0.model_id())
+}
+
+fn refused_key_secret(bytes: &[u8]) -> bool {
+    let Files { pk, private, .. } = files();
+    KeySecret::from_bytes(bytes).is_ok_and(|secret| ProvingKey::private(pk.model(), &private.0, &secret).is_err())
 }
 
 fn refused_model(bytes: &[u8]) -> bool {
@@ -453,6 +477,27 @@ fn subjects() -> Vec<Subject> {
             read: |bytes| Model::from_bytes(bytes).map(|file| file.to_bytes()),
             refused: refused_model,
         },
+        Subject {
+            name: "enrolment",
+            kind: files::ENROLMENT,
+            bytes: f.enrolment.to_bytes(),
+            read: |bytes| Enrolment::from_bytes(bytes).map(|file| file.to_bytes()),
+            refused: refused_enrolment,
+        },
+        Subject {
+            name: "private vxk",
+            kind: files::KEY,
+            bytes: f.private.0.to_bytes(),
+            read: |bytes| VerifyingKey::from_bytes(bytes).map(|file| file.to_bytes()),
+            refused: refused_private_key,
+        },
+        Subject {
+            name: "vxk.secret",
+            kind: files::KEY_SECRET,
+            bytes: f.private.1.to_bytes(),
+            read: |bytes| KeySecret::from_bytes(bytes).map(|file| file.to_bytes()),
+            refused: refused_key_secret,
+        },
     ]
 }
 
@@ -480,6 +525,8 @@ fn no_file_with_a_flipped_bit_is_taken_for_the_honest_one() {
             "vxp" => (subject.bytes.len(), 2_000),
             "vxm" => (original(&subject.bytes), 200),
             "vxk" => (subject.bytes.len(), 400),
+            "enrolment" => (subject.bytes.len(), 400),
+            "private vxk" | "vxk.secret" => (subject.bytes.len(), 60),
             _ => (subject.bytes.len(), usize::MAX),
         };
         let headers = 0..HEADER_BYTES * 8;
@@ -558,7 +605,8 @@ fn every_length_field_at_its_extremes_is_refused() {
                 let starts = sections.iter().map(|(_, offset, _)| *offset).filter(|&offset| offset >= HEADER_BYTES);
                 (0..150).chain(starts.map(|offset| offset - HEADER_BYTES)).chain(sample(body.len(), 50)).collect()
             }
-            "vxk" => (0..150).chain(sample(body.len(), 50)).collect(),
+            "vxk" | "private vxk" => (0..150).chain(sample(body.len(), 50)).collect(),
+            "enrolment" | "vxk.secret" => (0..4).chain(sample(body.len(), 20)).collect(),
             "vxm" => (0..60).chain(sample(original(&subject.bytes) - HEADER_BYTES, 20)).collect(),
             _ => (0..body.len()).collect(),
         };
@@ -601,12 +649,12 @@ fn files_of_another_kind_version_suite_or_mode_are_refused() {
     let subjects = subjects();
     for subject in &subjects {
         let Subject { name, bytes, read, .. } = subject;
-        for other in subjects.iter().filter(|other| other.name != *name) {
+        for other in subjects.iter().filter(|other| other.kind != subject.kind) {
             assert!(read(&other.bytes).is_err(), "{} as {name}", other.name);
             let relabelled = [&subject.kind.magic[..], &other.bytes[8..]].concat();
             assert!(read(&relabelled).is_err(), "{} with the magic of {name}", other.name);
         }
-        for version in [0u16, 1, 2, 4, 0x300, 0x103, u16::MAX] {
+        for version in [0u16, 1, 2, 3, 5, 0x400, 0x104, u16::MAX] {
             let mut bytes = bytes.clone();
             bytes[8..10].copy_from_slice(&version.to_le_bytes());
             assert!(read(&bytes).is_err(), "{name}: version {version}");
@@ -632,13 +680,13 @@ fn no_other_encoding_of_a_point_is_read_from_a_file() {
     let (proof, key) = (&subjects[0], &subjects[1]);
     let template = &subjects[2];
     assert_eq!(template.name, "vxe");
-    // The last 32 bytes of key, template and recording are a point.
-    for subject in [key, template, &subjects[4]] {
-        let start = subject.body().len() - ELEMENT;
-        let honest: &[u8; ELEMENT] = subject.body()[start..].try_into().unwrap();
+    // The last 32 bytes of template and recording are a point; a key says after it that nothing is hidden.
+    for (subject, after) in [(key, 1), (template, 0), (&subjects[4], 0)] {
+        let start = subject.body().len() - ELEMENT - after;
+        let (honest, rest) = subject.body()[start..].split_first_chunk::<ELEMENT>().unwrap();
         assert!(Row::try_from(*honest).is_ok());
         for (what, encoding) in bad_points(honest) {
-            let body = [&subject.body()[..start], &encoding].concat();
+            let body = [&subject.body()[..start], &encoding, rest].concat();
             assert!(subject.refuses(&subject.with_body(&body)), "{}: {what}", subject.name);
         }
     }

@@ -572,6 +572,147 @@ mod round_trip {
     }
 }
 
+mod parties {
+    use super::*;
+
+    /// Weights that only their owner has: enrol and prove with a private key, verify with its public half.
+    #[test]
+    fn a_private_model_is_used_through_its_key() {
+        let folder = Folder::new();
+        let (key, template, proof) = (folder.path("k.vxk"), folder.path("t.vxe"), folder.path("p.vxp"));
+        let (exit, value) = json(&["setup", "xvector-small", "--private", "-o", &key]);
+        assert_eq!((exit, &value["private"]), (0, &Value::from(true)), "{value}");
+        assert_result(&value, "setup");
+        let (exit, inspected) = json(&["inspect", &key]);
+        assert_eq!((exit, &inspected["private"]), (0, &Value::from(true)), "{inspected}");
+        assert_eq!(inspected["model_id"], value["model_id"]);
+        let secret = folder.path("k.vxk.secret");
+        assert_eq!(json(&["inspect", &secret]).1["kind"], "key secret");
+        let (a, b, c) = (demo_wav("slt_1.wav"), demo_wav("slt_2.wav"), demo_wav("slt_3.wav"));
+        let enrol = ["enrol", "--key", &key, &a, &b, "-o", &template, "--threshold", "0.66"];
+        assert_eq!(json(&enrol).1["model_id"], value["model_id"]);
+        assert_eq!(status(&["prove", "--key", &key, "--enrolled", &template, &c, "-o", &proof]), 0);
+        assert_eq!(status(&["verify", "--key", &key, "--enrolled", &template, &proof]), 0);
+        // The public model is another one, and so is a second key.
+        assert_eq!(status(&["verify", "--enrolled", &template, &proof]), 4);
+        let (other, output) = (folder.path("other.vxk"), folder.path("q.vxp"));
+        assert_eq!(status(&["setup", "xvector-small", "--private", "-o", &other]), 0);
+        assert_eq!(status(&["verify", "--key", &other, "--enrolled", &template, &proof]), 4);
+        assert_error(&["prove", "--enrolled", &template, &c, "-o", &output], 65, "E-MISMATCH");
+        let stranger = ["prove", "--key", &other, "--key-secret", &secret, "--enrolled", &template, &c, "-o", &output];
+        assert_error(&stranger, 65, "E-MISMATCH");
+        let clear = ["prove", "--clear", "--key", &key, "--enrolled", &template, &c, "-o", &output];
+        assert_error(&clear, 65, "E-MISMATCH");
+        let public = ENROLLED.folder.path("k.vxk");
+        assert_error(&["prove", "--key", &public, "--enrolled", &template, &c, "-o", &output], 2, "E-USAGE");
+        // A key whose proof is damaged is no key.
+        let mut bytes = fs::read(&key).unwrap();
+        let last = bytes.len() - 40;
+        bytes[last] ^= 1;
+        let damaged = folder.write("damaged.vxk", &bytes);
+        assert_error(&["verify", "--key", &damaged, "--enrolled", &template, &proof], 65, "E-KEY");
+    }
+
+    #[test]
+    fn enrolments_are_proved_and_replays_refused() {
+        let folder = Folder::new();
+        let (template, enrolment, proof) = (folder.path("t.vxe"), folder.path("e.vxp"), folder.path("p.vxp"));
+        let (a, b, c) = (demo_wav("slt_1.wav"), demo_wav("slt_2.wav"), demo_wav("slt_3.wav"));
+        let arguments = [
+            "enrol",
+            &a,
+            &b,
+            "-o",
+            &template,
+            "--proof",
+            &enrolment,
+            "--label",
+            "Alice",
+            "--refuse-replays",
+            "--threshold",
+            "0.66",
+        ];
+        let (exit, value) = json(&arguments);
+        assert_eq!((exit, &value["label"]), (0, &Value::from("Alice")), "{value}");
+        assert_eq!(value["proof_bytes"], fs::metadata(&enrolment).unwrap().len());
+        let (_, inspected) = json(&["inspect", &template]);
+        assert_eq!(inspected["recordings"].as_array().unwrap().len(), 2);
+        assert_eq!(json(&["inspect", &enrolment]).1["template_id"], value["template_id"]);
+        let message = assert_error(&["prove", "--enrolled", &template, &a, "-o", &proof], 65, "E-MISMATCH");
+        assert!(message.contains("enrolled"), "{message}");
+        assert_eq!(status(&["prove", "--enrolled", &template, &c, "-o", &proof]), 0);
+        let verify = |more: &[&str]| {
+            let given = ["verify", "--enrolled", &template, "--no-replays", &proof];
+            json(&[&given[..], more].concat())
+        };
+        let (exit, value) = verify(&["--enrolment", &enrolment, "--min-recordings", "2"]);
+        assert_eq!((exit, &value["label"]), (0, &Value::from("Alice")), "{value}");
+        let (exit, value) = verify(&["--enrolment", &enrolment, "--min-recordings", "3"]);
+        assert_eq!((exit, &value["mismatch"]["field"]), (4, &Value::from("enrolment")), "{value}");
+        let mut bytes = fs::read(&enrolment).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        let (exit, value) = verify(&["--enrolment", &folder.write("damaged.vxp", &bytes)]);
+        assert_eq!(exit, 3, "{value}");
+        assert!(value["failed_at"].as_str().unwrap().starts_with("enrolment"), "{value}");
+        assert_error(&["verify", "--enrolled", &template, "--enrolment", &proof, &proof], 65, "E-ENROLMENT");
+        // A template that refuses nothing is not enough for those who ask for one that does.
+        let plain = [ENROLLED.folder.path("t.vxe"), ENROLLED.folder.path("accept.vxp")];
+        let given = ["verify", "--context", CONTEXT, "--enrolled", &plain[0], &plain[1]];
+        let (exit, value) = json(&[&given[..], &["--no-replays"]].concat());
+        assert_eq!((exit, &value["mismatch"]["field"]), (4, &Value::from("replays")), "{value}");
+    }
+
+    #[test]
+    fn revoked_templates_are_refused() {
+        let enrolled = &*ENROLLED;
+        let folder = Folder::new();
+        let proof = enrolled.folder.path("accept.vxp");
+        let id = enrolled.verify(&proof, &[]).1["template_id"].as_str().unwrap().to_owned();
+        let list = folder.write("revoked", format!("# lost\n{id}\n").as_bytes());
+        let (exit, value) = enrolled.verify(&proof, &["--revoked", &list]);
+        assert_eq!((exit, &value["mismatch"]["field"]), (4, &Value::from("revocation")), "{value}");
+        let list = folder.write("others", b"# none\n");
+        assert_eq!(enrolled.verify(&proof, &["--revoked", &list]).0, 0);
+        let template = enrolled.folder.path("t.vxe");
+        let list = folder.write("broken", b"vxe1:12\n");
+        assert_error(&["verify", "--enrolled", &template, "--revoked", &list, &proof], 65, "E-REVOCATION-LIST");
+    }
+
+    #[cfg(feature = "attest")]
+    #[test]
+    fn devices_attest_recordings() {
+        let enrolled = &*ENROLLED;
+        let folder = Folder::new();
+        let (template, wav) = (enrolled.folder.path("t.vxe"), demo_wav("slt_3.wav"));
+        let [key, other, audio, signed, proof] =
+            ["dev.key", "other.key", "a.vxa", "a.sig", "p.vxp"].map(|name| folder.path(name));
+        assert_eq!(status(&["attest", "keygen", "-o", &key]), 0);
+        assert_eq!(status(&["attest", "keygen", "-o", &other]), 0);
+        let (public, stranger) = (folder.path("dev.key.pub"), folder.path("other.key.pub"));
+        assert_eq!(status(&["commit", &wav, "-o", &audio]), 0);
+        let (exit, value) = json(&["attest", "sign", "--key", &key, "--context", CONTEXT, &audio, "-o", &signed]);
+        assert_eq!(exit, 0, "{value}");
+        assert_result(&value, "attest-sign");
+        let prove = ["prove", "--enrolled", &template, "--context", CONTEXT, "--audio", &audio, &wav];
+        assert_eq!(status(&[&prove[..], &["--attestation", &signed, "-o", &proof]].concat()), 0);
+        let (exit, value) = enrolled.verify(&proof, &["--attested-by", &stranger, "--attested-by", &public]);
+        assert_eq!((exit, value["attested"]["time"].is_u64()), (0, true), "{value}");
+        assert_eq!(enrolled.verify(&proof, &["--attested-by", &public, "--max-age", "3600"]).0, 0);
+        let (exit, value) = enrolled.verify(&proof, &["--attested-by", &stranger]);
+        assert_eq!((exit, &value["mismatch"]["field"]), (4, &Value::from("attestation")), "{value}");
+        assert_eq!(enrolled.verify(&enrolled.folder.path("accept.vxp"), &["--attested-by", &public]).0, 4);
+        let (old, late) = (folder.path("old.sig"), folder.path("late.vxp"));
+        let sign = ["attest", "sign", "--key", &key, "--context", CONTEXT, "--time", "1000000000", &audio, "-o", &old];
+        assert_eq!(status(&sign), 0);
+        assert_eq!(status(&[&prove[..], &["--attestation", &old, "-o", &late]].concat()), 0);
+        let (exit, value) = enrolled.verify(&late, &["--attested-by", &public, "--max-age", "3600"]);
+        assert_eq!((exit, &value["mismatch"]["field"]), (4, &Value::from("attestation")), "{value}");
+        assert_error(&["attest", "sign", "--key", &public, &audio, "-o", &folder.path("x")], 65, "E-DEVICE-KEY");
+        assert_error(&["attest", "keygen", "-o", &key], 73, "E-EXISTS");
+    }
+}
+
 mod models {
     use super::*;
 

@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 
 use voxcheck::audio::wav::Wav;
-use voxcheck::proof::{AudioCommitment, AudioSecret, Proof, ProveOptions, Reveal, Template, TemplateSecret};
+use voxcheck::proof::{
+    AudioCommitment, AudioSecret, EnrolOptions, Enrolment, Proof, ProveOptions, Reveal, Template, TemplateSecret,
+};
 use voxcheck::{Context, Model, VerifyingKey, setup};
 
 /// The network that the bundled model was made of.
@@ -15,6 +17,7 @@ pub struct Honest {
     pub key: VerifyingKey,
     pub template: Template,
     pub secret: TemplateSecret,
+    pub enrolment: Enrolment,
     pub audio: AudioCommitment,
     pub audio_secret: AudioSecret,
     /// Of one recording, with different things revealed.
@@ -29,7 +32,9 @@ pub fn honest() -> &'static Honest {
         let (pk, key) = setup(&model).expect("the bundled model has keys");
         let sample = |i: usize| ((i * i % 97) as i16 - 48) * 150;
         let wav = Wav { sample_rate: 16_000, samples: (0..model.min_samples()).map(sample).collect() };
-        let (template, secret) = pk.enrol(std::slice::from_ref(&wav), 0.5).expect("this recording can be enrolled");
+        let (wavs, named) = (std::slice::from_ref(&wav), EnrolOptions { name_recordings: true, ..Default::default() });
+        let (template, secret) = pk.enrol_with(wavs, &named).expect("this recording can be enrolled");
+        let enrolment = pk.prove_enrolment(wavs, &template, &secret).expect("this enrolment can be proved");
         let (audio, audio_secret) = pk.commit_audio(&wav).expect("this recording can be committed to");
         let prove = |reveal| {
             let options = ProveOptions { reveal, ..ProveOptions::default() };
@@ -40,6 +45,6 @@ pub fn honest() -> &'static Honest {
         for proof in &proofs {
             key.verify(proof.statement(), proof).map(drop).expect("an honest proof is valid");
         }
-        Honest { model, key, template, secret, audio, audio_secret, proofs }
+        Honest { model, key, template, secret, enrolment, audio, audio_secret, proofs }
     })
 }

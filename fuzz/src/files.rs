@@ -10,10 +10,12 @@ use voxcheck::audio::wav;
 use voxcheck::files::{self, HEADER_BYTES};
 use voxcheck::layers::onnx as network;
 use voxcheck::model::Tail;
-use voxcheck::proof::{AudioCommitment, AudioSecret, Expected, Proof, Template, TemplateSecret};
+use voxcheck::proof::{
+    Attestation, AudioCommitment, AudioSecret, Enrolment, Expected, Proof, Template, TemplateSecret,
+};
 use voxcheck::{Model, VerifyingKey};
 
-use super::artefacts::{ONNX, honest};
+use super::artefacts::{Honest, ONNX, honest};
 use super::source::Source;
 
 /// A proof is accepted only if it is an honest one, and it has one encoding.
@@ -171,7 +173,9 @@ pub fn model_spec_seeds() -> Vec<Vec<u8>> {
 /// The body of a `.vxk` file; its id is made to fit.
 pub fn key(bytes: &[u8]) {
     let suite = files::encode(&files::SUITE);
-    let digest = Sha256::new_with_prefix("voxcheck model").chain_update(suite).chain_update(bytes).finalize();
+    // The last byte says that nothing is hidden, and so does the domain.
+    let bound = &bytes[..bytes.len().saturating_sub(1)];
+    let digest = Sha256::new_with_prefix("voxcheck model").chain_update(suite).chain_update(bound).finalize();
     let file = files::KEY.wrap(&digest.into(), bytes);
     let Ok(key) = VerifyingKey::from_bytes(&file) else { return };
     assert_eq!(key.to_bytes(), file, "a key has two encodings");
@@ -200,13 +204,22 @@ pub fn template(bytes: &[u8]) {
     if let Ok(file) = TemplateSecret::from_bytes(bytes) {
         assert_eq!(file.to_bytes(), bytes, "a secret has two encodings");
     }
+    if let Ok(file) = Enrolment::from_bytes(bytes) {
+        assert_eq!(file.to_bytes(), bytes, "a proof of an enrolment has two encodings");
+        let verdict = honest().key.verify_enrolment(&honest().template, &file);
+        assert!(verdict.is_err() || file == honest().enrolment, "an enrolment that nobody proved is accepted");
+    }
+    if let Ok(file) = Attestation::from_bytes(bytes) {
+        assert_eq!(file.to_bytes(), bytes, "an attestation has two encodings");
+    }
     if let Ok(file) = AudioSecret::from_bytes(bytes) {
         assert_eq!(file.to_bytes(), bytes, "a secret has two encodings");
     }
 }
 
 pub fn template_seeds() -> Vec<Vec<u8>> {
-    vec![honest().template.to_bytes(), honest().secret.to_bytes(), honest().audio_secret.to_bytes()]
+    let Honest { template, secret, audio_secret, enrolment, .. } = honest();
+    vec![template.to_bytes(), secret.to_bytes(), audio_secret.to_bytes(), enrolment.to_bytes()]
 }
 
 /// The body of a `.vxa` file; its id is made to fit.

@@ -145,13 +145,14 @@ impl Voice {
     pub fn attacks(&self) -> Vec<Attack<'_>> {
         let edited = |edit: fn(&mut Parts), reveal| self.prove(reveal, &Conditions::live(), edit, nothing).proof;
         let mut attacks = Vec::new();
-        let edits: [(_, EditParts, _); 6] = [
+        let edits: [(_, EditParts, _); 7] = [
             ("another model", |p| p.model[0] ^= 1, Reveal::Decision),
             ("another model's template", |p| p.template_model[0] ^= 1, Reveal::Decision),
             ("another sample rate", |p| p.sample_rate = 8_000, Reveal::Decision),
             ("a long context", |p| p.context = vec![7; 257], Reveal::Decision),
             ("a flipped decision", |p| p.accept = !p.accept, Reveal::Decision),
             ("no samples", |p| p.num_samples = 0, Reveal::Decision),
+            ("too many recordings", |p| p.recordings = vec![(p.sample_rate, 1, Vec::new()); 17], Reveal::Decision),
         ];
         for (name, edit, reveal) in edits {
             let proof = edited(edit, reveal);

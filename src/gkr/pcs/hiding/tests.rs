@@ -30,6 +30,8 @@ struct Toy {
     claims: usize,
     products: usize,
     seed: u64,
+    /// What neither side insists on: the check that this lie breaks.
+    without: Lie,
 }
 
 /// What a cheating prover changes.
@@ -42,6 +44,8 @@ enum Lie {
     Product,
     /// What is said to be zero.
     Equation,
+    /// What is said to be zero, and public.
+    Output,
 }
 
 impl Toy {
@@ -85,6 +89,8 @@ impl Toy {
             let zero = if lie == Lie::Equation { Fr::ONE } else { Fr::ZERO };
             channel.send(Label::UserMessage, &[a, b, c]);
             channel.send(Label::UserMessage, &[a + b + zero]);
+            let seven = if lie == Lie::Output { Fr::from(8u64) } else { Fr::from(7u64) };
+            channel.send(Label::UserMessage, &[seven]);
             if k % 3 == 0 {
                 let _ = channel.challenge(Label::UserChallenge);
             }
@@ -101,18 +107,28 @@ impl Toy {
         for _ in 0..self.claims {
             let point = self.point(|label| channel.challenge(label));
             let [value] = channel.recv_array::<1>(Label::UserMessage)?;
-            claims.push(self.claim(&point, value));
+            if self.without != Lie::Value {
+                claims.push(self.claim(&point, value));
+            }
         }
         for k in 0..self.products {
             let [a, b, c] = channel.recv_array::<3>(Label::UserMessage)?;
             let [sum] = channel.recv_array::<1>(Label::UserMessage)?;
-            channel.require_product(&a, &b, c, Check::Other("product"))?;
+            let [seven] = channel.recv_array::<1>(Label::UserMessage)?;
+            if self.without != Lie::Product {
+                channel.require_product(&a, &b, c, Check::Other("product"))?;
+            }
             // A product of a product.
             let square = channel.product(&a, &a)?;
             let cube = channel.product(&square, &a)?;
             let other = channel.product(&(a.clone() * Fr::from(2u64)), &square)?;
             channel.require_zero(cube * Fr::from(2u64) - other, Check::Other("cubes"))?;
-            channel.require_zero(sum - a - b, Check::Other("sum"))?;
+            if self.without != Lie::Equation {
+                channel.require_zero(sum - a - b, Check::Other("sum"))?;
+            }
+            if self.without != Lie::Output {
+                channel.require_zero(seven - C::Scalar::from(Fr::from(7u64)), Check::Other("seven"))?;
+            }
             if k % 3 == 0 {
                 let _: Fr = channel.challenge(Label::UserChallenge);
             }
@@ -137,22 +153,24 @@ proptest! {
     fn true_statements_are_accepted_and_false_ones_are_not(
         rows in 1usize..6, claims in 0usize..5, products in 0usize..12, seed: u64,
     ) {
-        let toy = Toy { rows, claims, products, seed };
+        let toy = Toy { rows, claims, products, seed, without: Lie::None };
         prop_assert_eq!(toy.verify(&toy.prove(Lie::None)), Ok(()));
-        let refused = Err(VerifyError::Check(Check::InnerProduct));
-        if claims > 0 {
-            prop_assert_eq!(toy.verify(&toy.prove(Lie::Value)), refused.clone());
-        }
-        if products > 0 {
-            prop_assert_eq!(toy.verify(&toy.prove(Lie::Product)), refused.clone());
-            prop_assert_eq!(toy.verify(&toy.prove(Lie::Equation)), refused);
+        let values = [Lie::Value].into_iter().filter(|_| claims > 0);
+        let equations = [Lie::Product, Lie::Equation, Lie::Output].into_iter().filter(|_| products > 0);
+        for lie in values.chain(equations) {
+            prop_assert_eq!(toy.verify(&toy.prove(lie)), Err(VerifyError::Check(Check::InnerProduct)), "{:?}", lie);
+            // Nothing but the check that it breaks refuses a lie.
+            let broken = Toy { without: lie, ..toy.clone() };
+            prop_assert_eq!(broken.verify(&broken.prove(lie)), Ok(()), "{:?}", lie);
+            // Leaving it out on one side only helps nobody.
+            prop_assert!(toy.verify(&broken.prove(lie)).is_err() && broken.verify(&toy.prove(lie)).is_err());
         }
     }
 }
 
 #[test]
 fn any_changed_cut_or_added_byte_is_refused() {
-    let toy = Toy { rows: 2, claims: 2, products: 3, seed: 5 };
+    let toy = Toy { rows: 2, claims: 2, products: 3, seed: 5, without: Lie::None };
     let proof = toy.prove(Lie::None);
     for at in 0..proof.len() {
         let error = toy.verify(&proof[..at]).unwrap_err();
@@ -168,7 +186,7 @@ fn any_changed_cut_or_added_byte_is_refused() {
 
 #[test]
 fn two_proofs_of_one_witness_share_nothing() {
-    let toy = Toy { rows: 3, claims: 2, products: 4, seed: 8 };
+    let toy = Toy { rows: 3, claims: 2, products: 4, seed: 8, without: Lie::None };
     let (one, other) = (toy.prove(Lie::None), toy.prove(Lie::None));
     assert_eq!(one.len(), other.len());
     let elements =
@@ -179,6 +197,6 @@ fn two_proofs_of_one_witness_share_nothing() {
 
 #[test]
 fn a_proof_with_nothing_hidden_is_accepted() {
-    let toy = Toy { rows: 1, claims: 0, products: 0, seed: 1 };
+    let toy = Toy { rows: 1, claims: 0, products: 0, seed: 1, without: Lie::None };
     assert_eq!(toy.verify(&toy.prove(Lie::None)), Ok(()));
 }
