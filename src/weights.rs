@@ -45,10 +45,11 @@ const TABLE_BITS: usize = 16;
 /// The blinding factors of a private key (`.vxk.secret`): with them and the model, proofs are made.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySecret {
-    pub(crate) model: [u8; 32],
     /// Those of all constants, one after another.
     #[serde(with = "files::blinds")]
     pub(crate) blinds: Blinds,
+    /// Of the private model. It stands last, so that no other secret looks like this one.
+    pub(crate) model: [u8; 32],
 }
 
 impl std::fmt::Debug for KeySecret {

@@ -393,8 +393,10 @@ fn refused_template(bytes: &[u8]) -> bool {
 
 fn refused_secret(bytes: &[u8]) -> bool {
     let Files { pk, wav, template, .. } = files();
+    // One of them needs what opens the template, the other what opens the recordings that it names.
     let prove = |secret: &TemplateSecret| {
         pk.prove_with(wav, template, secret, &Context::default(), &ProveOptions::default()).is_err()
+            || pk.prove_enrolment(std::slice::from_ref(wav), template, secret).is_err()
     };
     TemplateSecret::from_bytes(bytes).is_ok_and(|secret| prove(&secret))
 }

@@ -782,6 +782,29 @@ mod models {
     }
 
     #[test]
+    fn a_threshold_is_chosen_from_trials() {
+        let folder = Folder::new();
+        let trials = b"enrol,test,label\nslt_1,slt_2,1\nslt_1,slt_3,1\nslt_1,awb_1,0\nslt_2,awb_1,0\n";
+        let list = folder.write("trials.csv", trials);
+        let wavs = path_text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets"));
+        let arguments = ["threshold", "--trials", &list, "--wav-dir", &wavs, "--seconds", "3", "--step", "0.25"];
+        let (exit, value) = json(&arguments);
+        assert_eq!(exit, 0, "{value}");
+        assert_result(&value, "threshold");
+        assert_eq!((&value["false_accepts"], &value["false_rejects"]), (&0.0.into(), &0.0.into()), "{value}");
+        let table = value["table"].as_array().unwrap();
+        assert_eq!(table.len(), 4);
+        assert_eq!(table[3]["false_rejects"], 1.0);
+        let rates: Vec<f64> = table.iter().map(|row| row["false_accepts"].as_f64().unwrap()).collect();
+        assert!(rates.is_sorted_by(|a, b| a >= b), "{rates:?}");
+        let text = String::from_utf8(run(&arguments).stdout).unwrap();
+        assert!(text.contains("false rejects"), "{text}");
+        assert_eq!(status(&["threshold", "--trials", &list, "--wav-dir", &wavs, "--false-accepts", "2"]), 2);
+        let list = folder.write("targets.csv", b"enrol,test,label\nslt_1,slt_2,1\n");
+        assert_error(&["threshold", "--trials", &list, "--wav-dir", &wavs], 65, "E-TRIALS");
+    }
+
+    #[test]
     fn a_network_is_imported_checked_and_estimated() {
         let folder = Folder::new();
         let network = path_text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/xvector_small.onnx"));

@@ -27,6 +27,45 @@ pub struct Rates {
     pub threshold: f64,
 }
 
+/// Prior of a target for the detection cost.
+pub const PRIOR: f64 = 0.01;
+
+/// Shares of wrong decisions at a threshold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Errors {
+    /// Of non-targets that are accepted.
+    pub false_accepts: f64,
+    /// Of targets that are not.
+    pub false_rejects: f64,
+}
+
+/// The errors at a threshold; a share of nothing is zero.
+pub fn errors_at(trials: &[Trial], threshold: f64) -> Errors {
+    let share = |target: bool, wrong: fn(f64, f64) -> bool| {
+        let all = trials.iter().filter(|trial| trial.target == target);
+        let (count, wrong) = all.fold((0usize, 0usize), |(count, found), trial| {
+            (count + 1, found + usize::from(wrong(trial.score, threshold)))
+        });
+        wrong as f64 / count.max(1) as f64
+    };
+    Errors { false_accepts: share(false, |s, t| s >= t), false_rejects: share(true, |s, t| s < t) }
+}
+
+/// The smallest score at which, as a threshold, at most this share of the non-targets is accepted, or a value between the
+/// largest score and one; `None` if recordings that failed are too many.
+pub fn threshold_for(trials: &[Trial], false_accepts: f64) -> Option<f64> {
+    let points = points(trials)?;
+    let first = points.iter().position(|point| point.false_alarm <= false_accepts)?;
+    let threshold = points[first].threshold;
+    if threshold.is_finite() {
+        return Some(threshold);
+    }
+    // Above every finite score: half way to one.
+    let last = points[..first].iter().rev().map(|point| point.threshold).find(|t| t.is_finite())?;
+    let above = (1.0 + last) / 2.0;
+    (errors_at(trials, above).false_accepts <= false_accepts).then_some(above)
+}
+
 /// A threshold and its errors.
 struct Point {
     threshold: f64,
@@ -134,6 +173,28 @@ mod tests {
         let rates = rates(&failed, 0.01).unwrap();
         assert_eq!(rates.eer, 0.25);
         assert!(rates.threshold.is_finite());
+    }
+
+    #[test]
+    fn errors_are_counted_on_both_sides() {
+        let trials = trials(&[0.4, 0.6, 0.7, 0.8], &[0.1, 0.2, 0.3, 0.5]);
+        assert_eq!(errors_at(&trials, 0.5), Errors { false_accepts: 0.25, false_rejects: 0.25 });
+        assert_eq!(errors_at(&trials, 0.0), Errors { false_accepts: 1.0, false_rejects: 0.0 });
+        assert_eq!(errors_at(&trials, 1.0), Errors { false_accepts: 0.0, false_rejects: 1.0 });
+        assert_eq!(threshold_for(&trials, 0.25), Some(0.4));
+        assert_eq!(threshold_for(&trials, 0.0), Some(0.6));
+        assert_eq!(threshold_for(&trials, 1.0), Some(0.1));
+        for rate in [0.0, 0.1, 0.25, 0.3, 0.5, 0.9] {
+            assert!(errors_at(&trials, threshold_for(&trials, rate).unwrap()).false_accepts <= rate);
+        }
+    }
+
+    #[test]
+    fn thresholds_above_all_scores_are_below_one() {
+        assert_eq!(threshold_for(&trials(&[0.2], &[0.6]), 0.0), Some(0.8));
+        // A recording that failed is accepted whatever the threshold.
+        assert_eq!(threshold_for(&trials(&[0.2], &[0.6, f64::INFINITY]), 0.4), None);
+        assert_eq!(threshold_for(&trials(&[0.2], &[0.6, f64::INFINITY]), 0.5), Some(0.8));
     }
 
     #[test]

@@ -26,7 +26,9 @@ mod setup;
 mod signals;
 mod similarity;
 mod soundness;
+mod threshold;
 mod trace;
+mod trials;
 mod verify;
 
 use std::io::IsTerminal;
@@ -108,6 +110,7 @@ enum Command {
     Embed(embed::Args),
     Similarity(similarity::Args),
     Eval(eval::Args),
+    Threshold(threshold::Args),
     Inspect(inspect::Args),
     Bench(bench::Args),
     Setup(setup::Args),
@@ -135,6 +138,7 @@ impl Command {
             Self::Embed(args) => embed::run(args, console),
             Self::Similarity(args) => similarity::run(args, console),
             Self::Eval(args) => eval::run(args, console),
+            Self::Threshold(args) => threshold::run(args, console),
             Self::Inspect(args) => inspect::run(args, console),
             Self::Bench(args) => bench::run(args, console),
             Self::Setup(args) => setup::run(args, console),

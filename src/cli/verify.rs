@@ -67,8 +67,12 @@ pub struct Args {
 
 /// How a verification ended.
 enum Ending {
-    Verdict(Verdict),
-    Invalid { failed_at: &'static str, reason: String },
+    /// And which device signed when, if that was demanded.
+    Verdict(Verdict, Option<Value>),
+    Invalid {
+        failed_at: &'static str,
+        reason: String,
+    },
     Mismatch(StatementMismatch),
 }
 
@@ -91,10 +95,9 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     };
     let start = Instant::now();
     let proof = Proof::from_bytes(&bytes);
-    let mut attested = None;
     let ending = match &proof {
         Err(error) => Ending::Invalid { failed_at: "decode", reason: error.to_string() },
-        Ok(proof) => check(&vk, proof, &expected, &demands, &mut attested),
+        Ok(proof) => check(&vk, proof, &expected, &demands),
     };
     let elapsed = start.elapsed();
     console.trace.add("verify", start, elapsed);
@@ -104,15 +107,14 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
         &mut fields,
         json!({"verify_ms": millis(elapsed), "proof_bytes": bytes.len(), "threads": rayon::current_num_threads()}),
     );
-    merge(&mut fields, json!({"attested": attested}));
     merge(&mut fields, ending_json(&ending));
     let mut text = ending_text(console, &ending);
-    if let (Some(statement), Ending::Verdict(_)) = (statement, &ending) {
+    if let (Some(statement), Ending::Verdict(..)) = (statement, &ending) {
         text = format!("{text} (verified in {})\n{}", human_time(elapsed), common::statement_text(statement));
     }
     let status = match ending {
-        Ending::Verdict(Verdict::Accept) => exit::SUCCESS,
-        Ending::Verdict(Verdict::Reject) => exit::REJECT,
+        Ending::Verdict(Verdict::Accept, _) => exit::SUCCESS,
+        Ending::Verdict(Verdict::Reject, _) => exit::REJECT,
         Ending::Invalid { .. } => exit::INVALID,
         Ending::Mismatch(_) => exit::MISMATCH,
     };
@@ -160,14 +162,11 @@ impl Demands {
         for device in &self.devices {
             match device.check(statement) {
                 Ok(time) => {
-                    let age = attest::now().saturating_sub(time);
-                    if let Some(most) = self.max_age.filter(|&most| age > most) {
-                        let expected = format!("a signature of the last {most} s");
-                        return Err(StatementMismatch {
-                            field: "attestation",
-                            expected,
-                            found: format!("one of {age} s ago"),
-                        });
+                    // A time in the future is no better than one too long ago.
+                    if self.max_age.is_some_and(|most| attest::now().abs_diff(time) > most) {
+                        let expected = format!("a signature of the last {} s", self.max_age.unwrap_or_default());
+                        let found = format!("one of {time}, where now is {}", attest::now());
+                        return Err(StatementMismatch { field: "attestation", expected, found });
                     }
                     return Ok(Some(json!({"device": device.fingerprint(), "time": time})));
                 }
@@ -196,25 +195,19 @@ impl Demands {
     }
 }
 
-fn check(
-    vk: &VerifyingKey,
-    proof: &Proof,
-    expected: &Expected<'_>,
-    demands: &Demands,
-    attested: &mut Option<Value>,
-) -> Ending {
+fn check(vk: &VerifyingKey, proof: &Proof, expected: &Expected<'_>, demands: &Demands) -> Ending {
     if let Err(mismatch) = vk.check_statement(proof.statement(), expected) {
         return Ending::Mismatch(mismatch);
     }
-    match demands.check_attestation(proof.statement()) {
-        Ok(found) => *attested = found,
+    let attested = match demands.check_attestation(proof.statement()) {
+        Ok(attested) => attested,
         Err(mismatch) => return Ending::Mismatch(mismatch),
-    }
+    };
     if let Err(ending) = demands.check_enrolment(vk, expected.template) {
         return ending;
     }
     match vk.verify(proof.statement(), proof) {
-        Ok(verdict) => Ending::Verdict(verdict),
+        Ok(verdict) => Ending::Verdict(verdict, attested),
         Err(error) => Ending::Invalid { failed_at: "verify", reason: error.to_string() },
     }
 }
@@ -234,7 +227,9 @@ fn ids(statement: Option<&Statement>) -> Value {
 
 fn ending_json(ending: &Ending) -> Value {
     match ending {
-        Ending::Verdict(verdict) => json!({"decision": decision(*verdict), "failed_at": null}),
+        Ending::Verdict(verdict, attested) => {
+            json!({"decision": decision(*verdict), "failed_at": null, "attested": attested})
+        }
         Ending::Invalid { failed_at, reason } => {
             json!({"decision": "invalid", "failed_at": format!("{failed_at}: {reason}")})
         }
@@ -248,7 +243,7 @@ fn ending_json(ending: &Ending) -> Value {
 
 fn ending_text(console: &Console, ending: &Ending) -> String {
     match ending {
-        Ending::Verdict(verdict) => console.decision(decision(*verdict)),
+        Ending::Verdict(verdict, _) => console.decision(decision(*verdict)),
         Ending::Invalid { reason, .. } => format!("{}: {reason}", console.decision("invalid")),
         Ending::Mismatch(mismatch) => {
             format!("{}: {mismatch}; it was not checked further", console.decision("invalid"))
