@@ -100,6 +100,25 @@ pub fn eq_prefix_sum<F: Field>(point: &[F], len: usize) -> F {
     if point.len() < usize::BITS as usize && len >> point.len() == 1 { F::ONE } else { sum }
 }
 
+/// `Σ_{i < len} eq(a, i)·eq(b, i)` for two points of one length, in O(`a.len()`) multiplications.
+///
+/// # Panics
+/// If the lengths differ, or `len` exceeds `2^a.len()`.
+#[must_use]
+pub fn eq_pair_prefix_sum<F: Field>(a: &[F], b: &[F], len: usize) -> F {
+    assert_eq!(a.len(), b.len(), "eq is defined for points of one length");
+    assert!(fits(len, a.len()), "a table of {} variables has fewer than {len} entries", a.len());
+    // As in `eq_prefix_sum`, where the two weights of a variable add up to one; here they do not.
+    let (mut sum, mut all) = (F::ZERO, F::ONE);
+    for (k, (&x, &y)) in a.iter().zip(b).enumerate() {
+        let (zero, one) = ((F::ONE - x) * (F::ONE - y), x * y);
+        let bit = k < usize::BITS as usize && (len >> k) & 1 == 1;
+        sum = if bit { zero * all + one * sum } else { zero * sum };
+        all *= zero + one;
+    }
+    if a.len() < usize::BITS as usize && len >> a.len() == 1 { all } else { sum }
+}
+
 fn fits(len: usize, num_vars: usize) -> bool {
     num_vars >= usize::BITS as usize || len <= 1 << num_vars
 }
@@ -163,6 +182,16 @@ mod tests {
     fn point(num_vars: usize) -> Vec<Fr> {
         let mut rng = test_rng();
         (0..num_vars).map(|_| Fr::rand(&mut rng)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn sums_of_products_of_two_tables_are_those_of_their_entries(num_vars in 0usize..7, len in 0usize..130) {
+            let len = len.min(1 << num_vars);
+            let (a, b) = (point(num_vars), point(2 * num_vars).split_off(num_vars));
+            let sum: Fr = eq_prefix(&a, len).iter().zip(eq_prefix(&b, len)).map(|(x, y)| *x * y).sum();
+            prop_assert_eq!(eq_pair_prefix_sum(&a, &b, len), sum);
+        }
     }
 
     fn bits(index: usize, num_vars: usize) -> Vec<Fr> {

@@ -472,10 +472,12 @@ fn statement_digest<S>(key: &VerifierKey, commitments: &[&Commitment], claims: &
     }
     for columns in distinct {
         let (kind, columns) = match columns {
-            ColumnWeights::Point(point) => (0, point),
-            ColumnWeights::Vector(weights) => (1, weights),
+            ColumnWeights::Point(point) => ([0, 0, 0], point),
+            ColumnWeights::Vector(weights) => ([1, 0, 0], weights),
+            ColumnWeights::Tails { point, period_vars, first } => ([2, *period_vars, *first], point),
         };
-        counts(&mut hash, &[kind, columns.len()]);
+        counts(&mut hash, &kind);
+        counts(&mut hash, &[columns.len()]);
         scalars(&mut hash, columns);
     }
     hash.finalize().into()

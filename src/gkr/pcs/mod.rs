@@ -48,7 +48,7 @@ pub use self::hyrax::{Commitment, Hyrax, ProverKey, VerifierKey};
 pub use self::layout::{Layout, Segment};
 pub use self::padding::padding_claims;
 use crate::sumcheck::channel::{ProverChannel, VerifierChannel};
-use crate::sumcheck::eq::{eq_eval, eq_prefix};
+use crate::sumcheck::eq::{eq_eval, eq_pair_prefix_sum, eq_prefix};
 use crate::sumcheck::error::VerifyError;
 use crate::sumcheck::int::IntTable;
 use crate::sumcheck::transcript::Label;
@@ -175,6 +175,16 @@ pub enum ColumnWeights {
     Point(Vec<Fr>),
     /// The weights themselves. Those that are missing at the end are zero.
     Vector(Vec<Fr>),
+    /// `eq(point, j)` where `j mod 2^period_vars ≥ first`, and zero elsewhere: the end of every period. Coordinates
+    /// that are missing at the end are zero.
+    Tails {
+        /// No fewer coordinates than `period_vars`.
+        point: Vec<Fr>,
+        /// Variables of a period.
+        period_vars: usize,
+        /// Entries of a period without weight.
+        first: usize,
+    },
 }
 
 #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -185,6 +195,9 @@ impl ColumnWeights {
         match self {
             Self::Point(point) => point.len() <= width_vars,
             Self::Vector(weights) => weights.len() <= 1 << width_vars,
+            Self::Tails { point, period_vars, first } => {
+                point.len() <= width_vars && *period_vars <= point.len() && *first <= 1 << period_vars
+            }
         }
     }
 
@@ -194,6 +207,13 @@ impl ColumnWeights {
         let mut table = match self {
             Self::Point(point) => eq_prefix(point, len.min(1 << point.len())),
             Self::Vector(weights) => weights.iter().copied().take(len).collect(),
+            Self::Tails { point, period_vars, first } => {
+                let mut table = eq_prefix(point, len.min(1 << point.len()));
+                for period in table.chunks_mut(1 << period_vars) {
+                    period.iter_mut().take(*first).for_each(|weight| *weight = Fr::ZERO);
+                }
+                table
+            }
         };
         table.resize(len, Fr::ZERO);
         table
@@ -203,7 +223,7 @@ impl ColumnWeights {
     #[must_use]
     pub fn num_stored(&self) -> usize {
         match self {
-            Self::Point(_) => 0,
+            Self::Point(_) | Self::Tails { .. } => 0,
             Self::Vector(weights) => weights.len(),
         }
     }
@@ -218,6 +238,13 @@ impl ColumnWeights {
                 eq_eval(own, low) * high.iter().map(|&r| Fr::ONE - r).product::<Fr>()
             }
             Self::Vector(weights) => eq.iter().zip(weights).map(|(&eq, weight)| eq * weight).sum(),
+            Self::Tails { point: own, period_vars, first } => {
+                let (low, high) = point.split_at(own.len().min(point.len()));
+                let (within, periods) = own.split_at((*period_vars).min(own.len()));
+                let (low, of_periods) = low.split_at(within.len().min(low.len()));
+                let tail = eq_eval(within, low) - eq_pair_prefix_sum(within, low, *first);
+                eq_eval(periods, of_periods) * tail * high.iter().map(|&r| Fr::ONE - r).product::<Fr>()
+            }
         }
     }
 

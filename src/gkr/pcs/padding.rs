@@ -50,24 +50,24 @@ pub fn padding_claims<S: From<Fr>>(
         return Ok(claims);
     }
     let rows = eq_prefix(row_point, num_rows);
-    let columns = eq_prefix(col_point, layout.width());
     let mut claim = |row_weights, col_weights| {
         claims.push(OpeningClaim { commitment, row_weights, col_weights, value: S::from(Fr::ZERO) });
     };
-    let kept_columns = |keep: &dyn Fn(usize) -> bool| ColumnWeights::Vector(keep_where(&columns, keep));
+    let width_vars = layout.width_vars();
+    let tails = |period_vars, first| ColumnWeights::Tails { point: col_point.to_vec(), period_vars, first };
     if layout.blocks_per_row() == 1 {
         if cols < layout.padded_cols() {
-            claim(rows, kept_columns(&|j| j % layout.padded_cols() >= cols));
+            claim(rows, tails(layout.padded_cols().trailing_zeros() as usize, cols));
         }
         if let Some(start) = slack_start(layout) {
             let last = (0..num_rows).map(|r| if r + 1 == num_rows { Fr::ONE } else { Fr::ZERO }).collect();
-            claim(last, kept_columns(&|j| j >= start));
+            claim(last, tails(width_vars, start));
         }
     } else {
         let (blocks, width) = (layout.blocks_per_row(), layout.width());
         let (whole, rest) = (cols / width, cols % width);
         if rest > 0 {
-            claim(keep_where(&rows, &|r| r % blocks == whole), kept_columns(&|j| j >= rest));
+            claim(keep_where(&rows, &|r| r % blocks == whole), tails(width_vars, rest));
         }
         let empty = cols.div_ceil(width);
         if empty < blocks {

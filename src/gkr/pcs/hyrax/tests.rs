@@ -59,6 +59,12 @@ impl Case {
                 ColumnWeights::Point(random_point(&mut rng, width_vars)),
                 ColumnWeights::Vector(random_point(&mut rng, 1 << width_vars)),
                 ColumnWeights::Vector(random_point(&mut rng, (1 << width_vars) / 2)),
+                ColumnWeights::Tails {
+                    point: random_point(&mut rng, width_vars),
+                    period_vars: width_vars / 2,
+                    first: 1,
+                },
+                ColumnWeights::Tails { point: random_point(&mut rng, width_vars), period_vars: width_vars, first: 0 },
             ];
             if width_vars >= shared.len() {
                 columns.push(ColumnWeights::Point(shared.clone()));
@@ -330,6 +336,11 @@ fn shapes_that_do_not_fit_are_refused() {
     refused(&|case| case.claims[0].row_weights.push(Fr::ONE));
     refused(&|case| case.claims[0].col_weights = ColumnWeights::Point(vec![Fr::ONE; 5]));
     refused(&|case| case.claims[0].col_weights = ColumnWeights::Vector(vec![Fr::ONE; 17]));
+    let tails =
+        |point: usize, period_vars, first| ColumnWeights::Tails { point: vec![Fr::ONE; point], period_vars, first };
+    refused(&|case| case.claims[0].col_weights = tails(5, 2, 1));
+    refused(&|case| case.claims[0].col_weights = tails(3, 4, 1));
+    refused(&|case| case.claims[0].col_weights = tails(4, 2, 5));
 }
 
 #[test]
