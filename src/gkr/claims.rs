@@ -72,6 +72,10 @@ pub trait ValueSource {
     fn value(&mut self, tensor: TensorId, rows: &RowWeights, cols: &[Fr]) -> Result<Self::Scalar, VerifyError>;
     /// The product of two values.
     fn product(&mut self, a: &Self::Scalar, b: &Self::Scalar) -> Result<Self::Scalar, VerifyError>;
+    /// Something public that only equations depend on, and no claim: whoever checks none need not compute it.
+    fn public(&mut self, value: impl FnOnce() -> Fr) -> Fr {
+        value()
+    }
 }
 
 /// Claims by tensor, in the order in which they arose.

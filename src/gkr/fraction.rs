@@ -172,6 +172,7 @@ fn prove_layer<F: SmallField>(
 }
 
 /// What is left to check of a fractional sum: the extensions of the leaves at a point.
+#[derive(Clone, Debug)]
 #[must_use = "the leaves must be checked against these values"]
 pub struct LeafClaim<F, S> {
     /// Where: one coordinate a level, that of the lowest index bit first.

@@ -1,8 +1,7 @@
 //! The prover's walk: commit, lookups, waves, openings.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Fr;
@@ -23,6 +22,7 @@ use crate::sumcheck::eq::eq_prefix;
 use crate::sumcheck::error::VerifyError;
 use crate::sumcheck::int::IntTable;
 use crate::sumcheck::kernels::Product;
+use crate::sumcheck::par;
 use crate::sumcheck::small::fold_cols;
 use crate::sumcheck::transcript::Label;
 
@@ -80,7 +80,7 @@ pub struct PublicCommitments<'a, C> {
 pub struct Folds<'a> {
     program: &'a Program,
     trace: &'a Trace,
-    cols: RefCell<FoldCache>,
+    cols: Mutex<FoldCache>,
 }
 
 /// Folded tensors by tensor and column point.
@@ -90,7 +90,7 @@ impl<'a> Folds<'a> {
     /// No fold yet.
     #[must_use]
     pub fn new(program: &'a Program, trace: &'a Trace) -> Self {
-        Self { program, trace, cols: RefCell::default() }
+        Self { program, trace, cols: Mutex::default() }
     }
 
     /// The program.
@@ -109,13 +109,47 @@ impl<'a> Folds<'a> {
     #[must_use]
     pub fn cols(&self, tensor: TensorId, point: &[Fr]) -> Arc<Vec<Fr>> {
         let key = (tensor, point.to_vec());
-        if let Some(folded) = self.cols.borrow().get(&key) {
+        if let Some(folded) = self.cache().get(&key) {
             return Arc::clone(folded);
         }
         let table = self.trace.get(tensor);
         let folded = Arc::new(fold_cols(table, &eq_prefix(point, table.cols())));
-        self.cols.borrow_mut().insert(key, Arc::clone(&folded));
+        self.cache().insert(key, Arc::clone(&folded));
         folded
+    }
+
+    fn cache(&self) -> MutexGuard<'_, FoldCache> {
+        self.cols.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Folds, by all threads, what a walk will ask the values of.
+    fn prepare(&self, walk: impl FnOnce(&mut Wanted)) {
+        let mut wanted = Wanted::default();
+        walk(&mut wanted);
+        par::map(wanted.0.len(), |i| self.cols(wanted.0[i].0, &wanted.0[i].1));
+    }
+}
+
+/// Writes down, each once, what values are asked of, and gives none.
+#[derive(Default)]
+struct Wanted(Vec<(TensorId, Vec<Fr>)>);
+
+impl ValueSource for Wanted {
+    type Scalar = Fr;
+
+    fn value(&mut self, tensor: TensorId, _: &RowWeights, cols: &[Fr]) -> Result<Fr, VerifyError> {
+        if !self.0.iter().any(|(known, point)| *known == tensor && point == cols) {
+            self.0.push((tensor, cols.to_vec()));
+        }
+        Ok(Fr::from(0u64))
+    }
+
+    fn product(&mut self, _: &Fr, _: &Fr) -> Result<Fr, VerifyError> {
+        Ok(Fr::from(0u64))
+    }
+
+    fn public(&mut self, _: impl FnOnce() -> Fr) -> Fr {
+        Fr::from(0u64)
     }
 }
 
@@ -138,6 +172,11 @@ impl<C: ProverChannel<Fr>> ValueSource for SendValues<'_, '_, C> {
 
     fn product(&mut self, a: &Fr, b: &Fr) -> Result<Fr, VerifyError> {
         Ok(self.channel.product(*a, *b))
+    }
+
+    // The equations of the walk are the verifier's to check.
+    fn public(&mut self, _: impl FnOnce() -> Fr) -> Fr {
+        Fr::from(0u64)
     }
 }
 
@@ -271,6 +310,10 @@ fn prove_lookups<C: ProverChannel<Fr>>(folds: &Folds<'_>, channel: &mut C, claim
     let _span = tracing::trace_span!("leaf values").entered();
     // Only the point of the claim matters here; whether its values are right is the verifier's check.
     let leaf = LeafClaim { point, numerator: Fr::from(0u64), denominator: Fr::from(0u64) };
+    folds.prepare(|wanted| {
+        let _ = lookup::reduce(program, &layout, &compression, leaf.clone(), &mut Claims::default(), wanted)
+            .expect("nothing refuses these values");
+    });
     let mut values = SendValues { folds, channel, label: Label::LeafValues };
     let _ = lookup::reduce(program, &layout, &compression, leaf, claims, &mut values)
         .expect("a prover's values are never refused");
@@ -292,24 +335,18 @@ fn prove_wave<C: ProverChannel<Fr>>(folds: &Folds<'_>, wave: &[usize], channel: 
     let program = folds.program();
     let span = tracing::trace_span!("wave tables").entered();
     let due = waves::due(program, wave, claims);
-    let operands: Vec<Option<[Arc<IntTable>; 2]>> = due
-        .iter()
-        .map(|due| match &program.relations()[due.relation] {
-            Relation::Product(p) => Some([folds.trace().view(&p.left), folds.trace().view(&p.right)]),
-            _ => None,
-        })
-        .collect();
-    let mut instances: Vec<Box<dyn Instance<Fr> + '_>> = due
-        .iter()
-        .zip(&operands)
-        .map(|(Due { relation, claim }, operands)| -> Box<dyn Instance<Fr> + '_> {
-            match (&program.relations()[*relation], operands) {
-                (Relation::Contraction(c), _) => Box::new(contraction::instance(folds, c, &claim.rows, &claim.cols)),
-                (Relation::Product(_), Some([a, b])) => Box::new(product::instance(a, b, &claim.rows, &claim.cols)),
-                _ => unreachable!("waves hold contractions and products"),
-            }
-        })
-        .collect();
+    let operands: Vec<Option<[Arc<IntTable>; 2]>> = par::map(due.len(), |i| match &program.relations()[due[i].relation] {
+        Relation::Product(p) => Some([folds.trace().view(&p.left), folds.trace().view(&p.right)]),
+        _ => None,
+    });
+    let mut instances = par::map(due.len(), |i| -> Box<dyn Instance<Fr> + '_> {
+        let Due { relation, claim } = &due[i];
+        match (&program.relations()[*relation], &operands[i]) {
+            (Relation::Contraction(c), _) => Box::new(contraction::instance(folds, c, &claim.rows, &claim.cols)),
+            (Relation::Product(_), Some([a, b])) => Box::new(product::instance(a, b, &claim.rows, &claim.cols)),
+            _ => unreachable!("waves hold contractions and products"),
+        }
+    });
     let values: Vec<Fr> = due.iter().map(|due| due.claim.value).collect();
     let mut borrowed: Vec<&mut dyn Instance<Fr>> =
         instances.iter_mut().map(|i| &mut **i as &mut dyn Instance<Fr>).collect();
@@ -318,6 +355,10 @@ fn prove_wave<C: ProverChannel<Fr>>(folds: &Folds<'_>, wave: &[usize], channel: 
         .in_scope(|| batch::prove(channel, waves::degree(program, wave), &mut borrowed, &values));
     let _span = tracing::trace_span!("wave values").entered();
     drop(instances);
+    folds.prepare(|wanted| {
+        let _ = waves::finish(program, &due, gamma, &point, &mut Claims::default(), wanted)
+            .expect("nothing refuses these values");
+    });
     let mut values = SendValues { folds, channel, label: Label::WaveValues };
     waves::finish(program, &due, gamma, &point, claims, &mut values).expect("a prover's values are never refused");
 }

@@ -1,5 +1,7 @@
 //! Lookup tables: what they hold and how the verifier evaluates them.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::gkr::Fr;
@@ -89,7 +91,14 @@ impl Table {
     /// Extensions of all columns at `point` (`bits` coordinates).
     #[must_use]
     pub fn evaluate(&self, point: &[Fr]) -> Vec<Fr> {
-        let mut eq = None;
+        self.evaluate_with(point, || Arc::new(eq_table(point)))
+    }
+
+    /// [`Table::evaluate`], where `eq` gives the values of `eq(point, ·)`: it is called if they are needed, once.
+    #[must_use]
+    pub fn evaluate_with(&self, point: &[Fr], eq: impl FnOnce() -> Arc<Vec<Fr>>) -> Vec<Fr> {
+        let needed = self.columns.iter().any(|column| matches!(column, TableColumn::Values(_)));
+        let eq = if needed { eq() } else { Arc::default() };
         self.columns
             .iter()
             .map(|column| match column {
@@ -98,11 +107,8 @@ impl Table {
                     let bits = point.iter().rev().fold(Fr::from(0u64), |acc, &r| acc + acc + r);
                     Fr::from(*start) + bits
                 }
-                TableColumn::Values(values) => {
-                    let eq = eq.get_or_insert_with(|| eq_table(point));
-                    // The weights of all entries sum to one.
-                    dot(values, eq, Fr::from(1u64))
-                }
+                // The weights of all entries sum to one.
+                TableColumn::Values(values) => dot(values, &eq, Fr::from(1u64)),
             })
             .collect()
     }
