@@ -1,24 +1,39 @@
 //! The front end in integers: from samples to the input of the network, as relations.
 //!
 //! ```text
-//! dft[t, k]   = Σ_n s[hop·t + n − padding]·D[n, k]         one strided contraction; D = 2^d·window·(cos ‖ −sin)
-//! power[t, k] = dft_re² + dft_im²                          exact
+//! dft[t, k]   = Σ_n s[hop·t + n + first]·D[n, k]           one strided contraction; D = 2^d·frame·(cos ‖ −sin)
+//! power[t, k] = dft_re² + dft_im²                          exact; or ⌊√power⌋
 //! mel[t, b]   = Σ_k power[t, k]·M[k, b]                    exact
-//! log[t, b]   = ln(mel + floor)                            a mantissa table, see [`logarithm`]
+//! log[t, b]   = ln(mel + floor), or ln(max(mel, floor))    a mantissa table, see [`logarithm`]
 //! feature     = DCT(log) − mean over time                  requantised once
 //! ```
 //!
-//! The front end `raw` has none of this: its features are the samples, one a row.
+//! What happens to the samples of one frame before the transform, be it the window, the frame's mean or its emphasis, is
+//! linear and part of `D`. The front end `raw` has none of this: its features are the samples, one a row.
 //!
 //! Samples are committed flat. The contraction sees them in blocks of a power of two that divides hop
 //! and padding, so a frame is a few whole blocks; what the last block of a window has beyond the window
 //! meets zero rows of `D`. Samples before the first and after the last are zero by the view, and the
-//! slack of the last block is proved zero.
+//! slack of the last block is proved zero. Where edges are mirrored or the recording is filtered as a
+//! whole, such blocks are made of samples of a row each, by linear relations (`signal.rs`).
+//!
+//! Samples divided by their largest, `g`: magnitudes are homogeneous, so `ln(S/g + f) = ln(S + f·g) − ln g` for the sum `S`
+//! of a band of the samples as they are. `g` is the proved maximum of all samples and 1; nothing is divided.
+
+mod check;
+mod signal;
+mod widths;
+
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use self::check::{check, too_short, unfit};
+use self::signal::Signal;
+use self::widths::{Widths, block};
 use super::FrontEnd;
-use super::frontend::Compression;
+use super::frontend::{Compression, SampleScale, Spectrum};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::TensorId;
@@ -27,34 +42,67 @@ use crate::layers::fixed;
 use crate::layers::logarithm::{LogTables, logarithm};
 use crate::layers::lowering::{Constant, Value};
 use crate::layers::matrix::FloatMatrix;
+use crate::layers::peak::{Peak, everywhere, near_peak, peak};
 use crate::layers::quantize::Constants;
 
-/// Fraction bits of the windowed DFT matrix.
-const DFT_BITS: i32 = 12;
 /// Fraction bits of samples in `[−1, 1)`.
 const SAMPLE_BITS: i32 = 15;
-/// Fraction bits of the logarithm.
+/// Fraction bits of natural logarithms.
 const LOG_BITS: i32 = 12;
+/// Fraction bits of decibels: one table of 16 bits then holds the distance of any two of them.
+const DECIBEL_BITS: i32 = 8;
+const DISTANCE_BITS: usize = 16;
 /// Bits of the logarithm's mantissa.
 const MANTISSA_BITS: usize = 12;
 /// Fraction bits of the DCT matrix.
-const DCT_BITS: i32 = 12;
+const DCT_BITS: i32 = 16;
 /// Bits by which a division by the number of frames is scaled.
 const MEAN_BITS: u32 = 30;
 /// Bits of a sample.
 const SAMPLE_WIDTH: usize = 16;
-/// Bits of a feature after the logarithm.
+/// Bits of a feature after the logarithm; coefficient 0 of a DCT of decibels has more before its point.
 const FEATURE_BITS: u32 = 18;
+const DECIBEL_DCT_BITS: u32 = 21;
 
 /// How the bands are compressed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Compressed {
     /// The energies, requantised by this many bits.
     Power { shift: u32 },
-    /// Their logarithm, after adding the floor.
-    Log { floor: i64, tables: LogTables, dct: Option<Constant> },
+    /// Their logarithm.
+    Log(Logarithm),
     /// There are no bands: the features are the samples. Both matrices are [`NO_MATRIX`].
     Samples,
+}
+
+/// From energies to features.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Logarithm {
+    /// Added to every energy; zero if the tables have a least result.
+    floor: i64,
+    tables: LogTables,
+    /// Fraction bits of the result.
+    fraction_bits: i32,
+    range: Option<Range>,
+    dct: Option<Constant>,
+}
+
+/// The least value is the largest of the recording less this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Range {
+    /// In units of the logarithm.
+    reach: i64,
+    /// A column of ones, a row for every band.
+    ones: Constant,
+}
+
+/// What the largest sample is proved and divided by with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct LargestSample {
+    /// A column of ones, a row for every sample of a block.
+    ones: Constant,
+    /// Fraction bits of the energies.
+    scale: u32,
 }
 
 /// Stands where a front end without bands has no matrix; no program declares it.
@@ -67,6 +115,9 @@ pub struct Features {
     pub front_end: FrontEnd,
     dft: Constant,
     mel: Constant,
+    /// The identity of a block, where samples are laid side by side before the transform.
+    identity: Option<Constant>,
+    largest_sample: Option<LargestSample>,
     /// Frequencies used.
     bins: u32,
     compressed: Compressed,
@@ -88,6 +139,8 @@ impl Features {
                 front_end: front_end.clone(),
                 dft: NO_MATRIX,
                 mel: NO_MATRIX,
+                identity: None,
+                largest_sample: None,
                 bins: 0,
                 compressed: Compressed::Samples,
                 bits: SAMPLE_WIDTH as u32,
@@ -95,40 +148,44 @@ impl Features {
             });
         }
         let matrix = front_end.dft_matrix();
+        let widths = Widths::new(front_end, &matrix);
         let bins = matrix.bins.len();
-        let (block, stride) = (block(front_end), bins.next_power_of_two());
+        let (block, stride, unit) = (block(front_end), bins.next_power_of_two(), widths.dft_factor);
         let rows = front_end.window_length.next_multiple_of(block);
         let dft = FloatMatrix::from_fn(rows, stride + bins, |n, k| match n < front_end.window_length {
-            true if k < bins => matrix.re.row(n)[k],
-            true if k >= stride => matrix.im.row(n)[k - stride],
+            true if k < bins => unit * matrix.re.row(n)[k],
+            true if k >= stride => unit * matrix.im.row(n)[k - stride],
             _ => 0.0,
         });
         let mel = front_end.mel_matrix();
-        let largest = mel.max_abs();
-        let mel_bits = DFT_BITS - largest.log2().floor() as i32;
-        let mel = FloatMatrix::from_fn(bins, mel.cols, |k, b| mel.row(matrix.bins.start + k)[b]);
-        let scale = 2 * (SAMPLE_BITS + DFT_BITS) + mel_bits;
-        let dft = constants.add(&dft, DFT_BITS);
-        let mel = constants.add(&mel, mel_bits);
+        let mel = FloatMatrix::from_fn(bins, mel.cols, |k, b| widths.mel_factor * mel.row(matrix.bins.start + k)[b]);
+        let dft = constants.add(&dft, widths.dft_bits);
+        let mel = constants.add(&mel, widths.mel_bits);
+        let mut ones = |rows: usize| constants.add(&FloatMatrix::new(rows, 1, vec![1.0; rows]), 0);
+        let largest_sample = (front_end.scale == SampleScale::Peak)
+            .then(|| LargestSample { ones: ones(block), scale: widths.scale() as u32 });
+        let identity = |r, c| f64::from(u8::from(r == c));
+        let identity =
+            signal::is_prepared(front_end).then(|| constants.add(&FloatMatrix::from_fn(block, block, identity), 0));
+        let whole = range.max(1.0).log2().ceil() as i32;
         let (compressed, bits, fraction_bits) = match front_end.compression {
             Compression::None => {
                 // Energies have a wide range: keep 2^-18, as low as the loudest needs bits above.
                 let fraction = 18;
-                let width = (range.max(1.0).log2().ceil() as i32 + fraction + 1) as u32;
-                (Compressed::Power { shift: (scale - fraction) as u32 }, width, fraction)
+                let shift = (widths.scale() - fraction).max(0) as u32;
+                (Compressed::Power { shift }, (whole + fraction + 1) as u32, fraction)
             }
-            Compression::Ln { floor } => {
-                let dct = front_end.dct_matrix().map(|matrix| constants.add(&matrix, DCT_BITS));
-                let floor = (floor * f64::from(scale).exp2()).round().max(1.0) as i64;
-                let top = energy_bits(front_end, rows, bins, mel.bits);
-                let max_shift = top - floor.ilog2() as usize;
-                let tables = LogTables::new(top, max_shift, MANTISSA_BITS, scale as usize, LOG_BITS as usize);
-                let fraction = (FEATURE_BITS as i32 - 1 - range.max(1.0).log2().ceil() as i32).min(LOG_BITS);
-                (Compressed::Log { floor, tables, dct }, FEATURE_BITS, fraction)
+            Compression::Ln { .. } | Compression::LnAbove { .. } | Compression::Decibels { .. } => {
+                let log = Logarithm::new(front_end, &widths, constants);
+                let wide = log.range.is_some() && log.dct.is_some();
+                let bits = if wide { DECIBEL_DCT_BITS } else { FEATURE_BITS };
+                let fraction = (bits as i32 - 1 - whole).min(LOG_BITS);
+                (Compressed::Log(log), bits, fraction)
             }
             Compression::Samples => (Compressed::Samples, SAMPLE_WIDTH as u32, SAMPLE_BITS),
         };
-        Ok(Self { front_end: front_end.clone(), dft, mel, bins: bins as u32, compressed, bits, fraction_bits })
+        let (front_end, bins) = (front_end.clone(), bins as u32);
+        Ok(Self { front_end, dft, mel, identity, largest_sample, bins, compressed, bits, fraction_bits })
     }
 
     /// Declares the samples and adds all relations up to the network's input; returns both.
@@ -138,59 +195,60 @@ impl Features {
         if front_end.is_raw() != (self.compressed == Compressed::Samples) {
             return Err(unfit(front_end));
         }
-        let block = block(front_end);
+        let frames = front_end
+            .num_frames(front_end.padded_samples(num_samples))
+            .ok_or_else(|| too_short(front_end, num_samples))?;
         let (low, high) = (i128::from(i16::MIN), i128::from(i16::MAX));
+        let prepared = signal::is_prepared(front_end);
+        let block = if prepared { 1 } else { block(front_end) };
         let samples = p.input_vector("samples", num_samples, block, low, high)?;
         p.range(p.whole(samples), low, SAMPLE_WIDTH)?;
-        let frames = front_end.num_frames(front_end.padded_samples(num_samples)).ok_or_else(|| ModelError::Shape {
-            layer: "features".into(),
-            expected: format!("at least {} samples", front_end.min_samples()),
-            found: format!("{num_samples} samples"),
-        })?;
         let features = match &self.compressed {
             Compressed::Samples => samples,
             Compressed::Power { shift } => {
-                let mel = self.mel_energies(p, samples, frames, block)?;
+                let mel = self.mel_energies(p, samples, frames)?;
                 fixed::requantize(p, "features/energies", mel, *shift as usize, self.bits as usize)?
             }
-            Compressed::Log { floor, tables, dct } => {
-                let mel = self.mel_energies(p, samples, frames, block)?;
-                let floored = p.linear("features/floored", vec![(1, p.whole(mel))], i128::from(*floor))?;
-                let mut log = logarithm(p, "features/log", floored, tables)?;
-                let mut scale = LOG_BITS;
-                if let Some(matrix) = dct {
-                    let matrix = matrix.declare(p, "features/dct matrix")?;
-                    log = p.contraction("features/dct", p.whole(log), p.whole(matrix))?;
-                    scale += DCT_BITS;
-                }
-                self.normalise(p, log, frames, scale)?
+            Compressed::Log(log) => {
+                let mel = self.mel_energies(p, samples, frames)?;
+                let largest = self.largest_sample(p, samples)?;
+                let compressed = log.lower(p, mel, largest)?;
+                let scale = log.fraction_bits + log.dct.map_or(0, |_| DCT_BITS);
+                self.normalise(p, compressed, frames, scale)?
             }
         };
         Ok((samples, self.split(p, features, frames, num_samples)?))
     }
 
     /// Exact energies of the bands.
-    fn mel_energies(
-        &self,
-        p: &mut ProgramBuilder,
-        samples: TensorId,
-        frames: usize,
-        block: usize,
-    ) -> Result<TensorId, ModelError> {
+    fn mel_energies(&self, p: &mut ProgramBuilder, samples: TensorId, frames: usize) -> Result<TensorId, ModelError> {
         let front_end = &self.front_end;
+        let Signal { blocks, block, offset } = signal::blocks(p, front_end, samples, frames, self.identity)?;
         let taps = front_end.window_length.div_ceil(block);
-        let (stride, offset) = (front_end.hop / block, front_end.zeros_each_side() / block);
-        let blocks = p.shape(samples).0;
-        let map = RowMap::strided(blocks, frames, taps, stride as i64, 1, -(offset as i64));
+        let stride = (front_end.hop / block) as i64;
+        let map = RowMap::strided(p.shape(blocks).0, frames, taps, stride, 1, offset);
         let dft = self.dft.declare(p, "features/dft matrix")?;
-        let spectrum = p.contraction("features/dft", View::rows(samples, map), p.whole(dft))?;
+        let spectrum = p.contraction("features/dft", View::rows(blocks, map), p.whole(dft))?;
         let bins = self.bins as usize;
         let [re, im] = [0, bins.next_power_of_two()].map(|first| p.whole(spectrum).cols(first, bins));
         let re = p.product("features/real power", re.clone(), re)?;
         let im = p.product("features/imaginary power", im.clone(), im)?;
-        let power = p.linear("features/power", vec![(1, p.whole(re)), (1, p.whole(im))], 0)?;
+        let mut power = p.linear("features/power", vec![(1, p.whole(re)), (1, p.whole(im))], 0)?;
+        if front_end.spectrum == Spectrum::Magnitude {
+            let bits = fixed::bits_of(p, power).div_ceil(2);
+            fixed::check_bits("features/magnitude", 2 * bits)?;
+            power = fixed::sqrt(p, "features/magnitude", power, bits)?;
+        }
         let mel = self.mel.declare(p, "features/mel matrix")?;
         Ok(p.contraction("features/mel", p.whole(power), p.whole(mel))?)
+    }
+
+    /// The largest sample, if there is something to be divided by it, and the bits by which energies are finer.
+    fn largest_sample(&self, p: &mut ProgramBuilder, samples: TensorId) -> Result<Option<(TensorId, u32)>, ModelError> {
+        let Some(LargestSample { ones, scale }) = &self.largest_sample else { return Ok(None) };
+        let ones = ones.declare(p, "features/ones of a block")?;
+        let Peak { most, .. } = peak(p, "features/largest sample", samples, (ones, Some(1)), (SAMPLE_WIDTH, 0))?;
+        Ok(Some((most, *scale)))
     }
 
     /// Subtracts the mean over time, if the front end does, and requantises.
@@ -234,184 +292,63 @@ impl Features {
     }
 }
 
-/// Largest power of two that divides hop and padding: the samples are seen in blocks of it.
-fn block(front_end: &FrontEnd) -> usize {
-    let divides = |n: usize| if n == 0 { u32::MAX } else { n.trailing_zeros() };
-    1 << divides(front_end.hop).min(divides(front_end.zeros_each_side())).min(10)
-}
-
-/// Position of the highest bit that the energy of a band, floor included, can have.
-fn energy_bits(front_end: &FrontEnd, rows: usize, bins: usize, mel_bits: u32) -> usize {
-    let window: f64 = front_end.window().iter().sum();
-    let amplitude = (window + rows as f64 / 2.0) * f64::from(SAMPLE_BITS + DFT_BITS).exp2();
-    let power = 2.0 * amplitude * amplitude;
-    (power.log2() + f64::from(mel_bits) + (bins as f64).log2()).ceil() as usize
-}
-
-/// Refuses what a file may say but no preset does.
-fn check(front_end: &FrontEnd) -> Result<(), ModelError> {
-    let fits = front_end.hop > 0
-        && front_end.hop <= 1 << 14
-        && (1..=1 << 14).contains(&front_end.window_length)
-        && front_end.window_length <= front_end.fft_size
-        && front_end.fft_size <= 1 << 14
-        && front_end.zeros_each_side() <= 1 << 14
-        && (1..=512).contains(&front_end.mel.bands)
-        && front_end.partials.is_none_or(|p| (1..=1 << 14).contains(&p.frames) && (1..=1 << 14).contains(&p.step));
-    // Samples are frames of one sample, and nothing else.
-    let raw = !front_end.is_raw() || *front_end == FrontEnd { name: front_end.name.clone(), ..FrontEnd::raw() };
-    if fits && raw { Ok(()) } else { Err(unfit(front_end)) }
-}
-
-fn unfit(front_end: &FrontEnd) -> ModelError {
-    ModelError::Shape {
-        layer: "features".into(),
-        expected: "a front end with windows of 1 to 16384 samples, or the samples themselves".into(),
-        found: format!("window {}, hop {}", front_end.window_length, front_end.hop),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::audio::float::{self, Stages};
-    use crate::gkr::trace::Trace;
-    use crate::sumcheck::int::{IntTable, IntVec};
-
-    /// By how much a logarithm may be off besides: half a step of the mantissa and the rounding of two table entries,
-    /// `2^-13` each, and what is left for the rounded mel matrix (`0.8e-4`).
-    const LOG_ERROR: f64 = 2.0 / 4096.0;
-
-    /// Integer features, and the logarithms they were made of.
-    struct Integers {
-        features: FloatMatrix,
-        log: Option<FloatMatrix>,
-        unit: f64,
-    }
-
-    fn integers(front_end: &FrontEnd, samples: &[i16], range: f64) -> Integers {
-        let mut constants = Constants::default();
-        let features = Features::new(front_end, range, &mut constants).unwrap();
-        let mut p = ProgramBuilder::new(16);
-        let (_, value) = features.lower(&mut p, samples.len()).unwrap();
-        p.output(value.tensor);
-        let (program, recipes) = p.finish().unwrap();
-        let shape = program.tensor(program.inputs()[0]);
-        let mut padded = samples.to_vec();
-        padded.resize(shape.rows * shape.cols, 0);
-        let inputs = [Arc::new(IntTable::new(shape.rows, shape.cols, IntVec::I16(padded)))];
-        let constants: Vec<_> = constants.into_tables().into_iter().map(Arc::new).collect();
-        let trace = Trace::run(&program, &recipes, &inputs, &constants).unwrap();
-        let floats = |id, bits: i32| {
-            let table: &IntTable = trace.get(id);
-            let unit = f64::from(-bits).exp2();
-            let values = table.values().iter().map(|v| v as f64 * unit).collect();
-            FloatMatrix::new(table.rows(), table.cols(), values)
+impl Logarithm {
+    fn new(front_end: &FrontEnd, widths: &Widths, constants: &mut Constants) -> Self {
+        let (fraction_bits, unit) = match front_end.compression {
+            Compression::Decibels { .. } => (DECIBEL_BITS, 10.0 / std::f64::consts::LN_10),
+            _ => (LOG_BITS, 1.0),
         };
-        let log = program.tensors().iter().position(|tensor| tensor.name == "features/log");
-        Integers {
-            features: floats(value.tensor, features.fraction_bits),
-            log: log.map(|at| floats(TensorId(at as u32), LOG_BITS)),
-            unit: f64::from(-features.fraction_bits).exp2(),
-        }
-    }
-
-    /// Norm of the samples under every row's window.
-    fn norms(front_end: &FrontEnd, samples: &[i16], rows: usize) -> Vec<f64> {
-        let frame = |row: usize| match front_end.partials {
-            Some(p) => front_end.partial_starts(samples.len())[row / p.frames] + row % p.frames,
-            None => row,
+        let (top, floor) = (widths.top, widths.floor);
+        let scale = f64::from(widths.scale()) + widths.mel_factor.log2();
+        let max_shift = top - floor.ilog2() as usize;
+        let tables = LogTables::in_units(top, max_shift, MANTISSA_BITS, scale, fraction_bits as usize, unit);
+        let one = f64::from(fraction_bits).exp2();
+        let least = |floor: f64| (one * unit * floor.ln()).round() as i64;
+        let (floor, tables, range) = match front_end.compression {
+            Compression::LnAbove { floor } => (0, tables.with_least(least(floor)), None),
+            Compression::Decibels { floor, range } => {
+                let ones = FloatMatrix::new(front_end.mel.bands, 1, vec![1.0; front_end.mel.bands]);
+                let range = Range { reach: (range * one).round() as i64, ones: constants.add(&ones, 0) };
+                (0, tables.with_least(least(floor)), Some(range))
+            }
+            _ => (i64::try_from(floor).unwrap_or(i64::MAX), tables, None),
         };
-        let sample = |i: usize| samples.get(i.wrapping_sub(front_end.zeros_each_side())).map_or(0.0, |&x| f64::from(x));
-        let norm =
-            |first: usize| (first..first + front_end.window_length).map(|i| sample(i).powi(2)).sum::<f64>().sqrt();
-        (0..rows).map(|row| norm(frame(row) * front_end.hop) / 32768.0).collect()
+        let dct = front_end.dct_matrix().map(|matrix| constants.add(&matrix, DCT_BITS));
+        Self { floor, tables, fraction_bits, range, dct }
     }
 
-    /// Cells whose amplitudes (roots of energies) are not those in floating point, nor within one unit of the last
-    /// place.
-    ///
-    /// Amplitudes are norms of spectra, so an error of the spectrum adds to them no more than its own norm, whatever
-    /// the band holds. A coefficient of the DFT is off by at most `2^-13` and a bin, by chance, by about
-    /// `2^-12/√6·|samples|`; a band of weights `M` allowed is `2^-12·|samples|·√(Σ M)`. Measured: 0.9 of that.
-    fn outside(
-        front_end: &FrontEnd,
-        samples: &[i16],
-        [ours, float]: [&FloatMatrix; 2],
-        unit: f64,
-        amplitude: fn(f64) -> f64,
-    ) -> Vec<[f64; 2]> {
-        assert_eq!((ours.rows, ours.cols), (float.rows, float.cols));
-        let mel = front_end.mel_matrix();
-        let weight = |b: usize| (0..mel.rows).map(|k| mel.row(k)[b]).sum::<f64>().sqrt();
-        let weights: Vec<f64> = (0..mel.cols).map(weight).collect();
-        let mut found = Vec::new();
-        for (t, norm) in norms(front_end, samples, ours.rows).into_iter().enumerate() {
-            for (band, (&a, &b)) in ours.row(t).iter().zip(float.row(t)).enumerate() {
-                let leak = f64::from(-DFT_BITS).exp2() * norm * weights[band];
-                let error = (amplitude(a) - amplitude(b)).abs();
-                if (a - b).abs() > unit && error > leak + LOG_ERROR / 2.0 * amplitude(b) {
-                    found.push([a, b]);
-                }
+    /// The logarithm of energies, of samples that are divided by the largest of them if there is one.
+    fn lower(
+        &self,
+        p: &mut ProgramBuilder,
+        mel: TensorId,
+        largest: Option<(TensorId, u32)>,
+    ) -> Result<TensorId, ModelError> {
+        let shape = p.shape(mel);
+        let mut log = match (largest, self.floor) {
+            (Some((most, scale)), floor) => {
+                let terms = vec![(1, p.whole(mel)), (floor.into(), everywhere(most, shape))];
+                let floored = p.linear("features/floored", terms, 0)?;
+                let one = fixed::power("features/largest sample", scale)?;
+                let most = p.linear("features/largest sample: scaled", vec![(one, p.whole(most))], 0)?;
+                let divided = logarithm(p, "features/log of largest", most, &self.tables)?;
+                let log = logarithm(p, "features/log of sums", floored, &self.tables)?;
+                p.linear("features/log", vec![(1, p.whole(log)), (-1, everywhere(divided, shape))], 0)?
             }
-        }
-        found
-    }
-
-    /// Largest difference of the features from what the integer logarithms give in floating point: what DCT, mean
-    /// and the last rounding add.
-    fn finishing_error(front_end: &FrontEnd, integers: &Integers) -> f64 {
-        let log = integers.log.clone().unwrap();
-        let mut x = front_end.dct_matrix().map_or(log.clone(), |matrix| log.multiply(&matrix));
-        if front_end.subtract_mean {
-            for c in 0..x.cols {
-                let mean = (0..x.rows).map(|t| x.row(t)[c]).sum::<f64>() / x.rows as f64;
-                (0..x.rows).for_each(|t| x.row_mut(t)[c] -= mean);
+            (None, 0) => logarithm(p, "features/log", mel, &self.tables)?,
+            (None, floor) => {
+                let floored = p.linear("features/floored", vec![(1, p.whole(mel))], i128::from(floor))?;
+                logarithm(p, "features/log", floored, &self.tables)?
             }
-        }
-        x.data.iter().zip(&integers.features.data).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
-    }
-
-    fn check_against_float(front_end: &FrontEnd, samples: &[i16]) {
-        let what = format!("{}, {} samples", front_end.name, samples.len());
-        let input = float::network_input(front_end, samples).unwrap();
-        let found = integers(front_end, samples, (2.0 * input.features.max_abs()).max(1.0));
-        let Some(log) = &found.log else {
-            let cells = outside(front_end, samples, [&found.features, &input.features], found.unit, f64::sqrt);
-            assert!(cells.is_empty(), "{what}: {cells:?}");
-            return;
         };
-        let Stages { log: float, .. } = float::stages(front_end, samples).unwrap();
-        let cells = outside(front_end, samples, [log, &float], 0.0, |x| (x / 2.0).exp());
-        assert!(cells.is_empty(), "{what}: {} cells, such as {:?}", cells.len(), &cells[..cells.len().min(5)]);
-        // Half a unit of rounding, and the rounded DCT: 40 logarithms of up to 14 times up to 2^-13.
-        let dct = if front_end.dct_matrix().is_some() { 40.0 * 14.0 / 8192.0 } else { 0.0 };
-        let error = finishing_error(front_end, &found);
-        assert!(error <= 0.51 * found.unit + dct, "{what}: off by {error}");
-    }
-
-    #[test]
-    fn integer_features_are_the_float_ones_for_every_preset() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo/rms_2.wav");
-        let wav = crate::audio::wav::read(path).unwrap();
-        let presets = ["logmel24", "logmel40", "mfcc13", "mfcc40", "ge2e40"];
-        for front_end in presets.map(|name| FrontEnd::by_name(name).unwrap()) {
-            for samples in [400, 401, 8_000, 47_999] {
-                if front_end.num_frames(samples).is_some() {
-                    check_against_float(&front_end, &wav.samples[..samples]);
-                }
-            }
+        if let Some(Range { reach, ones }) = &self.range {
+            let ones = ones.declare(p, "features/ones of bands")?;
+            log = near_peak(p, "features/limited", log, ones, (DISTANCE_BITS, *reach))?;
         }
-    }
-
-    #[test]
-    fn silence_and_the_loudest_signals_have_the_float_features() {
-        let square: Vec<i16> = (0..4_000).map(|i| if i % 16 < 8 { i16::MAX } else { i16::MIN }).collect();
-        for samples in [vec![0; 4_000], vec![i16::MIN; 4_000], square] {
-            check_against_float(&FrontEnd::logmel24(), &samples);
-            check_against_float(&FrontEnd::ge2e40(), &samples);
+        if let Some(matrix) = self.dct {
+            let matrix = matrix.declare(p, "features/dct matrix")?;
+            log = p.contraction("features/dct", p.whole(log), p.whole(matrix))?;
         }
+        Ok(log)
     }
 }
