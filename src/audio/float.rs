@@ -2,14 +2,14 @@
 
 use rustfft::{FftPlanner, num_complex::Complex};
 
-use super::frontend::{Compression, FrontEnd};
+use super::frontend::{Compression, EMPHASIS, FrontEnd, Padding, PreEmphasis, SampleScale, Spectrum};
 use crate::error::AudioError;
 use crate::layers::matrix::FloatMatrix;
 
 /// Every stage of a front end, one row per frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stages {
-    /// Power spectrum \[frames × num_bins\], at least 0.
+    /// Power or magnitude spectrum \[frames × num_bins\], at least 0.
     pub power: FloatMatrix,
     /// Band energies \[frames × bands\], at least 0.
     pub mel: FloatMatrix,
@@ -50,9 +50,7 @@ pub fn stages(front_end: &FrontEnd, samples: &[i16]) -> Result<Stages, AudioErro
     let power = power(front_end, samples)?;
     let mel = power.multiply(&front_end.mel_matrix());
     let mut log = mel.clone();
-    if let Compression::Ln { floor } = front_end.compression {
-        log.data.iter_mut().for_each(|x| *x = (*x + floor).ln());
-    }
+    compress(front_end.compression, &mut log.data);
     let dct = match front_end.dct_matrix() {
         Some(matrix) => log.multiply(&matrix),
         None => log.clone(),
@@ -91,22 +89,87 @@ fn check_length(front_end: &FrontEnd, samples: &[i16]) -> Result<usize, AudioErr
         .ok_or(AudioError::TooShort { samples: samples.len() as u64, min: front_end.min_samples() as u64 })
 }
 
+fn compress(compression: Compression, energies: &mut [f64]) {
+    match compression {
+        Compression::None | Compression::Samples => {}
+        Compression::Ln { floor } => energies.iter_mut().for_each(|x| *x = (*x + floor).ln()),
+        Compression::LnAbove { floor } => energies.iter_mut().for_each(|x| *x = x.max(floor).ln()),
+        Compression::Decibels { floor, range } => {
+            energies.iter_mut().for_each(|x| *x = 10.0 * x.max(floor).log10());
+            let least = energies.iter().copied().fold(f64::NEG_INFINITY, f64::max) - range;
+            energies.iter_mut().for_each(|x| *x = x.max(least));
+        }
+    }
+}
+
+/// The recording in the preset's scale, emphasised if it is as a whole.
+fn signal(front_end: &FrontEnd, samples: &[i16]) -> Vec<f64> {
+    let one = match front_end.scale {
+        SampleScale::Unit => 32768.0,
+        SampleScale::Int16 => 1.0,
+        SampleScale::Peak => f64::from(samples.iter().copied().max().unwrap_or(1).max(1)),
+    };
+    let x: Vec<f64> = samples.iter().map(|&x| f64::from(x) / one).collect();
+    if front_end.emphasis != PreEmphasis::Signal {
+        return x;
+    }
+    let before = |i: usize| if i == 0 { x.get(1) } else { x.get(i - 1) };
+    (0..x.len()).map(|i| x[i] - EMPHASIS * before(i).copied().unwrap_or(0.0)).collect()
+}
+
+/// The value at a position of a signal that may be before its start or beyond its end.
+fn value_at(padding: Padding, signal: &[f64], at: i64) -> f64 {
+    let len = signal.len() as i64;
+    let inside = match padding {
+        _ if (0..len).contains(&at) => at,
+        Padding::None | Padding::CentredZeros(_) => return 0.0,
+        Padding::CentredMirror(_) if at < 0 => -at,
+        Padding::CentredMirror(_) => 2 * len - 2 - at,
+        Padding::Mirror if at < 0 => -1 - at,
+        Padding::Mirror => 2 * len - 1 - at,
+    };
+    usize::try_from(inside).ok().and_then(|i| signal.get(i)).copied().unwrap_or(0.0)
+}
+
+/// Subtracts the mean of a frame and emphasises what is left, the first value before itself.
+fn emphasise_frame(frame: &mut [f64]) {
+    let mean = frame.iter().sum::<f64>() / frame.len() as f64;
+    frame.iter_mut().for_each(|x| *x -= mean);
+    for n in (0..frame.len()).rev() {
+        frame[n] -= EMPHASIS * frame[n.saturating_sub(1)];
+    }
+}
+
+/// The samples under the window of one frame, as they come out of the recording.
+#[cfg(test)]
+pub(super) fn frame(front_end: &FrontEnd, samples: &[i16], t: usize) -> Vec<f64> {
+    frame_of(front_end, &signal(front_end, samples), t)
+}
+
+fn frame_of(front_end: &FrontEnd, signal: &[f64], t: usize) -> Vec<f64> {
+    let first = (t * front_end.hop) as i64 + front_end.first_sample();
+    (first..).take(front_end.window_length).map(|at| value_at(front_end.padding, signal, at)).collect()
+}
+
 fn power(front_end: &FrontEnd, samples: &[i16]) -> Result<FloatMatrix, AudioError> {
     let frames = check_length(front_end, samples)?;
-    let (window, zeros) = (front_end.window(), front_end.zeros_each_side());
+    let (window, signal) = (front_end.window(), signal(front_end, samples));
     let fft = FftPlanner::new().plan_fft_forward(front_end.fft_size);
     let mut buffer = vec![Complex::default(); front_end.fft_size];
     let mut power = FloatMatrix::zeros(frames, front_end.num_bins());
     for t in 0..frames {
-        buffer.fill(Complex::default());
-        for (n, weight) in window.iter().enumerate() {
-            // Before the first and after the last sample there is silence.
-            let index = (t * front_end.hop + n).checked_sub(zeros);
-            let sample = index.and_then(|i| samples.get(i)).map_or(0.0, |&x| f64::from(x));
-            buffer[n].re = sample / 32768.0 * weight;
+        let mut frame = frame_of(front_end, &signal, t);
+        if front_end.emphasis == PreEmphasis::Frame {
+            emphasise_frame(&mut frame);
         }
+        buffer.fill(Complex::default());
+        buffer.iter_mut().zip(frame.iter().zip(&window)).for_each(|(out, (x, weight))| out.re = x * weight);
         fft.process(&mut buffer);
-        power.row_mut(t).iter_mut().zip(&buffer).for_each(|(p, x)| *p = x.norm_sqr());
+        let magnitude = |x: &Complex<f64>| match front_end.spectrum {
+            Spectrum::Power => x.norm_sqr(),
+            Spectrum::Magnitude => x.norm(),
+        };
+        power.row_mut(t).iter_mut().zip(&buffer).for_each(|(p, x)| *p = magnitude(x));
     }
     Ok(power)
 }
@@ -223,20 +286,166 @@ mod tests {
     #[test]
     fn the_dft_matrix_agrees_with_the_fft() {
         let samples: Vec<i16> = (0..1600_i32).map(|i| (i * i % 65521 - 32768) as i16).collect();
-        for front_end in [FrontEnd::logmel24(), FrontEnd::ge2e40()] {
+        let presets = ["logmel24", "ge2e40", "kaldi80", "kaldi80:window=povey,edges=mirror", "ecapa80", "kws10"];
+        for front_end in presets.map(|name| FrontEnd::by_name(name).unwrap()) {
             let stages = stages(&front_end, &samples).unwrap();
-            let (dft, zeros) = (front_end.dft_matrix(), front_end.zeros_each_side());
-            let frames = FloatMatrix::from_fn(stages.power.rows, front_end.window_length, |t, n| {
-                let index = (t * front_end.hop + n).checked_sub(zeros);
-                index.and_then(|i| samples.get(i)).map_or(0.0, |&x| f64::from(x) / 32768.0)
-            });
+            let (dft, signal) = (front_end.dft_matrix(), signal(&front_end, &samples));
+            let frames = (0..stages.power.rows).flat_map(|t| frame_of(&front_end, &signal, t)).collect();
+            let frames = FloatMatrix::new(stages.power.rows, front_end.window_length, frames);
             let (re, im) = (frames.multiply(&dft.re), frames.multiply(&dft.im));
+            let largest = stages.power.max_abs();
             for t in 0..stages.power.rows {
                 for (j, k) in dft.bins.clone().enumerate() {
                     let power = re.row(t)[j].powi(2) + im.row(t)[j].powi(2);
-                    assert!((power - stages.power.row(t)[k]).abs() < 1e-9);
+                    let found = if front_end.spectrum == Spectrum::Magnitude { power.sqrt() } else { power };
+                    assert!((found - stages.power.row(t)[k]).abs() < 1e-11 * largest, "{}", front_end.name);
                 }
             }
+        }
+    }
+
+    /// Cells outside of the bound for values in decibels, and the largest difference.
+    fn compare_decibels(ours: &FloatMatrix, golden: &[f64]) -> (usize, f64) {
+        let nepers = std::f64::consts::LN_10 / 10.0;
+        let scaled = FloatMatrix::new(ours.rows, ours.cols, ours.data.iter().map(|x| x * nepers).collect());
+        let golden_nepers: Vec<f64> = golden.iter().map(|x| x * nepers).collect();
+        (outside(&scaled, &golden_nepers), max_difference(&ours.data, golden))
+    }
+
+    /// What the preset subtracts from every column.
+    fn mean_of(stages: &Stages) -> Vec<f64> {
+        (0..stages.dct.cols).map(|c| stages.dct.row(0)[c] - stages.normalised.row(0)[c]).collect()
+    }
+
+    /// Compares a preset's logarithms, and what is subtracted from them, with a library's.
+    fn check_golden(preset: &str, file: &str, key: &str, utterances: &[&str], decibels: bool) {
+        let Some(dir) = test_data::dir() else { return };
+        let golden = test_data::tensors(&dir.join(format!("reference/frontend/golden_{file}.safetensors")));
+        let front_end = FrontEnd::by_name(preset).unwrap();
+        let mut largest: f64 = 0.0;
+        for name in utterances {
+            let stages = stages(&front_end, &first_3s(&dir, name)).unwrap();
+            let log = &golden[&format!("{name}.{key}")];
+            assert_eq!(log.shape, [stages.log.rows, stages.log.cols], "{preset}");
+            let (outside, difference) = if decibels {
+                compare_decibels(&stages.log, &log.values)
+            } else {
+                (outside(&stages.log, &log.values), max_difference(&stages.log.data, &log.values))
+            };
+            assert_eq!(outside, 0, "{preset} of {name}, off by up to {difference:e}");
+            largest = largest.max(difference);
+            if let Some(mean) = golden.get(&format!("{name}.{key}_mean")) {
+                let difference = max_difference(&mean_of(&stages), &mean.values);
+                assert!(difference < 2e-3, "{preset} of {name}: mean off by {difference:e}");
+            }
+            let centred = if decibels { "cmn".to_owned() } else { format!("{key}_cmn") };
+            if let Some(centred) = golden.get(&format!("{name}.{centred}")) {
+                let difference = max_difference(&stages.normalised.data, &centred.values);
+                assert!(difference < 2e-3, "{preset} of {name}: centred off by {difference:e}");
+            }
+        }
+        println!("{preset}: largest difference {largest:.1e}");
+    }
+
+    #[test]
+    fn kaldi_bands_match_torchaudio() {
+        check_golden("kaldi80", "kaldi80", "hamming", &UTTERANCES, false);
+        check_golden("kaldi80:window=povey", "kaldi80", "povey", &UTTERANCES, false);
+        check_golden("kaldi80:window=povey,scale=unit", "kaldi80", "povey_unit", &UTTERANCES, false);
+        let two = ["367-130732-0001", "1688-142285-0000"];
+        check_golden("kaldi80:window=povey,edges=mirror,high=7600", "kaldi80", "sherpa", &two, false);
+        let Some(dir) = test_data::dir() else { return };
+        let golden = test_data::tensors(&dir.join("reference/frontend/golden_kaldi80.safetensors"));
+        let front_end = FrontEnd::by_name("kaldi80:window=povey").unwrap();
+        for name in UTTERANCES {
+            let stages = stages(&front_end, &first_3s(&dir, name)).unwrap();
+            let difference = max_difference(&stages.log.data, &golden[&format!("{name}.povey_f64")].values);
+            assert!(difference < 1e-3, "{name}: {difference:e}");
+        }
+    }
+
+    #[test]
+    fn speechbrain_and_ecapa_bands_match() {
+        check_golden("speechbrain80", "speechbrain80", "db", &UTTERANCES, true);
+        check_golden("ecapa80", "ecapa80", "log", &UTTERANCES, false);
+    }
+
+    #[test]
+    fn cepstral_coefficients_match_librosa_and_kaldi() {
+        let Some(dir) = test_data::dir() else { return };
+        let golden = test_data::tensors(&dir.join("reference/frontend/golden_mfcc.safetensors"));
+        for (preset, key, tolerance) in [
+            ("mfcc-librosa", "librosa_centred", 1e-4),
+            ("mfcc-librosa:edges=snip", "librosa_uncentred", 1e-4),
+            ("mfcc-kaldi", "kaldi", 1e-2),
+            ("mfcc-kaldi", "kaldi_f64", 1e-3),
+            ("mfcc-kaldi:lifter=off", "kaldi_nolifter", 1e-2),
+        ] {
+            let front_end = FrontEnd::by_name(preset).unwrap();
+            let mut largest: f64 = 0.0;
+            for name in UTTERANCES {
+                let ours = features(&front_end, &first_3s(&dir, name)).unwrap();
+                let reference = &golden[&format!("{name}.{key}")];
+                assert_eq!(reference.shape, [ours.rows, ours.cols], "{preset}");
+                largest = largest.max(max_difference(&ours.data, &reference.values));
+            }
+            println!("{preset}: largest difference {largest:.1e}");
+            assert!(largest < tolerance, "{preset}: {largest:e}");
+        }
+    }
+
+    /// No library's values are at hand: the definition once more, by loops and nothing of [`FrontEnd`].
+    #[test]
+    fn keyword_coefficients_are_those_of_their_definition() {
+        let samples: Vec<i16> = (0..16_000_i32).map(|i| ((i * i % 2003 - 900) * (i % 31)) as i16).collect();
+        let ours = features(&FrontEnd::kws10(), &samples).unwrap();
+        assert_eq!((ours.rows, ours.cols), (49, 10));
+        let peak = f64::from(*samples.iter().max().unwrap());
+        let mel = |hz: f64| 1127.0 * (1.0 + hz / 700.0).ln();
+        let edge = |i: usize| mel(20.0) + (mel(4000.0) - mel(20.0)) * i as f64 / 41.0;
+        for t in [0, 17, 48] {
+            let mut bands = [0f64; 40];
+            for k in 1..=256 {
+                let (mut re, mut im) = (0.0, 0.0);
+                for n in 0..480 {
+                    let window = 0.5 - 0.5 * (2.0 * std::f64::consts::PI * n as f64 / 480.0).cos();
+                    let x = f64::from(samples[t * 320 + n]) / peak * window;
+                    let angle = 2.0 * std::f64::consts::PI * (k * n) as f64 / 512.0;
+                    (re, im) = (re + x * angle.cos(), im - x * angle.sin());
+                }
+                let at = mel(k as f64 * 31.25);
+                for (b, band) in bands.iter_mut().enumerate() {
+                    let rising = (at - edge(b)) / (edge(b + 1) - edge(b));
+                    let falling = (edge(b + 2) - at) / (edge(b + 2) - edge(b + 1));
+                    *band += rising.min(falling).max(0.0) * re.hypot(im);
+                }
+            }
+            for i in 0..10 {
+                let cos = |b: usize| (std::f64::consts::PI * i as f64 * (b as f64 + 0.5) / 40.0).cos();
+                let sum: f64 = (0..40).map(|b| (bands[b] + 1e-6).ln() * 2.0 * cos(b)).sum();
+                let expected = sum * (1.0_f64 / 80.0).sqrt();
+                assert!((ours.row(t)[i] - expected).abs() < 1e-9, "{t}, {i}: {} for {expected}", ours.row(t)[i]);
+            }
+        }
+        // Nothing is positive: nothing is divided.
+        let quiet = features(&FrontEnd::kws10(), &[-3; 16_000]).unwrap();
+        assert!(quiet.data.iter().all(|x| x.is_finite()));
+    }
+
+    #[test]
+    fn cepstra_are_the_cosine_transforms_of_any_logarithms() {
+        let samples: Vec<i16> = (0..4000_i32).map(|i| ((i * i % 4001 - 2000) * 7) as i16).collect();
+        for (preset, base) in [
+            ("mfcc20:of=kaldi80,scale=unit,mean=on", "kaldi80:scale=unit"),
+            ("mfcc13:of=speechbrain80", "speechbrain80"),
+            ("mfcc40:of=ecapa80,mean=on", "ecapa80"),
+        ] {
+            let (preset, base) = (FrontEnd::by_name(preset).unwrap(), FrontEnd::by_name(base).unwrap());
+            let mut expected = stages(&base, &samples).unwrap().log.multiply(&preset.dct_matrix().unwrap());
+            if preset.subtract_mean {
+                subtract_mean(&mut expected);
+            }
+            assert_eq!(features(&preset, &samples).unwrap(), expected, "{}", preset.name);
         }
     }
 

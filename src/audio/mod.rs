@@ -8,4 +8,4 @@ pub mod float;
 pub mod frontend;
 pub mod wav;
 
-pub use frontend::FrontEnd;
+pub use frontend::{FrontEnd, FrontEndError};

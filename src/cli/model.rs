@@ -40,7 +40,8 @@ pub struct Import {
     /// ONNX network
     #[arg(value_name = "NET.onnx")]
     network: PathBuf,
-    /// Front end: raw, logmel24, logmel40, logmel80, ge2e40, mfcc, mfcc1 … mfcc40
+    /// Front end, with options as in kaldi80:window=povey,scale=unit: raw, logmel24, logmel40, logmel80, kaldi80,
+    /// speechbrain80, ecapa80, ge2e40, mfcc, mfcc1 … mfcc40, mfcc-librosa, mfcc-kaldi, kws10
     #[arg(long, value_name = "PRESET", value_parser = parse_front_end)]
     frontend: FrontEnd,
     /// Recordings, or folders of them, like those it will see [default: the bundled voices]
@@ -98,8 +99,7 @@ fn parse_bits(text: &str) -> std::result::Result<Bits, String> {
 }
 
 fn parse_front_end(text: &str) -> std::result::Result<FrontEnd, String> {
-    FrontEnd::by_name(text)
-        .ok_or_else(|| "known are raw, logmel24, logmel40, logmel80, ge2e40, mfcc and mfcc1 to mfcc40".into())
+    FrontEnd::by_name(text).map_err(|error| error.to_string())
 }
 
 fn parse_seconds(text: &str) -> std::result::Result<f64, String> {

@@ -15,7 +15,7 @@ use crate::gkr::view::{RowMap, View};
 use crate::sumcheck::int::IntTable;
 
 /// Bits of the largest magnitude that a tensor can have.
-pub(super) fn bits_of(p: &ProgramBuilder, id: TensorId) -> usize {
+pub(crate) fn bits_of(p: &ProgramBuilder, id: TensorId) -> usize {
     let (low, high) = p.bounds(id);
     low.bits().max(high.bits()) as usize
 }

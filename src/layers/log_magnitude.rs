@@ -46,7 +46,7 @@ pub fn log_magnitude(
     x: TensorId,
     tables: &LogTables,
 ) -> Result<TensorId, ProgramError> {
-    tables.check(name)?;
+    tables.check_plain(name)?;
     let (shape, top, m) = (p.shape(x), tables.top, tables.mantissa_bits);
     let misfit = || ProgramError::TooLarge(format!("the tables of the logarithm `{name}`"));
     let floor = 1i128 << top.checked_sub(tables.shifts.len() - 1).ok_or_else(misfit)?;
@@ -177,6 +177,8 @@ mod tests {
             LogTables { top: 19, ..tables.clone() },
             LogTables { shifts: vec![0; 63], ..tables.clone() },
             LogTables { shifts: Vec::new(), ..tables.clone() },
+            LogTables { least: Some(0), ..tables.clone() },
+            LogTables { top: 70, shifts: vec![0; 70], ..tables.clone() },
             LogTables { logs: vec![0; 3], ..tables },
         ] {
             let layer = LogMagnitude { name: "log".into(), tables: broken, fraction_bits: 10 };

@@ -21,6 +21,7 @@ pub mod multi_head;
 pub mod network;
 pub mod norm;
 pub mod onnx;
+pub mod peak;
 pub mod pooling;
 pub mod quantize;
 mod quantize_affine;

@@ -63,6 +63,7 @@ fn table_kind(case: &Case, table: TableId) -> &'static str {
         [TableColumn::Counter { .. }, TableColumn::Values(_)] => "function",
         [TableColumn::Values(_), TableColumn::Values(_)] => "free columns",
         [_, _, _] => "three columns",
+        [_, _, _, _] => "four columns",
         _ => panic!("a new kind of table"),
     }
 }

@@ -7,6 +7,7 @@
 mod cells;
 mod decision;
 mod fixed_point;
+mod front_end;
 mod layers;
 mod search;
 mod tables;
