@@ -335,10 +335,11 @@ fn prove_wave<C: ProverChannel<Fr>>(folds: &Folds<'_>, wave: &[usize], channel: 
     let program = folds.program();
     let span = tracing::trace_span!("wave tables").entered();
     let due = waves::due(program, wave, claims);
-    let operands: Vec<Option<[Arc<IntTable>; 2]>> = par::map(due.len(), |i| match &program.relations()[due[i].relation] {
-        Relation::Product(p) => Some([folds.trace().view(&p.left), folds.trace().view(&p.right)]),
-        _ => None,
-    });
+    let operands: Vec<Option<[Arc<IntTable>; 2]>> =
+        par::map(due.len(), |i| match &program.relations()[due[i].relation] {
+            Relation::Product(p) => Some([folds.trace().view(&p.left), folds.trace().view(&p.right)]),
+            _ => None,
+        });
     let mut instances = par::map(due.len(), |i| -> Box<dyn Instance<Fr> + '_> {
         let Due { relation, claim } = &due[i];
         match (&program.relations()[*relation], &operands[i]) {
