@@ -82,11 +82,14 @@ pub(crate) fn calibrate(
 ) -> Result<Model, ModelError> {
     let mut ranges = Ranges::default();
     let mut largest = 0f64;
+    // A network may take recordings of one length only: that of those it is calibrated on.
+    let mut length = front_end.partials.map_or(1 << 12, |p| p.frames);
     for clip in clips {
         let input = float::network_input(front_end, clip)?;
         let outputs = network.execute(&input.features, input.sequence_length)?;
         ranges.observe(network, &input.features, &outputs, input.sequence_length);
         largest = largest.max(input.features.max_abs());
+        length = input.sequence_length;
     }
     if front_end.is_raw() {
         // Samples may have all their bits, however quiet these recordings are: twice this is their range.
@@ -100,7 +103,7 @@ pub(crate) fn calibrate(
         let features = Features::new(front_end, FEATURE_MARGIN * largest, &mut constants)?;
         let options = Options { bits, average: front_end.partials.is_some() };
         let layers = quantize(network, &ranges, features.fraction_bits, options, &mut constants)?;
-        let shapes = network.shapes(front_end.partials.map_or(1 << 12, |p| p.frames))?;
+        let shapes = network.shapes(length)?;
         let embedding_len = shapes.last().map_or(0, |shape| shape.columns) as u32;
         build(Quantized { features, layers, embedding_len, constants: constants.into_tables() })
     };

@@ -67,7 +67,12 @@ fn stands_for_a_value(layer: &AnyLayer) -> bool {
         | AnyLayer::Framing(_)
         | AnyLayer::LogMagnitude(_)
         | AnyLayer::Centre(_)
-        | AnyLayer::Offset(_) => false,
+        | AnyLayer::Offset(_)
+        | AnyLayer::GridMean(_)
+        | AnyLayer::GridDeviation(_)
+        | AnyLayer::Rows(_)
+        | AnyLayer::Unfold(_)
+        | AnyLayer::Join(_) => false,
         AnyLayer::Affine(Affine { finish: Finish::Exact, .. }) => false,
         AnyLayer::Affine(Affine { finish: Finish::Activate { function, .. }, .. }) => !function.name.starts_with("exp"),
         AnyLayer::Affine(_)
@@ -83,7 +88,10 @@ fn stands_for_a_value(layer: &AnyLayer) -> bool {
         | AnyLayer::InstanceNorm(_)
         | AnyLayer::TimeMaxPool(_)
         | AnyLayer::RoundedTimeMaxPool(_)
-        | AnyLayer::AtMost(_) => true,
+        | AnyLayer::AtMost(_)
+        | AnyLayer::AddRows(_)
+        | AnyLayer::RowSoftmax(_)
+        | AnyLayer::PaddedMaxPool(_) => true,
     }
 }
 

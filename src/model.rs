@@ -5,6 +5,7 @@ mod spec;
 
 pub use self::spec::{Lowered, Spec, Tail};
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -121,6 +122,8 @@ impl Model {
         let path = path.as_ref();
         let onnx = std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
         let name = path.file_stem().map_or_else(|| "model".into(), |stem| stem.to_string_lossy().into_owned());
+        // Tensors may lie in files beside it; a model carries its original whole.
+        let onnx = onnx::prepare(onnx, path.parent(), &BTreeMap::new())?;
         Self::from_onnx_bytes(onnx, &name)
     }
 

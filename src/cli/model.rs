@@ -53,6 +53,9 @@ pub struct Import {
     /// Cosine from which on two voices count as the same, in (0, 1] [default: 0.66]
     #[arg(long, value_name = "X", value_parser = parse_threshold)]
     threshold: Option<f64>,
+    /// Fixes an input of the graph: all its entries are this number (repeat for several)
+    #[arg(long = "input", value_name = "NAME=VALUE", value_parser = parse_input)]
+    inputs: Vec<(String, f64)>,
     /// Name of the model [default: that of the file]
     #[arg(long)]
     name: Option<String>,
@@ -73,6 +76,9 @@ pub struct Check {
     /// Recording: WAV, 16-bit mono at the model's rate
     #[arg(long, value_name = "W")]
     wav: PathBuf,
+    /// Fixes an input of the graph, as in `import`
+    #[arg(long = "input", value_name = "NAME=VALUE", value_parser = parse_input)]
+    inputs: Vec<(String, f64)>,
 }
 
 /// Arguments of `estimate`.
@@ -96,6 +102,19 @@ fn parse_bits(text: &str) -> std::result::Result<Bits, String> {
         Ok(bits @ 8..=16) => Ok(Bits(Some(bits))),
         _ => Err("neither auto nor a number from 8 to 16".into()),
     }
+}
+
+fn parse_input(text: &str) -> std::result::Result<(String, f64), String> {
+    let (name, value) = text.split_once('=').ok_or("not NAME=VALUE")?;
+    let value = value.parse().ok().filter(|value: &f64| value.is_finite()).ok_or("the value is not a number")?;
+    Ok((name.to_owned(), value))
+}
+
+/// The bytes of a network that needs no file beside it.
+fn read_network(path: &Path, inputs: &[(String, f64)]) -> Result<Vec<u8>> {
+    let folder = path.parent().filter(|_| path.is_file());
+    let fixed = inputs.iter().cloned().collect();
+    onnx::prepare(files::read(path)?, folder, &fixed).map_err(|error| CliError::model(path, &error))
 }
 
 fn parse_front_end(text: &str) -> std::result::Result<FrontEnd, String> {
@@ -124,7 +143,7 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
     let failed = |error| CliError::model(&args.network, &error);
     let stem = args.network.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let name = args.name.clone().or(stem).unwrap_or_else(|| "model".into());
-    let builder = Model::from_onnx_bytes(files::read(&args.network)?, &name).map_err(failed)?;
+    let builder = Model::from_onnx_bytes(read_network(&args.network, &args.inputs)?, &name).map_err(failed)?;
     let clips = calibration(&args.calibrate, rate, console)?;
     let mut builder = builder.front_end(args.frontend.clone()).name(name);
     if let Some(bits) = args.bits.0 {
@@ -182,7 +201,7 @@ fn calibration(paths: &[PathBuf], rate: u32, console: &mut Console) -> Result<Ve
 }
 
 fn check(args: &Check, console: &mut Console) -> Result<Outcome> {
-    let bytes = files::read(&args.against)?;
+    let bytes = read_network(&args.against, &args.inputs)?;
     let network = onnx::read(&bytes).map_err(|error| CliError::model(&args.against, &error))?;
     let model = load_model(&args.model)?;
     let wav = files::read_wav_at(&args.wav, model.front_end().sample_rate)?;
@@ -240,7 +259,7 @@ fn cost_of(model: &Model, samples: usize, path: &Path) -> Result<voxcheck::model
 }
 
 fn operators() -> Outcome {
-    let operators = onnx::operators();
+    let operators: Vec<_> = onnx::operators().collect();
     let list: Vec<Value> =
         operators.iter().map(|(name, accepted)| json!({"operator": name, "accepted": accepted})).collect();
     let text: Vec<String> = operators.iter().map(|(name, accepted)| format!("{name:<20} {accepted}")).collect();

@@ -56,6 +56,19 @@ pub enum Taps {
     },
     /// All rows of the sequence.
     All,
+    /// A neighbourhood of an image that is as high as the rows make it: time.
+    Grid {
+        /// Width of the image: rows of one step of time.
+        width: u32,
+        /// Height and width of the kernel.
+        kernel: [u32; 2],
+        /// Steps down and right.
+        stride: [u32; 2],
+        /// Pixels from one tap to the next, down and right.
+        dilation: [u32; 2],
+        /// Zeros above, left, below and right.
+        padding: [u32; 4],
+    },
 }
 
 impl Taps {
@@ -79,6 +92,14 @@ impl Taps {
                 }
                 let rows = axis(h as usize, kernel[0], stride[0], 1, [top, bottom]).ok_or_else(too_short)?;
                 let cols = axis(w as usize, kernel[1], stride[1], 1, [left, right]).ok_or_else(too_short)?;
+                vec![rows, cols]
+            }
+            Self::Grid { width, kernel, stride, dilation, padding: [top, left, bottom, right] } => {
+                let width = width as usize;
+                let height =
+                    length.checked_div(width).filter(|height| height * width == length).ok_or_else(too_short)?;
+                let rows = axis(height, kernel[0], stride[0], dilation[0], [top, bottom]).ok_or_else(too_short)?;
+                let cols = axis(width, kernel[1], stride[1], dilation[1], [left, right]).ok_or_else(too_short)?;
                 vec![rows, cols]
             }
         };

@@ -29,7 +29,9 @@ impl AveragePool {
         let count = match taps {
             Taps::Same => 1,
             Taps::Time { kernel, .. } => kernel,
-            Taps::Image { kernel: [down, across], .. } => down.checked_mul(across)?,
+            Taps::Image { kernel: [down, across], .. } | Taps::Grid { kernel: [down, across], .. } => {
+                down.checked_mul(across)?
+            }
             Taps::All => return None,
         };
         let fraction_bits = fraction_bits + count.trailing_zeros() as i32;

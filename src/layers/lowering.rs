@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    affine, at_most, attention, average_pool, centre, gate, layer_norm, log_magnitude, max_pool, multi_head, norm,
-    pooling, recurrent, time_pool, waveform,
+    affine, at_most, attention, average_pool, centre, gate, grid, layer_norm, log_magnitude, max_pool, moves,
+    multi_head, norm, pooling, recurrent, row_softmax, time_pool, waveform,
 };
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
@@ -177,6 +177,22 @@ pub enum AnyLayer {
     RoundedTimeMaxPool(time_pool::RoundedTimeMaxPool),
     /// The smaller of a value and a constant of its column.
     AtMost(at_most::AtMost),
+    /// Mean over time of an image.
+    GridMean(grid::GridMean),
+    /// Standard deviation over time of an image.
+    GridDeviation(grid::GridDeviation),
+    /// Rows in another order, some of them, or more.
+    Rows(moves::Rows),
+    /// Columns as rows.
+    Unfold(moves::Unfold),
+    /// Rows side by side.
+    Join(moves::Join),
+    /// A constant row added to each row.
+    AddRows(moves::AddRows),
+    /// Softmax over the columns of every row.
+    RowSoftmax(row_softmax::RowSoftmax),
+    /// Largest value of every patch, some of which reach beyond the image.
+    PaddedMaxPool(max_pool::PaddedMaxPool),
 }
 
 impl AnyLayer {
@@ -208,6 +224,14 @@ impl AnyLayer {
             Self::TimeMaxPool(layer) => layer,
             Self::RoundedTimeMaxPool(layer) => layer,
             Self::AtMost(layer) => layer,
+            Self::GridMean(layer) => layer,
+            Self::GridDeviation(layer) => layer,
+            Self::Rows(layer) => layer,
+            Self::Unfold(layer) => layer,
+            Self::Join(layer) => layer,
+            Self::AddRows(layer) => layer,
+            Self::RowSoftmax(layer) => layer,
+            Self::PaddedMaxPool(layer) => layer,
         }
     }
 }

@@ -51,6 +51,19 @@ impl Patches {
     /// # Errors
     /// [`ModelError::Shape`] if the taps do not fit, or reach beyond the image: they may come from a file.
     pub(super) fn new(p: &ProgramBuilder, name: &str, taps: &Taps, input: Value) -> Result<Self, ModelError> {
+        let patches = Self::padded(p, name, taps, input)?;
+        if patches.map.sources(0).contains(&NONE) {
+            return Err(ModelError::Shape {
+                layer: name.to_owned(),
+                expected: "patches inside of the image".into(),
+                found: "max pooling with padding".into(),
+            });
+        }
+        Ok(patches)
+    }
+
+    /// The patches of an input, where what lies beyond the image is zero.
+    fn padded(p: &ProgramBuilder, name: &str, taps: &Taps, input: Value) -> Result<Self, ModelError> {
         let map = taps.row_map(name, input.sequences, input.length(p))?;
         let source = map.source.iter().map(|axis| SourceAxis {
             out_strides: axis.tap_strides.iter().chain(&axis.out_strides).copied().collect(),
@@ -59,13 +72,6 @@ impl Patches {
         });
         let blocks =
             RowMap { out: map.taps.iter().chain(&map.out).copied().collect(), taps: vec![1], source: source.collect() };
-        if blocks.sources(0).contains(&NONE) {
-            return Err(ModelError::Shape {
-                layer: name.to_owned(),
-                expected: "patches inside of the image".into(),
-                found: "max pooling with padding".into(),
-            });
-        }
         Ok(Self { map: blocks, count: map.num_taps(), rows: map.out_rows() })
     }
 
@@ -126,7 +132,8 @@ pub(super) fn largest(
     let mut out = vec![least; rows * cols];
     for (i, &source) in sources.iter().enumerate().take(count * rows) {
         let out = &mut out[i % rows * cols..][..cols];
-        out.iter_mut().enumerate().for_each(|(c, out)| *out = (*out).max(f(x.get(source as usize, c))));
+        let value = |c: usize| if source == NONE { 0 } else { x.get(source as usize, c) };
+        out.iter_mut().enumerate().for_each(|(c, out)| *out = (*out).max(f(value(c))));
     }
     out
 }
@@ -148,6 +155,11 @@ impl MaxPool {
     /// The patches as they are, or first along the rows and then along the columns of the image where their
     /// values have too wide a product.
     fn stages(&self) -> Vec<Taps> {
+        if let Taps::Grid { width, kernel: [down, across], stride: [below, right], dilation: [1, 1], padding } =
+            self.taps
+        {
+            return self.grid_stages(width, [down, across], [below, right], padding);
+        }
         let Taps::Image { image: [h, w], kernel: [down, across], stride: [below, right], padding } = self.taps else {
             return vec![self.taps];
         };
@@ -163,9 +175,40 @@ impl MaxPool {
         ]
     }
 
-    fn pool(&self, p: &mut ProgramBuilder, name: &str, input: Value, taps: &Taps) -> Result<Value, ModelError> {
+    /// As [`MaxPool::stages`], of an image that is as high as its rows make it.
+    fn grid_stages(&self, width: u32, kernel: [u32; 2], stride: [u32; 2], padding: [u32; 4]) -> Vec<Taps> {
+        let ([down, across], [below, right], [top, left, bottom, beyond]) = (kernel, stride, padding);
+        let taps = u64::from(down) * u64::from(across);
+        let fits = taps <= MAX_FACTORS as u64 && taps * u64::from(self.bits) <= PRODUCT_BITS as u64;
+        let room = u64::from(width) + u64::from(left) + u64::from(beyond);
+        let narrow = room.checked_sub(across.into()).and_then(|room| room.checked_div(right.into()));
+        let narrow = narrow.and_then(|n| u32::try_from(n + 1).ok());
+        let (Some(narrow), false) = (narrow, fits || across <= 1 || down <= 1) else { return vec![self.taps] };
+        let grid = |width, kernel, stride, padding| Taps::Grid { width, kernel, stride, dilation: [1, 1], padding };
+        vec![
+            grid(width, [1, across], [1, right], [0, left, 0, beyond]),
+            grid(narrow, [down, 1], [below, 1], [top, 0, bottom, 0]),
+        ]
+    }
+
+    fn lower_with(
+        &self,
+        p: &mut ProgramBuilder,
+        input: Value,
+        patches: impl Fn(&ProgramBuilder, &str, &Taps, Value) -> Result<Patches, ModelError>,
+    ) -> Result<Value, ModelError> {
+        let stages = self.stages();
+        let mut value = input;
+        for (i, taps) in stages.iter().enumerate() {
+            let name = if i + 1 == stages.len() { "output" } else { "along rows" };
+            let patches = patches(p, &self.name, taps, value)?;
+            value = self.pool(p, &format!("{}/{name}", self.name), value, patches)?;
+        }
+        Ok(value)
+    }
+
+    fn pool(&self, p: &mut ProgramBuilder, name: &str, input: Value, patches: Patches) -> Result<Value, ModelError> {
         let x = input.tensor;
-        let patches = Patches::new(p, &self.name, taps, input)?;
         let (shape, bits) = ((patches.rows, p.shape(x).1), self.bits as usize);
         let (sources, blocks) = (patches.map.sources(0), (patches.count, patches.rows));
         let tensor =
@@ -183,13 +226,27 @@ impl Layer for MaxPool {
 
     fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
         let [input] = exactly(&self.name, inputs)?;
-        let stages = self.stages();
-        let mut value = input;
-        for (i, taps) in stages.iter().enumerate() {
-            let name = if i + 1 == stages.len() { "output" } else { "along rows" };
-            value = self.pool(p, &format!("{}/{name}", self.name), value, taps)?;
-        }
-        Ok(value)
+        self.lower_with(p, input, Patches::new)
+    }
+}
+
+/// As [`MaxPool`], of patches that may reach beyond the image, where values are zero: of values that are never
+/// negative, those zeros are the maximum only where all others are zero, too. Zero or not, there is one maximum.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaddedMaxPool(pub MaxPool);
+
+impl Layer for PaddedMaxPool {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    fn fraction_bits(&self) -> i32 {
+        self.0.fraction_bits
+    }
+
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        let [input] = exactly(&self.0.name, inputs)?;
+        self.0.lower_with(p, input, Patches::padded)
     }
 }
 

@@ -11,10 +11,11 @@ use super::affine::Taps;
 use super::linear_form::{Accumulator, Columns, Source};
 use super::lowering::{AnyLayer, Constant, LayerRef, Placed};
 use super::matrix::FloatMatrix;
-use super::network::{Conv2d, Network, NodeRef, Op};
+use super::network::{Conv1d, Conv2d, Network, NodeRef, Op, Scalar};
 use super::norm::Average;
 use super::quantize_affine::{After, WIDE_BITS};
 use super::quantize_recurrent as recurrent;
+use super::quantize_rows::{folded_conv, scaled_parts};
 use super::quantize_waveform::added;
 use super::quantize_weights::split_taps;
 use crate::error::ModelError;
@@ -57,6 +58,10 @@ pub struct Ranges {
     pub gates: Vec<f64>,
     /// Smallest and largest value of every column, by node, where a softmax over time follows.
     pub columns: BTreeMap<usize, Vec<[f64; 2]>>,
+    /// Smallest and largest argument of every node that is a function of one value.
+    pub arguments: BTreeMap<usize, [f64; 2]>,
+    /// Rows of a sequence before every flattening; what was observed last counts.
+    pub rows: BTreeMap<usize, usize>,
 }
 
 impl Ranges {
@@ -72,6 +77,22 @@ impl Ranges {
             };
             self.outputs[i] = self.outputs[i].max(outputs[i].max_abs());
             self.gates[i] = self.gates[i].max(recurrent::largest_gate(&node.op, before, &outputs[i], sequence_length));
+            if let Op::Function(_) | Op::Log = node.op {
+                let seen = self.arguments.entry(i).or_insert([f64::INFINITY, f64::NEG_INFINITY]);
+                *seen = before.data.iter().fold(*seen, |[low, high], &x| [low.min(x), high.max(x)]);
+            }
+            if let Op::Attention { heads, scale, .. } = node.op {
+                let of = |input: usize| match node.inputs.get(input) {
+                    Some(&NodeRef::Node(index)) => &outputs[index],
+                    _ => before,
+                };
+                let found = largest_distance(of(0), of(1), heads, sequence_length) * scale.abs();
+                let seen = self.arguments.entry(i).or_insert([0.0, 0.0]);
+                seen[1] = seen[1].max(found);
+            }
+            if let Op::Flatten = node.op {
+                self.rows.insert(i, outputs[i].cols / before.cols.max(1));
+            }
             if let (Op::AttentiveStatsPool { .. }, Some(&NodeRef::Node(scores))) = (&node.op, node.inputs.get(1)) {
                 self.observe_columns(scores, &outputs[scores]);
             }
@@ -93,6 +114,22 @@ impl Ranges {
             NodeRef::Node(index) => self.outputs.get(index).copied().unwrap_or(0.0),
         }
     }
+}
+
+/// How far the scores of a query lie apart, at most.
+fn largest_distance(query: &FloatMatrix, key: &FloatMatrix, heads: usize, length: usize) -> f64 {
+    let (width, length) = (query.cols / heads.max(1), length.max(1));
+    let mut most = 0f64;
+    for (row, head) in (0..query.rows).flat_map(|row| (0..heads).map(move |head| (row, head))) {
+        let part = |m: &FloatMatrix, row: usize| m.row(row)[head * width..(head + 1) * width].to_vec();
+        let (q, first) = (part(query, row), row / length * length);
+        let score = |j: usize| q.iter().zip(part(key, first + j)).map(|(a, b)| a * b).sum::<f64>();
+        let [low, high] = (0..length.min(key.rows - first))
+            .map(score)
+            .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], s| [low.min(s), high.max(s)]);
+        most = most.max(high - low);
+    }
+    most
 }
 
 /// What a quantizer decides by.
@@ -148,8 +185,10 @@ const MAX_IDENTITY: usize = 4096;
 pub(super) enum Form {
     /// Scaled columns of sources.
     Columns(Columns),
-    /// All rows of this value one after another.
-    Flat(Columns),
+    /// Rows side by side, one value after another.
+    Flat(Vec<Flat>),
+    /// This many rows of a value side by side as one.
+    Folded(Columns, usize),
     /// Contractions that no layer computes yet, by the name of the first.
     Accumulator(String, Accumulator),
     /// This value with its second row before the first.
@@ -162,6 +201,23 @@ pub(super) enum Form {
         /// Largest magnitude seen.
         range: f64,
     },
+}
+
+/// A part of a row that a dense layer takes as it is.
+#[derive(Clone, Debug)]
+pub(super) struct Flat {
+    pub(super) value: Columns,
+    /// Number of rows that stand one after another: all of a sequence.
+    pub(super) rows: usize,
+    /// A factor and a summand for each of its columns, if there are some.
+    pub(super) line: Option<(Vec<f64>, Vec<f64>)>,
+}
+
+impl Flat {
+    /// Number of columns.
+    pub(super) fn len(&self) -> usize {
+        self.rows * self.value.len()
+    }
 }
 
 pub(super) struct Quantizer<'a> {
@@ -206,16 +262,28 @@ impl Quantizer<'_> {
             Form::Accumulator(name, accumulator) => {
                 Ok(Columns::of(self.affine(name, accumulator, self.ranges.of(node), After::Requantize)?))
             }
-            Form::Flat(_) => {
-                Err(self.no_integer_form(index, "without a dense layer right after it", "add a dense layer"))
+            Form::Flat(parts) => {
+                let wide = self.no_integer_form(
+                    index,
+                    "of thousands of columns without a dense layer right after it",
+                    "add a dense layer",
+                );
+                let columns = parts.iter().map(Flat::len).sum::<usize>();
+                if columns > MAX_IDENTITY {
+                    return Err(wide);
+                }
+                let one = FloatMatrix::from_fn(columns, columns, |r, c| f64::from(u8::from(r == c)));
+                let sum = self.flat_dense(&parts, &one, &vec![0.0; columns]);
+                Ok(Columns::of(self.affine(self.name(index), sum, self.ranges.of(node), After::Requantize)?))
             }
+            Form::Folded(value, parts) => self.joined_rows(self.name(index), node, &value, parts),
             Form::Mirrored(_) => {
                 let help = "let a convolution of two samples follow";
                 Err(self.no_integer_form(index, "without a filter right after it", help))
             }
-            Form::Magnitude { .. } => {
-                let help = "add a constant and let Log follow";
-                Err(self.no_integer_form(index, "without a logarithm right after it", help))
+            Form::Magnitude { name, sum, floor, range } => {
+                let function = self.function_of(index, &Scalar::magnitude(floor), [-range, range])?;
+                Ok(Columns::of(self.affine(name, sum, range, function)?))
             }
         }
     }
@@ -297,16 +365,29 @@ impl Quantizer<'_> {
                     let floor = floor + added(&network.nodes[at].op).unwrap_or(0.0);
                     Ok(Form::Magnitude { name, sum, floor, range })
                 }
+                Form::Flat(parts) => Ok(Form::Flat(scaled_parts(parts, scale, shift))),
                 _ => columns(self.columns(input)?.affine(scale, shift)),
             },
             Op::Dense { weight, bias } => self.dense(name, input, weight, bias),
             Op::Conv1d(conv) => self.conv1d_of(at, name, conv),
             Op::Conv2d(conv) => self.conv2d(name, input, conv),
-            Op::Flatten => Ok(Form::Flat(self.columns(input)?)),
+            Op::Flatten => match self.form_of(input) {
+                Form::Flat(parts) => Ok(Form::Flat(parts)),
+                _ => {
+                    let value = self.columns(input)?;
+                    let Some(rows) = self.rows_before(at, &value) else {
+                        return Err(self.no_integer_form(at, "of a length that is not known", "add a dense layer"));
+                    };
+                    Ok(Form::Flat(vec![Flat { value, rows, line: None }]))
+                }
+            },
             Op::Relu => columns(self.activation(name, input, After::Relu)?),
             Op::Sigmoid => columns(self.activation(name, input, After::Sigmoid)?),
             Op::Tanh => columns(self.activation(name, input, After::Tanh)?),
             Op::Add => self.add(at, name),
+            Op::Concat if network.nodes[at].inputs.iter().any(|&i| matches!(self.form_of(i), Form::Flat(_))) => {
+                self.flat_concat(at)
+            }
             Op::Concat => {
                 let parts: Result<Vec<Columns>, ModelError> =
                     network.nodes[at].inputs.iter().map(|&input| self.columns(input)).collect();
@@ -331,6 +412,7 @@ impl Quantizer<'_> {
             }
             Op::Lstm(_) | Op::Gru(_) => columns(self.recurrent(at, name, input)?),
             Op::L2Normalize => columns(self.normalize(at, name, input)?),
+            _ => self.form_of_rows(at, name, input),
         }
     }
 
@@ -342,12 +424,13 @@ impl Quantizer<'_> {
     }
 
     fn dense(&mut self, name: String, input: NodeRef, weight: &FloatMatrix, bias: &[f64]) -> Result<Form, ModelError> {
-        if let Form::Flat(value) = self.form_of(input) {
-            let columns = value.len();
-            let row = |t: usize| FloatMatrix::from_fn(columns, weight.cols, |c, n| weight.row(t * columns + c)[n]);
-            let taps: Vec<FloatMatrix> = (0..weight.rows / columns).map(row).collect();
-            let sum = Accumulator::contract(&value, Taps::All, false, &taps, bias.to_vec());
-            return Ok(Form::Accumulator(name, sum));
+        match self.form_of(input) {
+            Form::Flat(parts) => return Ok(Form::Accumulator(name, self.flat_dense(&parts, weight, bias))),
+            Form::Folded(value, parts) => {
+                let sum = folded_conv(&value, parts, &Conv1d::pointwise(weight, bias));
+                return Ok(Form::Accumulator(name, sum));
+            }
+            _ => {}
         }
         let value = self.columns(input)?;
         let sum = Accumulator::contract(&value, Taps::Same, false, std::slice::from_ref(weight), bias.to_vec());
@@ -355,12 +438,17 @@ impl Quantizer<'_> {
     }
 
     fn conv2d(&mut self, name: String, input: NodeRef, conv: &Conv2d) -> Result<Form, ModelError> {
-        let taps = Taps::Image {
-            image: conv.image.map(|x| x as u32),
-            kernel: conv.kernel.map(|x| x as u32),
-            stride: conv.stride.map(|x| x as u32),
-            padding: conv.padding.map(|x| x as u32),
+        let [kernel, stride, dilation] = [conv.kernel, conv.stride, conv.dilation].map(|pair| pair.map(|x| x as u32));
+        let padding = conv.padding.map(|x| x as u32);
+        let taps = match (conv.image, dilation) {
+            ([height, width], [1, 1]) if height > 0 => {
+                Taps::Image { image: [height as u32, width as u32], kernel, stride, padding }
+            }
+            ([_, width], _) => Taps::Grid { width: width as u32, kernel, stride, dilation, padding },
         };
+        // A tap that only takes the pixel itself is none.
+        let same = (conv.kernel, conv.stride, conv.padding) == ([1, 1], [1, 1], [0; 4]);
+        let taps = if same && conv.image[0] == 0 { Taps::Same } else { taps };
         let weights = split_taps(&conv.weight, conv.in_channels, conv.out_channels);
         let padded = conv.padding.iter().any(|&p| p > 0);
         let value = self.columns(input)?;
@@ -405,7 +493,7 @@ impl Quantizer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::network::{MaxPool2d, Node};
+    use crate::layers::network::Node;
 
     /// Quantizes a chain of operations on two columns; the node of the error, and its message.
     fn refused(ops: Vec<Op>) -> (String, String) {
@@ -427,11 +515,9 @@ mod tests {
     #[test]
     fn a_layer_without_integer_form_is_named_as_in_the_network() {
         let dense = || Op::Dense { weight: FloatMatrix::zeros(2, 2), bias: vec![0.0; 2] };
-        let pool = MaxPool2d { image: [2, 2], kernel: [2, 2], stride: [2, 2], padding: [1, 0, 0, 0] };
         let cases = [
-            (vec![Op::Flatten, Op::Relu], 0, "flattening without a dense layer"),
+            (vec![Op::Flatten, Op::Relu], 0, "flattening of a length that is not known"),
             (vec![dense(), Op::L2Normalize, dense()], 1, "division by the norm of values that may be negative"),
-            (vec![dense(), Op::MaxPool2d(pool)], 1, "max pooling with padding"),
         ];
         for (ops, at, what) in cases {
             let (node, message) = refused(ops);

@@ -49,6 +49,12 @@ pub(super) enum After {
     Exp {
         low: f64,
     },
+    /// A function of a table: fraction bits of its arguments and of its values.
+    Table {
+        function: Function,
+        argument_bits: i32,
+        output_bits: i32,
+    },
 }
 
 /// A finish, and what it makes of the accumulator.
@@ -101,6 +107,7 @@ impl After {
             }
             Self::Sigmoid => smooth("sigmoid", bits, SIGMOID_BITS, sigmoid),
             Self::Tanh => smooth("tanh", (bits + TANH_EXTRA_BITS).min(WIDE_BITS), TANH_BITS, f64::tanh),
+            Self::Table { function, argument_bits, output_bits } => activate(argument_bits, function, output_bits),
             Self::Exp { low } => {
                 let (function, argument_bits) =
                     exponential(bits.saturating_sub(FEWER_EXP_BITS).max(LEAST_EXP_BITS), low);

@@ -5,7 +5,7 @@ use super::gate::Gate;
 use super::linear_form::{Columns, Part, Source};
 use super::lowering::AnyLayer;
 use super::matrix::FloatMatrix;
-use super::max_pool::MaxPool;
+use super::max_pool::{MaxPool, PaddedMaxPool};
 use super::network::{MaxPool2d, NodeRef, Op};
 use super::norm::Normalize;
 use super::quantize::Quantizer;
@@ -54,19 +54,26 @@ impl Quantizer<'_> {
     }
 
     pub(super) fn max_pool(&mut self, at: usize, name: String, pool: &MaxPool2d) -> Result<Columns, ModelError> {
-        if pool.padding != [0; 4] {
-            return Err(self.no_integer_form(at, "with padding", "pool without padding"));
-        }
-        let taps = Taps::Image {
-            image: pool.image.map(|x| x as u32),
-            kernel: pool.kernel.map(|x| x as u32),
-            stride: pool.stride.map(|x| x as u32),
-            padding: [0; 4],
+        let [kernel, stride] = [pool.kernel, pool.stride].map(|pair| pair.map(|x| x as u32));
+        let (padded, padding) = (pool.padding != [0; 4], pool.padding.map(|x| x as u32));
+        let taps = match pool.image {
+            [height, width] if height > 0 => {
+                Taps::Image { image: [height as u32, width as u32], kernel, stride, padding }
+            }
+            [_, width] => Taps::Grid { width: width as u32, kernel, stride, dilation: [1, 1], padding },
         };
-        let source = self.plain(self.input_of(at))?;
+        let mut source = self.plain(self.input_of(at))?;
+        // Zeros around the image lose to values that are never negative: others are lifted first.
+        let lift = if padded && !source.non_negative { source.bound } else { 0 };
+        if lift > 0 {
+            source = self.lifted(&name, source, lift)?;
+        }
         let (bits, fraction_bits) = (i64::BITS - source.bound.leading_zeros() + 1, source.fraction_bits);
-        let layer = AnyLayer::MaxPool(MaxPool { name, taps, bits, fraction_bits });
-        Ok(Columns::of(Source { at: self.push(layer, vec![source.at]), ..source }))
+        let layer = MaxPool { name, taps, bits, fraction_bits };
+        let layer = if padded { AnyLayer::PaddedMaxPool(PaddedMaxPool(layer)) } else { AnyLayer::MaxPool(layer) };
+        let pooled = Columns::of(Source { at: self.push(layer, vec![source.at]), ..source.clone() });
+        let down = -(lift as f64) * f64::from(-source.fraction_bits).exp2();
+        Ok(if lift == 0 { pooled } else { pooled.affine(&vec![1.0; source.columns], &vec![down; source.columns]) })
     }
 
     pub(super) fn recurrent(&mut self, at: usize, name: String, input: NodeRef) -> Result<Columns, ModelError> {

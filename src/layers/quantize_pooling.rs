@@ -14,7 +14,7 @@ use super::quantize_affine::After;
 use crate::error::ModelError;
 
 /// Bits by which means and deviations are finer than what they are taken of.
-const GUARD_BITS: u32 = 6;
+pub(super) const GUARD_BITS: u32 = 6;
 /// Largest smallest variance, in units of the input: columns that are scaled by zero have no other.
 const LARGEST_FLOOR: f64 = 1e6;
 
@@ -68,7 +68,7 @@ impl Quantizer<'_> {
     }
 
     /// `2^(2g)·θ/a²` in squared units of the source.
-    fn smallest_variance(&mut self, part: &Part, min_variance: f64) -> Constant {
+    pub(super) fn smallest_variance(&mut self, part: &Part, min_variance: f64) -> Constant {
         let fine = part.source.fraction_bits + GUARD_BITS as i32;
         let floor = |a: f64| (min_variance / (a * a)).min(LARGEST_FLOOR);
         self.constants
@@ -125,7 +125,7 @@ impl Quantizer<'_> {
 }
 
 /// Mean and deviation of `a·z + s` side by side.
-fn joined(part: Part, shift: Vec<f64>, mean: Source, deviation: Source) -> Columns {
+pub(super) fn joined(part: Part, shift: Vec<f64>, mean: Source, deviation: Source) -> Columns {
     let columns = shift.len();
     let spread = Part { source: deviation, scale: part.scale.iter().map(|a| a.abs()).collect(), first: 0, at: 0 };
     let mean = Columns { parts: vec![Part { source: mean, ..part }], shift };
@@ -133,6 +133,6 @@ fn joined(part: Part, shift: Vec<f64>, mean: Source, deviation: Source) -> Colum
 }
 
 /// Bits of integers up to `bound`, a sign included.
-fn width(bound: i64) -> u32 {
+pub(super) fn width(bound: i64) -> u32 {
     i64::BITS - bound.leading_zeros() + 1
 }

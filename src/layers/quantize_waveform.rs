@@ -9,9 +9,10 @@ use super::log_magnitude::LogMagnitude;
 use super::logarithm::LogTables;
 use super::lowering::AnyLayer;
 use super::matrix::FloatMatrix;
-use super::network::{Conv1d, NodeRef, Op};
+use super::network::{Conv1d, NodeRef, Op, Scalar};
 use super::quantize::{Form, Quantizer};
 use super::quantize_affine::{After, WIDE_BITS};
+use super::quantize_rows::folded_conv;
 use super::quantize_weights::{MARGIN, split_taps};
 use super::time_pool::{MAX_KERNEL, RoundedTimeMaxPool, TimeMaxPool};
 use super::waveform::{Emphasis, Framing, InstanceNorm, MAX_STRIDE};
@@ -137,7 +138,7 @@ impl Quantizer<'_> {
     /// `ln(|x| + ε) = ln(c·|x| + 2^−e) − ln c` with `c = 2^−e/ε`: a floor that is a power of two costs nothing.
     pub(super) fn log_magnitude(&mut self, at: usize, input: NodeRef) -> Result<Columns, ModelError> {
         let Form::Magnitude { name, sum, floor, range } = self.form_of(input) else {
-            return Err(self.no_integer_form(at, "of values that are no magnitudes", "put it right after Abs"));
+            return self.function(at, self.name(at), input, &Scalar::known("Log", None).unwrap_or(Scalar::Input));
         };
         if !(1e-9..=1.0).contains(&floor) {
             let help = "add a constant of 1e-9 to 1 before it";
@@ -257,8 +258,10 @@ impl Quantizer<'_> {
     /// Whether a convolution is one of two samples of which the first is mirrored.
     pub(super) fn conv1d_of(&mut self, at: usize, name: String, conv: &Conv1d) -> Result<Form, ModelError> {
         let input = self.input_of(at);
-        if let Form::Mirrored(source) = self.form_of(input) {
-            return self.emphasis(at, name, &source, conv);
+        match self.form_of(input) {
+            Form::Mirrored(source) => return self.emphasis(at, name, &source, conv),
+            Form::Folded(value, parts) => return Ok(Form::Accumulator(name, folded_conv(&value, parts, conv))),
+            _ => {}
         }
         let same = (conv.kernel, conv.stride, conv.pad_left, conv.pad_right) == (1, 1, 0, 0);
         let taps = Taps::Time {

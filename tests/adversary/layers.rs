@@ -15,6 +15,7 @@ use voxcheck::layers::multi_head::MultiHeadAttention;
 use voxcheck::layers::network::{self, Network, Node, NodeRef, Op};
 use voxcheck::layers::pooling::Row;
 use voxcheck::layers::quantize::{Constants, Options, Ranges, quantize};
+use voxcheck::layers::row_softmax::RowSoftmax;
 use voxcheck::layers::score::{self, THRESHOLD_ONE};
 use voxcheck::layers::softmax::Softmax;
 use voxcheck::sumcheck::error::Refusal;
@@ -141,7 +142,15 @@ fn shrink(layer: &mut AnyLayer) {
         | AnyLayer::Offset(_)
         | AnyLayer::TimeMaxPool(_)
         | AnyLayer::RoundedTimeMaxPool(_)
-        | AnyLayer::AtMost(_) => {}
+        | AnyLayer::AtMost(_)
+        | AnyLayer::GridMean(_)
+        | AnyLayer::GridDeviation(_)
+        | AnyLayer::Rows(_)
+        | AnyLayer::Unfold(_)
+        | AnyLayer::Join(_)
+        | AnyLayer::AddRows(_)
+        | AnyLayer::RowSoftmax(_)
+        | AnyLayer::PaddedMaxPool(_) => {}
     }
 }
 
@@ -189,6 +198,7 @@ fn affine() -> Vec<Stack> {
         out_channels: 3,
         bias: bias(3),
         stride: [1, 2],
+        dilation: [1; 2],
         padding: [1, 0, 0, 1],
     });
     let pool = Op::MaxPool2d(network::MaxPool2d { image: [3, 2], kernel: [3, 1], stride: [1, 1], padding: [0; 4] });
@@ -330,6 +340,49 @@ fn waveforms() -> Vec<Stack> {
     vec![Stack::graph("waveform", graph.0, (23, 1, 1), false), Stack::quantized("at most", limited, (5, 2, 1), false)]
 }
 
+/// Images that are as high as time, rows that move, softmax over columns.
+fn images() -> Vec<Stack> {
+    let conv = Op::Conv2d(network::Conv2d {
+        image: [0, 2],
+        weight: weights(4, 2, 7).data,
+        kernel: [2, 2],
+        in_channels: 1,
+        out_channels: 2,
+        bias: bias(2),
+        stride: [1, 1],
+        dilation: [1, 1],
+        padding: [1, 0, 0, 1],
+    });
+    let pool = network::MaxPool2d { image: [0, 2], kernel: [2, 2], stride: [1, 1], padding: [1, 1, 0, 0] };
+    let stats = Op::GridStats { inner: 2, min_variance: 1e-3, epsilon: 1e-3, unbiased: true };
+    let image = vec![Op::Unfold { parts: 2 }, conv, Op::Relu, Op::MaxPool2d(pool), stats, Op::Flatten, dense(8, 2)];
+    let pad = network::RowMove::Pad { block: 1, before: 1, after: 1, edge: network::Edge::Reflect };
+    let rows = vec![
+        Op::Rows(pad),
+        Op::AddRows { rows: weights(6, 2, 3) },
+        Op::Rows(network::RowMove::Reverse { block: 1 }),
+        Op::GridMean { inner: 2 },
+        Op::Fold { parts: 2 },
+        Op::Relu,
+        dense(4, 2),
+    ];
+    let mut ones = Constants::default();
+    let layer = RowSoftmax {
+        name: "softmax".into(),
+        softmax: Softmax::new(2, 8, 4, 6, 14),
+        ones: ones.add(&FloatMatrix::from_fn(3, 1, |_, _| 1.0), 0),
+        shift: 8,
+        bits: 9,
+        fraction_bits: 6,
+    };
+    let layers = vec![alone(AnyLayer::RowSoftmax(layer))];
+    vec![
+        Stack::quantized("image over time", image, (4, 2, 1), false),
+        Stack::quantized("moving rows", rows, (4, 2, 1), false),
+        Stack { name: "softmax of rows", layers, weights: ones.into_tables(), shape: (4, 3, 1) },
+    ]
+}
+
 /// A layer on the input.
 fn alone(layer: AnyLayer) -> Placed {
     Placed { layer, inputs: vec![LayerRef::Input] }
@@ -455,7 +508,7 @@ fn decision(stack: &Stack, template: &[i128], show: Option<i32>) -> Case {
 }
 
 fn stacks() -> Vec<Stack> {
-    [affine(), recurrent(), pooling(), transformers(), waveforms(), graphs()].into_iter().flatten().collect()
+    [affine(), recurrent(), pooling(), transformers(), waveforms(), images(), graphs()].into_iter().flatten().collect()
 }
 
 /// [`Target::attack_every_tensor`] of every case: refused changes by the kind of table that they concern.
@@ -499,6 +552,11 @@ fn every_tensor_of_norms_and_attention_changed_is_refused() {
 #[test]
 fn every_tensor_of_waveforms_changed_is_refused() {
     attack_every_tensor(plain(waveforms()));
+}
+
+#[test]
+fn every_tensor_of_images_changed_is_refused() {
+    attack_every_tensor(plain(images()));
 }
 
 #[test]
@@ -575,6 +633,14 @@ fn kind(layer: &AnyLayer) -> &'static str {
         AnyLayer::TimeMaxPool(_) => "time max pool",
         AnyLayer::RoundedTimeMaxPool(_) => "rounded time max pool",
         AnyLayer::AtMost(_) => "at most",
+        AnyLayer::GridMean(_) => "mean over an image's time",
+        AnyLayer::GridDeviation(_) => "deviation over an image's time",
+        AnyLayer::Rows(_) => "rows that move",
+        AnyLayer::Unfold(_) => "columns as rows",
+        AnyLayer::Join(_) => "rows side by side",
+        AnyLayer::AddRows(_) => "rows added",
+        AnyLayer::RowSoftmax(_) => "softmax of rows",
+        AnyLayer::PaddedMaxPool(_) => "max pool with padding",
     }
 }
 
@@ -584,6 +650,14 @@ fn every_kind_of_layer_is_attacked() {
     let found: BTreeSet<&str> =
         stacks.iter().flat_map(|stack| &stack.layers).map(|placed| kind(&placed.layer)).collect();
     let all = BTreeSet::from([
+        "mean over an image's time",
+        "deviation over an image's time",
+        "rows that move",
+        "columns as rows",
+        "rows side by side",
+        "rows added",
+        "softmax of rows",
+        "max pool with padding",
         "affine, exact",
         "affine, requantised",
         "affine, activated",

@@ -1,6 +1,7 @@
 //! The arithmetic of every operation, in double precision. Shapes were checked by the caller.
 
-use super::{Conv1d, Conv2d, Gru, Lstm, MaxPool2d, Op, Sequences};
+use super::{Conv1d, Gru, Lstm, Op, Sequences, images};
+use crate::layers::layer_norm::LayerNorm;
 use crate::layers::matrix::{FloatMatrix, multiply_add};
 
 /// Writes `op` of the inputs to `y` (sequences of `out_length` rows, zero).
@@ -19,7 +20,7 @@ pub(super) fn run(op: &Op, inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_le
             multiply_add([x.rows, x.cols, y.cols], (&x.data, x.cols), &weight.data, &mut y.data);
         }
         Op::Conv1d(conv) => each_sequence(x, length, y, out_length, |x, y| conv1d(conv, x, y)),
-        Op::Conv2d(conv) => each_sequence(x, length, y, out_length, |x, y| conv2d(conv, x, y)),
+        Op::Conv2d(conv) => each_sequence(x, length, y, out_length, |x, y| images::conv2d(conv, x, y)),
         // One sequence is contiguous already.
         Op::Flatten => y.data.copy_from_slice(&x.data),
         Op::Affine { scale, shift } => {
@@ -56,6 +57,20 @@ pub(super) fn run(op: &Op, inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_le
             for (y, x) in y.data.chunks_exact_mut(*columns).zip(x.data.chunks_exact(x.cols)) {
                 y.copy_from_slice(&x[*first..first + columns]);
             }
+        }
+        Op::Function(f) => map(x, y, |x| f.value(x)),
+        // A sequence is contiguous.
+        Op::Unfold { .. } | Op::Fold { .. } => y.data.copy_from_slice(&x.data),
+        Op::LayerNorm { epsilon } => *y = LayerNorm::float(x, *epsilon),
+        Op::Softmax => {
+            for (y, x) in y.data.chunks_exact_mut(x.cols).zip(x.data.chunks_exact(x.cols)) {
+                y.copy_from_slice(&softmax_over_rows(x, 1));
+            }
+        }
+        Op::Attention { heads, scale, causal } => images::attention(inputs, (*heads, *scale, *causal), y),
+        Op::Rows(_) | Op::AveragePool2d(_) | Op::GridMean { .. } | Op::GridStats { .. } | Op::AddRows { .. } => {
+            let columns = x.cols;
+            each_sequence(x, length, y, out_length, |x, y| images::over_grid(op, x, columns, y));
         }
     }
 }
@@ -127,7 +142,7 @@ fn weighted_stats(x: &[f64], weights: &[f64], columns: usize, min_variance: f64,
 /// The operations that shorten a sequence without mixing its columns.
 fn pool(op: &Op, x: &[f64], columns: usize, y: &mut [f64]) {
     match op {
-        Op::MaxPool2d(pool) => max_pool(pool, columns, x, y),
+        Op::MaxPool2d(pool) => images::max_pool(pool, columns, x, y),
         Op::MaxPool1d { kernel, stride } => {
             for (t, y) in y.chunks_exact_mut(columns).enumerate() {
                 y.fill(f64::NEG_INFINITY);
@@ -193,48 +208,6 @@ fn conv1d(conv: &Conv1d, x: &[f64], y: &mut [f64]) {
     for (k, weight) in conv.weight.chunks_exact(inner * outer).enumerate() {
         let taps = &padded[k * conv.dilation * inner..];
         multiply_add([rows, inner, outer], (taps, conv.stride * inner), weight, y);
-    }
-}
-
-fn conv2d(conv: &Conv2d, x: &[f64], y: &mut [f64]) {
-    let (inner, outer) = (conv.in_channels, conv.out_channels);
-    let ([height, width], [top, left, bottom, right]) = (conv.image, conv.padding);
-    let padded_width = width + left + right;
-    let mut padded = vec![0.0; (height + top + bottom) * padded_width * inner];
-    for (row, x) in x.chunks_exact(width * inner).enumerate() {
-        let start = ((row + top) * padded_width + left) * inner;
-        padded[start..start + x.len()].copy_from_slice(x);
-    }
-    y.chunks_exact_mut(outer).for_each(|y| y.copy_from_slice(&conv.bias));
-    let out_width = (padded_width - conv.kernel[1]) / conv.stride[1] + 1;
-    for (row, y) in y.chunks_exact_mut(out_width * outer).enumerate() {
-        for (tap, weight) in conv.weight.chunks_exact(inner * outer).enumerate() {
-            let (down, across) = (tap / conv.kernel[1], tap % conv.kernel[1]);
-            let start = ((row * conv.stride[0] + down) * padded_width + across) * inner;
-            let taps = (&padded[start..], conv.stride[1] * inner);
-            multiply_add([out_width, inner, outer], taps, weight, y);
-        }
-    }
-}
-
-fn max_pool(pool: &MaxPool2d, columns: usize, x: &[f64], y: &mut [f64]) {
-    let ([height, width], [top, left, ..]) = (pool.image, pool.padding);
-    let [_, _, _, right] = pool.padding;
-    let out_width = (width + left + right - pool.kernel[1]) / pool.stride[1] + 1;
-    // The part of a patch that lies inside the image.
-    let range = |position: usize, stride: usize, kernel: usize, pad: usize, extent: usize| {
-        let start = position * stride;
-        start.saturating_sub(pad)..(start + kernel).saturating_sub(pad).min(extent)
-    };
-    for (position, y) in y.chunks_exact_mut(columns).enumerate() {
-        y.fill(f64::NEG_INFINITY);
-        let (down, across) = (position / out_width, position % out_width);
-        for row in range(down, pool.stride[0], pool.kernel[0], top, height) {
-            for col in range(across, pool.stride[1], pool.kernel[1], left, width) {
-                let x = &x[(row * width + col) * columns..];
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = y.max(x));
-            }
-        }
     }
 }
 

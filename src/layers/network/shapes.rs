@@ -1,7 +1,7 @@
 //! Which shapes fit which operation. Settings come from model files, so nothing may overflow here
 //! and no output may be larger than the input, the weights and [`MAX_REACH`] justify.
 
-use super::{Conv1d, Conv2d, MaxPool2d, Op, Shape, shape_error};
+use super::{AveragePool2d, Conv1d, Conv2d, MaxPool2d, Op, Scalar, Shape, shape_error};
 use crate::error::ModelError;
 use crate::layers::matrix::FloatMatrix;
 
@@ -35,7 +35,10 @@ fn dense_shape(layer: &str, m: &FloatMatrix, shape: [usize; 2]) -> Result<(), Mo
 impl Op {
     /// The shape of a sequence after this operation.
     pub(super) fn output(&self, layer: &str, inputs: &[Shape]) -> Result<Shape, ModelError> {
-        let several = matches!(self, Self::Add | Self::Concat | Self::Multiply | Self::AttentiveStatsPool { .. });
+        let several = matches!(
+            self,
+            Self::Add | Self::Concat | Self::Multiply | Self::AttentiveStatsPool { .. } | Self::Attention { .. }
+        );
         let input = match *inputs {
             [input] => input,
             [input, ..] if several => input,
@@ -108,7 +111,39 @@ impl Op {
             Self::Add | Self::Concat | Self::Multiply | Self::AttentiveStatsPool { .. } => {
                 self.output_of_several(layer, inputs)
             }
+            Self::Attention { heads, scale, .. } => attention(layer, inputs, *heads, *scale),
+            _ => self.output_of_rows(layer, input),
         }
+    }
+
+    /// Operations of one input that move rows, or combine the columns of a row.
+    fn output_of_rows(&self, layer: &str, input: Shape) -> Result<Shape, ModelError> {
+        let Shape { length, columns } = input;
+        let whole = |parts: usize, of: usize| of.checked_div(parts).filter(|n| n * parts == of);
+        let misfit = |expected: &str| shape_error(layer, expected, format!("{length} rows of {columns} columns"));
+        let shape = match self {
+            Self::AveragePool2d(pool) => return pool.output(layer, input),
+            Self::Rows(rows) => rows.output_length(length).map(|length| Shape { length, columns }),
+            Self::Unfold { parts } => {
+                whole(*parts, columns).and_then(|columns| Some(Shape { length: length.checked_mul(*parts)?, columns }))
+            }
+            Self::Fold { parts } => whole(*parts, length).and_then(|length| {
+                let columns = columns.checked_mul(*parts).filter(|&columns| columns <= MAX_COLUMNS)?;
+                Some(Shape { length, columns })
+            }),
+            Self::GridMean { inner } => whole(*inner, length).map(|_| Shape { length: *inner, columns }),
+            Self::GridStats { inner, min_variance, epsilon, unbiased } => whole(*inner, length)
+                .filter(|&steps| *min_variance >= 0.0 && *epsilon >= 0.0 && (steps > 1 || !unbiased))
+                .and_then(|_| Some(Shape { length: *inner, columns: columns.checked_mul(2)? })),
+            Self::LayerNorm { epsilon } => (epsilon.is_finite() && *epsilon > 0.0).then_some(input),
+            Self::AddRows { rows } => {
+                let fits = [rows.rows, rows.cols] == [length, columns] && rows.data.len() == length * columns;
+                return if fits { Ok(input) } else { Err(misfit(&format!("{} rows of {}", rows.rows, rows.cols))) };
+            }
+            Self::Function(f) if f.steps() > Scalar::MAX_STEPS => None,
+            _ => Some(input),
+        };
+        shape.filter(|shape| shape.length > 0).ok_or_else(|| misfit(&format!("rows that {} can take", self.name())))
     }
 
     fn output_of_several(&self, layer: &str, inputs: &[Shape]) -> Result<Shape, ModelError> {
@@ -137,6 +172,15 @@ impl Op {
             }
             Self::AttentiveStatsPool { .. } => Ok(Shape { length: 1, columns: columns.saturating_mul(2) }),
             _ => Ok(Shape { length, columns }),
+        }
+    }
+}
+
+fn attention(layer: &str, inputs: &[Shape], heads: usize, scale: f64) -> Result<Shape, ModelError> {
+    match *inputs {
+        [q, k, v] if q == k && k == v && heads > 0 && q.columns.is_multiple_of(heads) && scale.is_finite() => Ok(q),
+        _ => {
+            Err(shape_error(layer, format!("queries, keys and values alike, of {heads} heads"), format!("{inputs:?}")))
         }
     }
 }
@@ -172,37 +216,49 @@ impl Conv2d {
             .iter()
             .try_fold(self.kernel[0], |count, &extent| count.checked_mul(extent));
         agree(layer, "weights", weights.unwrap_or(usize::MAX), self.weight.len())?;
-        let extents = image_output(self.image, self.kernel, self.stride, self.padding);
-        agree_image(layer, self.image, input.length)?;
-        let [height, width] = extents.ok_or_else(|| unfit(layer, "the kernel", &self.image, &self.kernel))?;
+        let image = image_of(layer, self.image, input.length)?;
+        let extents = self.output_image(image);
+        let [height, width] = extents.ok_or_else(|| unfit(layer, "the kernel", &image, &self.kernel))?;
         Ok(Shape { length: height * width, columns: self.out_channels })
     }
 
-    /// Height and width of the output; `None` if the kernel does not fit.
-    pub fn output_image(&self) -> Option<[usize; 2]> {
-        image_output(self.image, self.kernel, self.stride, self.padding)
+    /// Height and width of the output for an image of this height and width; `None` if the kernel does not fit.
+    pub fn output_image(&self, image: [usize; 2]) -> Option<[usize; 2]> {
+        let span = |i: usize| (self.kernel[i].checked_sub(1)?).checked_mul(self.dilation[i])?.checked_add(1);
+        let spans = [span(0)?, span(1)?];
+        let fits = self.dilation.iter().all(|&dilation| dilation > 0);
+        image_output(image, spans, self.stride, self.padding).filter(|_| fits)
     }
 }
 
 impl MaxPool2d {
     fn output(&self, layer: &str, input: Shape) -> Result<Shape, ModelError> {
-        agree_image(layer, self.image, input.length)?;
+        let image = image_of(layer, self.image, input.length)?;
         let [height, width] =
-            self.output_image().ok_or_else(|| unfit(layer, "the patch", &self.image, &self.kernel))?;
+            self.output_image(image).ok_or_else(|| unfit(layer, "the patch", &image, &self.kernel))?;
         Ok(Shape { length: height * width, columns: input.columns })
     }
 
-    /// Height and width of the output; `None` if the patches do not fit.
-    pub fn output_image(&self) -> Option<[usize; 2]> {
+    /// Height and width of the output for an image of this height and width; `None` if the patches do not fit.
+    pub fn output_image(&self, image: [usize; 2]) -> Option<[usize; 2]> {
         let [top, left, bottom, right] = self.padding;
         let [height, width] = self.kernel;
         // With at most half a patch of padding every patch holds a pixel of the image.
         let padded = top.max(bottom) <= height / 2 && left.max(right) <= width / 2;
-        let fits = height <= self.image[0] && width <= self.image[1];
+        let fits = height <= image[0] && width <= image[1];
         if !padded || !fits {
             return None;
         }
-        image_output(self.image, self.kernel, self.stride, self.padding)
+        image_output(image, self.kernel, self.stride, self.padding)
+    }
+}
+
+impl AveragePool2d {
+    fn output(&self, layer: &str, input: Shape) -> Result<Shape, ModelError> {
+        let image = image_of(layer, self.image, input.length)?;
+        let extents = image_output(image, self.kernel, self.stride, [0; 4]);
+        let [height, width] = extents.ok_or_else(|| unfit(layer, "the patch", &image, &self.kernel))?;
+        Ok(Shape { length: height * width, columns: input.columns })
     }
 }
 
@@ -232,9 +288,11 @@ fn image_output(
     Some([height, width])
 }
 
-fn agree_image(layer: &str, image: [usize; 2], length: usize) -> Result<(), ModelError> {
-    let pixels = image[0].checked_mul(image[1]);
-    agree(layer, "pixels", pixels.unwrap_or(usize::MAX), length)
+/// Height and width of an image of `length` pixels; a height of 0 is as many as there are.
+fn image_of(layer: &str, [height, width]: [usize; 2], length: usize) -> Result<[usize; 2], ModelError> {
+    let height = if height == 0 { length.checked_div(width).unwrap_or(0) } else { height };
+    agree(layer, "pixels", height.saturating_mul(width), length)?;
+    Ok([height, width])
 }
 
 fn unfit(layer: &str, what: &str, input: &[usize], span: &[usize]) -> ModelError {

@@ -252,24 +252,24 @@ proptest! {
     #[test]
     fn conv2d_agrees_with_loops(
         image in [1usize..7, 1usize..7], kernel in [1usize..4, 1usize..4], stride in [1usize..4, 1usize..4],
-        padding in [0usize..3, 0usize..3, 0usize..3, 0usize..3],
+        padding in [0usize..3, 0usize..3, 0usize..3, 0usize..3], dilation in [1usize..3, 1usize..3], free: bool,
         (inner, outer, seed) in (1usize..4, 1usize..4, any::<u64>()),
     ) {
         let weight = values(kernel[0] * kernel[1] * inner * outer, seed);
         let bias = values(outer, seed ^ 1);
         let conv = Conv2d {
-            image, weight: weight.clone(), kernel, in_channels: inner, out_channels: outer,
-            bias: bias.clone(), stride, padding,
+            image: if free { [0, image[1]] } else { image }, weight: weight.clone(), kernel, in_channels: inner, out_channels: outer,
+            bias: bias.clone(), stride, dilation, padding,
         };
         let x = FloatMatrix::new(image[0] * image[1], inner, values(image[0] * image[1] * inner, seed ^ 2));
-        let Some([height, width]) = conv.output_image() else { return Ok(()) };
+        let Some([height, width]) = conv.output_image(image) else { return Ok(()) };
         let y = run(Op::Conv2d(conv), &x, x.rows);
         prop_assert_eq!((y.rows, y.cols), (height * width, outer));
         for (position, o) in (0..height * width).flat_map(|p| (0..outer).map(move |o| (p, o))) {
             let mut sum = bias[o];
             for (ky, kx) in (0..kernel[0]).flat_map(|ky| (0..kernel[1]).map(move |kx| (ky, kx))) {
-                let row = (position / width * stride[0] + ky) as isize - padding[0] as isize;
-                let col = (position % width * stride[1] + kx) as isize - padding[1] as isize;
+                let row = (position / width * stride[0] + ky * dilation[0]) as isize - padding[0] as isize;
+                let col = (position % width * stride[1] + kx * dilation[1]) as isize - padding[1] as isize;
                 if (0..image[0] as isize).contains(&row) && (0..image[1] as isize).contains(&col) {
                     let pixel = x.row(row as usize * image[1] + col as usize);
                     let tap = (ky * kernel[1] + kx) * inner;

@@ -1,17 +1,28 @@
 //! The walk over the graph: every name becomes a [`Value`], every layer a node of the network.
+//!
+//! Nodes whose inputs are constants are evaluated ([`fold`](super::fold)), branches of constant conditions are walked in
+//! place, and nodes that the output does not need are left out: what is imported is what is computed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use super::fold;
+use super::inputs;
 use super::node::NodeView;
-use super::proto::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
-use super::tensor::Tensor;
-use super::value::{Axis, Data, Value};
+use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
+use super::registry;
+use super::tensor::{Tensor, Values};
+use super::value::{Atom, Axis, Data, Value};
 use crate::error::ModelError;
 use crate::layers::network::{Network, Node, NodeRef, Op};
 
 const OLDEST_OPSET: i64 = 9;
 const NEWEST_OPSET: i64 = 22;
+/// Most nodes of a graph, those of branches that are taken included.
+const MAX_NODES: usize = 1 << 16;
+/// Numbers that a network may have beyond eight for each byte of its file: constants that are computed, grouped
+/// convolutions written out.
+const EXTRA_NUMBERS: usize = 1 << 24;
 
 /// The state of the walk.
 pub(super) struct Importer<'a> {
@@ -21,6 +32,11 @@ pub(super) struct Importer<'a> {
     /// Elements that may still be copied: a small file that uses one tensor many times must not
     /// grow into a network that fills memory.
     budget: usize,
+    /// Nodes that may still be walked.
+    steps: usize,
+    atoms: u32,
+    /// What stands side by side in every concatenation.
+    joined: HashMap<usize, Vec<Data>>,
 }
 
 /// Imports a decoded model from a file of `file_size` bytes.
@@ -34,20 +50,26 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
             return Err(malformed(format!("it has two tensors named {name:?}")));
         }
     }
+    let given = inputs::read(graph, &initializers)?;
     // Whether time or channels come first is a convention of the model: only one of them fits, and
     // the error worth reading is that of the way that leads further.
     let mut furthest: Option<(usize, ModelError)> = None;
-    for (input, data) in inputs(graph, &initializers)? {
+    for data in given.ways {
+        let input_columns = data.columns();
+        let constants = given.constants.iter().map(|(name, tensor)| (*name, Value::Constant(Rc::clone(tensor))));
         let mut importer = Importer {
             nodes: Vec::new(),
-            values: HashMap::from([(input, Value::Data(data.clone()))]),
+            atoms: inputs::ATOMS,
+            values: constants.chain([(given.name, Value::Data(data))]).collect(),
             initializers: initializers.clone(),
-            budget: file_size.saturating_add(1 << 16),
+            budget: file_size.saturating_mul(8).saturating_add(EXTRA_NUMBERS),
+            steps: MAX_NODES,
+            joined: HashMap::new(),
         };
         match importer.run(graph, opset) {
             Ok(last) => {
-                let nodes = needed(importer.nodes, last);
-                return Ok(Network { input_columns: data.columns, nodes });
+                let nodes = super::simplify::needed(super::simplify::fuse(importer.nodes), last);
+                return Ok(Network { input_columns, nodes });
             }
             Err(error) => {
                 let layers = importer.nodes.len();
@@ -62,7 +84,7 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
 }
 
 /// The model as a whole is of a kind that cannot be imported.
-fn refuse(what: &str, value: impl std::fmt::Debug, help: &str) -> ModelError {
+pub(super) fn refuse(what: &str, value: impl std::fmt::Debug, help: &str) -> ModelError {
     ModelError::UnsupportedAttribute {
         node: "graph".into(),
         operator: "model".into(),
@@ -72,7 +94,7 @@ fn refuse(what: &str, value: impl std::fmt::Debug, help: &str) -> ModelError {
     }
 }
 
-fn malformed(reason: impl Into<String>) -> ModelError {
+pub(super) fn malformed(reason: impl Into<String>) -> ModelError {
     ModelError::Malformed { reason: reason.into() }
 }
 
@@ -89,145 +111,129 @@ fn opset(model: &ModelProto) -> Result<i64, ModelError> {
     Ok(opset)
 }
 
-/// The one input of the graph, seen in every way its shape allows, the likelier first.
-fn inputs<'a>(
-    graph: &'a GraphProto,
-    initializers: &HashMap<&str, &TensorProto>,
-) -> Result<Vec<(&'a str, Data)>, ModelError> {
-    let name = |info: &'a ValueInfoProto| info.name.as_deref().unwrap_or_default();
-    // Old files list constants among the inputs.
-    let free: Vec<_> = graph.input.iter().filter(|info| !initializers.contains_key(name(info))).collect();
-    let [input] = free[..] else {
-        let names: Vec<_> = free.iter().map(|info| name(info)).take(8).collect();
-        return Err(refuse("inputs", names, "export it with one input"));
-    };
-    let shape = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()?.shape.as_ref());
-    let shape = shape.ok_or_else(|| malformed(format!("input {:?} has no shape", name(input))))?;
-    let extents: Vec<Option<usize>> = shape
-        .dim
-        .iter()
-        .map(|dim| dim.dim_value.and_then(|value| usize::try_from(value).ok()).filter(|&x| x > 0))
-        .collect();
-    if extents.first().copied().flatten().unwrap_or(1) != 1 {
-        let help = "export it with a batch of 1 or a dynamic one";
-        return Err(refuse("input extents", extents, help));
+/// Which nodes the named value needs; branches of a condition count with the node itself.
+fn needed_nodes(nodes: &[NodeProto], output: &str) -> Vec<bool> {
+    let mut wanted: HashSet<&str> = HashSet::from([output]);
+    let mut needed = vec![false; nodes.len()];
+    for (proto, needed) in nodes.iter().zip(&mut needed).rev() {
+        *needed = proto.output.iter().any(|name| !name.is_empty() && wanted.contains(name.as_str()));
+        if *needed {
+            read_by(proto, &mut wanted);
+        }
     }
-    let ways = input_ways(&extents)?;
-    Ok(ways.into_iter().map(|data| (name(input), data)).collect())
+    needed
 }
 
-/// Every meaning that these extents of the input can have.
-fn input_ways(extents: &[Option<usize>]) -> Result<Vec<Data>, ModelError> {
-    use Axis::{Batch, Channel, Height, Time, Width};
-    let data = |axes: &[Axis], columns: Option<usize>, image| {
-        Some(Data {
-            node: NodeRef::Input,
-            axes: axes.to_vec(),
-            columns: columns?,
-            single_row: !axes.contains(&Time) && !axes.contains(&Height),
-            image,
-            flattened: None,
-        })
-    };
-    let ways = match *extents {
-        [_, channels] => vec![data(&[Batch, Channel], channels, None), data(&[Batch, Time], Some(1), None)],
-        [_, first, second] => {
-            vec![data(&[Batch, Time, Channel], second, None), data(&[Batch, Channel, Time], first, None)]
-        }
-        [_, channels, Some(height), Some(width)] => {
-            let axes = [Batch, Channel, Height, Width];
-            vec![data(&axes, channels, Some([height, width]))]
-        }
-        _ => {
-            let help = "[batch, time, channels], [batch, channels, time], [batch, channels], [batch, samples] or a \
-                        fixed image [batch, channels, height, width] is needed";
-            return Err(refuse("input extents", extents, help));
-        }
-    };
-    Ok(ways.into_iter().flatten().collect())
+/// The names that a node reads, in its branches, too.
+fn read_by<'a>(proto: &'a NodeProto, names: &mut HashSet<&'a str>) {
+    names.extend(proto.input.iter().map(String::as_str));
+    for graph in proto.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
+        graph.node.iter().for_each(|node| read_by(node, names));
+        names.extend(graph.output.iter().filter_map(|output| output.name.as_deref()));
+    }
 }
 
 impl<'a> Importer<'a> {
-    /// Walks the graph; returns the index of the layer that computes its output.
+    /// Walks the graph; returns the index of the layer that computes its first output.
     fn run(&mut self, graph: &'a GraphProto, opset: i64) -> Result<usize, ModelError> {
-        for (index, proto) in graph.node.iter().enumerate() {
-            let node = NodeView::new(proto, index, opset);
-            let values = self.node(&node)?;
-            for (index, name) in node.outputs().iter().enumerate() {
-                if name.is_empty() {
-                    continue;
-                }
-                let value = values
-                    .get(index)
-                    .cloned()
-                    .ok_or_else(|| node.unsupported(format!("its output {index} is not; remove its use")))?;
-                let taken = self.initializers.contains_key(name.as_str());
-                if taken || self.values.insert(name, value).is_some() {
-                    return Err(node.malformed(format!("defines {name:?} a second time")));
-                }
-            }
-        }
-        let [output] = &graph.output[..] else {
+        let Some(output) = graph.output.first() else {
             return Err(refuse("outputs", graph.output.len(), "export it with one output"));
         };
         let name = output.name.as_deref().unwrap_or_default();
+        let needed = needed_nodes(&graph.node, name);
+        for (index, proto) in graph.node.iter().enumerate() {
+            if needed.get(index) == Some(&true) {
+                self.step(proto, index, opset)?;
+            }
+        }
         let end = NodeView::new(graph.node.last().ok_or_else(|| malformed("no nodes"))?, 0, opset);
         let data = self.data(&end, name)?;
-        let NodeRef::Node(last) = data.node else {
-            return Err(malformed("its output is its input"));
-        };
-        if data.flattened.is_some() {
-            return Err(end.unsupported("an image cannot be the output; end with Gemm"));
+        let data = self.flat(&end, data)?;
+        let data = self.in_order(&end, data)?;
+        match data.node {
+            NodeRef::Node(last) => Ok(last),
+            NodeRef::Input => Err(malformed("its output is its input")),
         }
-        Ok(last)
+    }
+
+    /// Walks one node.
+    fn step(&mut self, proto: &'a NodeProto, index: usize, opset: i64) -> Result<(), ModelError> {
+        let node = NodeView::new(proto, index, opset);
+        self.steps = self
+            .steps
+            .checked_sub(1)
+            .ok_or_else(|| refuse("nodes", format!("over {MAX_NODES}"), "simplify the graph before importing it"))?;
+        let values = self.node(&node)?;
+        for (index, name) in node.outputs().iter().enumerate() {
+            if name.is_empty() {
+                continue;
+            }
+            // Outputs that nothing reads need no value.
+            let Some(value) = values.get(index).cloned() else { continue };
+            let taken = self.initializers.contains_key(name.as_str());
+            if taken || self.values.insert(name, value).is_some() {
+                return Err(node.malformed(format!("defines {name:?} a second time")));
+            }
+        }
+        Ok(())
     }
 
     fn node(&mut self, node: &NodeView<'a>) -> Result<Vec<Value>, ModelError> {
-        let one = |value: Value| vec![value];
-        match node.operator().as_str() {
-            "Abs" => self.activation(node, Op::Abs).map(one),
-            "Add" => self.add(node).map(one),
-            "BatchNormalization" => self.batch_normalization(node).map(one),
-            "Clip" => self.clip(node).map(one),
-            "Concat" => self.concat(node).map(one),
-            "Constant" => self.constant(node).map(one),
-            "Conv" => self.conv(node).map(one),
-            "Div" => self.div(node).map(one),
-            "Expand" => self.expand(node).map(one),
-            "Flatten" => self.flatten(node).map(one),
-            "GRU" => self.gru(node),
-            "Gather" => self.gather(node).map(one),
-            "Gemm" => self.gemm(node).map(one),
-            "GlobalAveragePool" => self.global_average_pool(node).map(one),
-            "Identity" => {
-                node.only(&[])?;
-                node.at_most_inputs(1)?;
-                self.value(node, node.required_input(0)?).map(one)
-            }
-            "InstanceNormalization" => self.instance_normalization(node).map(one),
-            "LSTM" => self.lstm(node),
-            "Log" => self.activation(node, Op::Log).map(one),
-            "MaxPool" => self.max_pool(node).map(one),
-            "Mul" => self.mul(node).map(one),
-            "Pad" => self.pad(node).map(one),
-            "Pow" => self.pow(node).map(one),
-            "ReduceL2" => self.reduce_l2(node).map(one),
-            "ReduceMean" => self.reduce_mean(node).map(one),
-            "ReduceSum" => self.reduce_sum(node).map(one),
-            "Relu" => self.activation(node, Op::Relu).map(one),
-            "Reshape" => self.reshape(node).map(one),
-            "Sigmoid" => self.activation(node, Op::Sigmoid).map(one),
-            "Softmax" => self.softmax(node).map(one),
-            "Split" => self.split(node),
-            "Sqrt" => self.sqrt(node).map(one),
-            "Squeeze" => self.squeeze(node).map(one),
-            "Sub" => self.sub(node).map(one),
-            "Tanh" => self.activation(node, Op::Tanh).map(one),
-            "Tile" => self.tile(node).map(one),
-            "Transpose" => self.transpose(node).map(one),
-            "Unsqueeze" => self.unsqueeze(node).map(one),
-            _ => Err(node.unsupported("`voxcheck model ops` lists what is; change the model or remove the node")),
+        if let Some(values) = self.folded(node)? {
+            return Ok(values);
         }
+        let operator = node.operator();
+        match registry::find(&operator) {
+            Some(known) => (known.import)(self, node),
+            None => Err(node.unsupported(registry::nearest(&operator))),
+        }
+    }
+
+    /// The values of a node whose inputs are constants.
+    fn folded(&mut self, node: &NodeView<'a>) -> Result<Option<Vec<Value>>, ModelError> {
+        let mut tensors = Vec::with_capacity(node.num_inputs());
+        for index in 0..node.num_inputs().min(64) {
+            let Some(name) = node.input(index) else {
+                tensors.push(None);
+                continue;
+            };
+            match self.value(node, name)? {
+                Value::Constant(tensor) => tensors.push(Some(tensor)),
+                _ => return Ok(None),
+            }
+        }
+        let inputs: Vec<Option<&Tensor>> = tensors.iter().map(|tensor| tensor.as_deref()).collect();
+        let Some(results) = fold::evaluate(node, &inputs, self.budget)? else { return Ok(None) };
+        results.into_iter().map(|tensor| self.constant_value(node, tensor)).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// A constant that was computed or read.
+    pub(super) fn constant_value(&mut self, node: &NodeView, tensor: Tensor) -> Result<Value, ModelError> {
+        self.spend(node, tensor.len())?;
+        Ok(Value::Constant(Rc::new(tensor)))
+    }
+
+    /// The branch that a constant condition chooses, in place of the node.
+    pub(super) fn branch(&mut self, node: &NodeView<'a>) -> Result<Vec<Value>, ModelError> {
+        let condition = self.value(node, node.required_input(0)?)?;
+        let chosen = match &condition {
+            Value::Constant(tensor) => tensor.ints().and_then(|v| v.first().copied()),
+            _ => None,
+        };
+        let chosen = chosen.ok_or_else(|| {
+            node.unsupported("its condition must be constant: fix the inputs it depends on (--input NAME=VALUE)")
+        })?;
+        let graph = node.graph(if chosen != 0 { "then_branch" } else { "else_branch" })?;
+        for tensor in &graph.initializer {
+            let name = tensor.name.as_deref().unwrap_or_default();
+            if self.initializers.insert(name, tensor).is_some() {
+                return Err(node.malformed(format!("has a second tensor named {name:?}")));
+            }
+        }
+        for (index, proto) in graph.node.iter().enumerate() {
+            self.step(proto, index, node.opset)?;
+        }
+        graph.output.iter().map(|output| self.value(node, output.name.as_deref().unwrap_or_default())).collect()
     }
 
     /// What a name stands for.
@@ -235,13 +241,17 @@ impl<'a> Importer<'a> {
         if let Some(value) = self.values.get(name) {
             return Ok(value.clone());
         }
-        let proto = self
+        let (&name, &proto) = self
             .initializers
-            .get(name)
+            .get_key_value(name)
             .ok_or_else(|| node.malformed(format!("reads {name:?}, which nothing before it defines")))?;
         let tensor = Tensor::read(proto)?;
-        self.spend(node, tensor.len())?;
-        Ok(Value::Constant(Rc::new(tensor)))
+        let value = self.constant_value(node, tensor)?;
+        // Small ones are read again and again; large ones would be held beside their file.
+        if matches!(&value, Value::Constant(tensor) if tensor.len() <= 64) {
+            self.values.insert(name, value.clone());
+        }
+        Ok(value)
     }
 
     /// A name that stands for a constant.
@@ -252,13 +262,27 @@ impl<'a> Importer<'a> {
         }
     }
 
-    /// A name that stands for a constant of numbers.
+    /// A name that stands for a constant of finite numbers.
     pub(super) fn floats(&mut self, node: &NodeView, name: &str) -> Result<(Vec<usize>, Vec<f64>), ModelError> {
         let tensor = self.tensor(node, name)?;
-        let floats = tensor.floats().ok_or_else(|| node.malformed(format!("{name:?} is not float")))?;
+        let floats = tensor.floats().filter(|values| values.iter().all(|v| v.is_finite()));
+        let floats = floats.ok_or_else(|| node.malformed(format!("{name:?} is not of finite floats")))?;
         // The copy outlives the tensor, which may be shared.
         self.spend(node, floats.len())?;
         Ok((tensor.dims.clone(), floats.to_vec()))
+    }
+
+    /// An input that stands for a constant list of integers, or the attribute that did in older operator sets.
+    pub(super) fn list(
+        &mut self,
+        node: &NodeView,
+        input: usize,
+        attribute: &str,
+    ) -> Result<Option<Vec<i64>>, ModelError> {
+        let Some(name) = node.input(input) else { return Ok(node.ints(attribute).map(<[i64]>::to_vec)) };
+        let tensor = self.tensor(node, name)?;
+        let ints = tensor.ints().ok_or_else(|| node.malformed(format!("has {attribute} that are not integers")))?;
+        Ok(Some(ints.to_vec()))
     }
 
     /// A name that stands for a value of the network; a mean over time becomes a layer here.
@@ -267,17 +291,31 @@ impl<'a> Importer<'a> {
         match value {
             Value::Data(data) => Ok(data),
             Value::Statistic(statistic) => self.statistic(node, statistic),
+            Value::Padded(data, pads) => self.padded_rows(node, data, &pads),
             Value::Constant(_) => Err(node.unsupported(format!("its input {name:?} must not be a constant"))),
-            Value::FinalCell => Err(node.unsupported("the final cell state is not available; use the hidden state")),
-            Value::FinalStates { .. } => {
-                Err(node.unsupported("select one final hidden state with Gather or Squeeze before using it"))
-            }
-            Value::Norm(_) => Err(node.unsupported("norms are only understood as part of division by the norm")),
+            Value::Count(_) => Err(node.unsupported("the length of a recording can only scale a variance")),
+            Value::Norm(..) => Err(node.unsupported("norms are only understood as part of division by the norm")),
             Value::Softmax(_) => Err(node.unsupported("a softmax over time can only weight a mean and deviation")),
+            Value::Scores(_) => Err(node.unsupported("scores are only understood as part of attention")),
             Value::Expanded(_) => {
                 Err(node.unsupported("an expanded value can only be added, multiplied or concatenated"))
             }
+            Value::Unavailable(why) => Err(node.unsupported(why)),
         }
+    }
+
+    /// The first input as a value of the network.
+    pub(super) fn first(&mut self, node: &NodeView) -> Result<Data, ModelError> {
+        self.data(node, node.required_input(0)?)
+    }
+
+    /// A new atom; none for extent 1.
+    pub(super) fn axis(&mut self, extent: Option<usize>) -> Axis {
+        if extent == Some(1) {
+            return vec![];
+        }
+        self.atoms += 1;
+        vec![Atom { id: self.atoms, extent }]
     }
 
     /// Adds a layer; the result looks like its input.
@@ -285,12 +323,37 @@ impl<'a> Importer<'a> {
         self.push_all(node, std::slice::from_ref(input), op)
     }
 
-    /// Adds a layer of several inputs, at least one; the result looks like the first, and has one row if all have.
+    /// Adds a layer of several inputs, at least one; the result looks like the first.
     pub(super) fn push_all(&mut self, node: &NodeView, inputs: &[Data], op: Op) -> Data {
-        let index = self.nodes.len();
-        let single_row = inputs.iter().all(|data| data.single_row);
-        self.nodes.push(Node { name: node.name.clone(), op, inputs: inputs.iter().map(|data| data.node).collect() });
-        Data { node: NodeRef::Node(index), single_row, ..inputs[0].clone() }
+        let refs: Vec<NodeRef> = inputs.iter().map(|data| data.node).collect();
+        // What was computed before is not computed again; equal nodes are close together.
+        const NEAR: usize = 64;
+        let near = self.nodes.len().saturating_sub(NEAR);
+        let same = self.nodes[near..].iter().position(|node| node.inputs == refs && node.op == op);
+        let index = match same {
+            Some(index) => near + index,
+            None => {
+                if op == Op::Concat {
+                    self.joined.insert(self.nodes.len(), inputs.to_vec());
+                }
+                self.nodes.push(Node { name: node.name.clone(), op, inputs: refs });
+                self.nodes.len() - 1
+            }
+        };
+        Data { node: NodeRef::Node(index), ..inputs[0].clone() }
+    }
+
+    /// What a slice of columns of a concatenation was before it was joined, if it is one of its parts.
+    pub(super) fn part(&self, data: &Data, first: usize, columns: usize) -> Option<Data> {
+        let NodeRef::Node(index) = data.node else { return None };
+        let mut start = 0;
+        for part in self.joined.get(&index)? {
+            if (start, part.columns()) == (first, columns) && part.rows.len() == data.rows.len() {
+                return Some(Data { node: part.node, ..data.clone() });
+            }
+            start += part.columns();
+        }
+        None
     }
 
     /// Accounts for `elements` numbers that the network will hold.
@@ -300,31 +363,24 @@ impl<'a> Importer<'a> {
         })?;
         Ok(())
     }
-}
 
-/// The layers on which `last` depends, `last` at the end.
-fn needed(nodes: Vec<Node>, last: usize) -> Vec<Node> {
-    let mut used = vec![false; nodes.len()];
-    used[last] = true;
-    for index in (0..=last).rev().filter(|&index| index < nodes.len()) {
-        if used[index] {
-            for input in &nodes[index].inputs {
-                if let NodeRef::Node(before) = *input {
-                    used[before] = true;
-                }
-            }
-        }
+    /// A constant of one of the operator `Constant`'s attributes.
+    pub(super) fn constant(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&["value", "value_float", "value_floats", "value_int", "value_ints"])?;
+        node.at_most_inputs(0)?;
+        let tensor = if let Some(proto) = node.tensor("value")? {
+            Tensor::read(proto)?
+        } else if node.has("value_float") {
+            Tensor::scalar(node.float("value_float", 0.0)?)
+        } else if let Some(values) = node.floats("value_floats")? {
+            Tensor { dims: vec![values.len()], values: Values::Float(values) }
+        } else if node.has("value_int") {
+            Tensor { dims: vec![], values: Values::Int(vec![node.int("value_int", 0)?]) }
+        } else if let Some(values) = node.ints("value_ints") {
+            Tensor { dims: vec![values.len()], values: Values::Int(values.to_vec()) }
+        } else {
+            return Err(node.malformed("has no value"));
+        };
+        self.constant_value(node, tensor)
     }
-    let mut place = vec![0; nodes.len()];
-    let mut kept: Vec<Node> = Vec::new();
-    for (index, mut node) in nodes.into_iter().enumerate().filter(|&(index, _)| used[index]) {
-        for input in &mut node.inputs {
-            if let NodeRef::Node(before) = input {
-                *before = place[*before];
-            }
-        }
-        place[index] = kept.len();
-        kept.push(node);
-    }
-    kept
 }

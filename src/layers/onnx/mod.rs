@@ -1,88 +1,77 @@
 //! Reads ONNX models into a [`Network`].
 //!
-//! Covered are the networks that voice embeddings are made of: convolutions and recurrent layers
-//! along time, pooling over time (plain and attentive), dense layers, sums and concatenations of these. Subgraphs that exporters write for one idea (mean
-//! and deviation over time, the last hidden state, division by the norm) become one layer again.
+//! Covered are the networks that voice embeddings are made of: convolutions of sequences and images, recurrent layers
+//! along time, attention, pooling over time (plain and attentive), dense layers, sums and concatenations of these.
+//! The graph is taken as an exporter leaves it: constants are evaluated, axes are tracked, and subgraphs that stand for one
+//! idea (mean and deviation over time, normalisation, attention, a function of one value) become one layer again.
 //! Everything else is refused by name: an operator, attribute or input that is not understood is
 //! never ignored. Files are untrusted; nothing here panics or allocates more than the file
 //! justifies.
 //!
 //! Format and operators: <https://github.com/onnx/onnx/blob/main/docs/Operators.md>.
 
-mod arithmetic;
+mod attention;
+mod axes;
+mod columns;
+mod conv;
+mod dense;
+mod elementwise;
+mod fold;
+mod fold_moves;
 mod import;
-mod layers;
+mod inputs;
+mod layout;
 mod node;
-mod patterns;
+mod norms;
+mod pools;
+mod prepare;
 mod proto;
 mod recurrent;
+mod registry;
+mod shape;
+mod simplify;
 mod statistics;
 mod tensor;
 mod value;
+
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::network::Network;
 use crate::error::ModelError;
 use prost::Message;
 
-/// Reads an ONNX model of one input and one output.
+/// Reads an ONNX model; its first output is the network's.
 ///
 /// The input is \[batch, time, channels\] or \[batch, channels, time\] (rows of the network are
-/// time either way), \[batch, channels\], \[batch, samples\], or an image \[batch, channels, height, width\]; the batch
-/// is 1 or symbolic. The output is one row per sequence or per time step.
+/// time either way), \[batch, channels\], \[batch, samples\], or an image \[batch, channels, height, width\], whose
+/// rows are height if it has one channel; the batch is 1 or symbolic. Inputs named `sr` are 16000, and those named
+/// `state`, `h0`, `c0` are zeros, if there is another input: [`prepare`] gives them other values.
 ///
 /// # Errors
 /// [`ModelError`] naming the node: unsupported operators, attributes and opsets, bytes or graphs
 /// that contradict themselves, shapes that do not fit.
 pub fn read(bytes: &[u8]) -> Result<Network, ModelError> {
-    let model = proto::ModelProto::decode(bytes)
-        .map_err(|error| ModelError::Malformed { reason: format!("not an ONNX file: {error}") })?;
-    import::import(&model, bytes.len())
+    import::import(&decode(bytes)?, bytes.len())
+}
+
+/// Makes a model stand by itself: tensors that lie in files of `folder` become part of it, and every input that
+/// `fixed` names becomes a constant, all of whose entries are that number.
+///
+/// # Errors
+/// [`ModelError`] if the model cannot be decoded, an input is not there or large, or a file cannot be read.
+pub fn prepare(bytes: Vec<u8>, folder: Option<&Path>, fixed: &BTreeMap<String, f64>) -> Result<Vec<u8>, ModelError> {
+    prepare::prepare(bytes, folder, fixed)
+}
+
+fn decode(bytes: &[u8]) -> Result<proto::ModelProto, ModelError> {
+    proto::ModelProto::decode(bytes)
+        .map_err(|error| ModelError::Malformed { reason: format!("not an ONNX file: {error}") })
 }
 
 /// The operators [`read`] understands, in alphabetical order, each with what is accepted.
-pub fn operators() -> &'static [(&'static str, &'static str)] {
-    &[
-        ("Abs", "before a constant is added and Log"),
-        ("Add", "of two values of equal channels, one of which may have one row, or of a constant"),
-        ("BatchNormalization", "inference only; becomes a factor and a summand per channel"),
-        ("Clip", "of a variance before Sqrt, of a norm, or from 0: Relu"),
-        ("Concat", "along channels, of mean and deviation (statistics pooling), or of final hidden states"),
-        ("Constant", "float32, float64, int32 or int64"),
-        ("Conv", "1-D and 2-D, group 1, constant weights, explicit padding; 2-D: dilation 1"),
-        ("Div", "by the ReduceL2 of the same value, or by a constant"),
-        ("Expand", "of a single row along time, before Add, Mul or Concat"),
-        ("Flatten", "from axis 1, of an image"),
-        ("GRU", "forward, default activations, initial state zero"),
-        ("Gather", "of the last time step or of one layer's final hidden state"),
-        ("Gemm", "one row per sequence times constant weights"),
-        ("GlobalAveragePool", "over time"),
-        ("Identity", "anything"),
-        ("InstanceNormalization", "of one channel: samples"),
-        ("LSTM", "forward, default activations, no peepholes, initial states zero"),
-        ("Log", "of a magnitude plus a constant"),
-        ("MaxPool", "1-D without padding, or 2-D; dilation 1, floor mode"),
-        (
-            "Mul",
-            "of two values of equal channels, one of which may have one row, by a constant, or in statistics pooling",
-        ),
-        ("Pad", "one sample before the first, reflected"),
-        ("Pow", "2, in statistics pooling"),
-        ("ReduceL2", "over channels, before Div"),
-        ("ReduceMean", "over time"),
-        ("ReduceSum", "over time, of a value that a Softmax weights (attentive statistics pooling)"),
-        ("Relu", "anything"),
-        ("Reshape", "of a single row, to [1, channels] or [1, channels, 1]"),
-        ("Sigmoid", "anything"),
-        ("Softmax", "over time, as the weights of attentive statistics pooling"),
-        ("Split", "along channels"),
-        ("Sqrt", "of a variance in statistics pooling"),
-        ("Squeeze", "of axes known to be 1"),
-        ("Sub", "E[x²] − E[x]² in statistics pooling, of the mean over time, or of a constant"),
-        ("Tanh", "anything"),
-        ("Tile", "of a single row along time, before Add, Mul or Concat"),
-        ("Transpose", "anything; axes are tracked, no values move"),
-        ("Unsqueeze", "the channel of samples, or the time of a single row"),
-    ]
+pub fn operators() -> impl Iterator<Item = (&'static str, &'static str)> {
+    registry::OPERATORS.iter().map(|operator| (operator.name, operator.accepted))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One node of the graph, with attributes that are read strictly.
 
-use super::proto::{AttributeProto, NodeProto, TensorProto};
+use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 use crate::error::ModelError;
 
 /// A node and what error messages say about it.
@@ -100,24 +100,6 @@ impl<'a> NodeView<'a> {
         self.attribute(name).map(|attribute| &attribute.ints[..])
     }
 
-    /// A list of `N` sizes, each at least `min`.
-    pub(super) fn sizes<const N: usize>(
-        &self,
-        name: &str,
-        default: [usize; N],
-        min: usize,
-    ) -> Result<[usize; N], ModelError> {
-        let Some(ints) = self.ints(name) else {
-            return Ok(default);
-        };
-        let sizes = ints.iter().map(|&x| usize::try_from(x).ok().filter(|&x| x >= min));
-        let sizes: Option<Vec<usize>> = sizes.collect();
-        sizes.and_then(|sizes| <[usize; N]>::try_from(sizes).ok()).ok_or_else(|| {
-            let help = format!("{N} values of at least {min} are needed");
-            self.refuse(name, format!("{ints:?}"), &help)
-        })
-    }
-
     /// A finite number.
     pub(super) fn float(&self, name: &str, default: f64) -> Result<f64, ModelError> {
         let Some(attribute) = self.attribute(name) else {
@@ -159,6 +141,12 @@ impl<'a> NodeView<'a> {
             return Ok(None);
         };
         attribute.t.as_ref().map(Some).ok_or_else(|| self.wrong_type(name))
+    }
+
+    /// A branch.
+    pub(super) fn graph(&self, name: &str) -> Result<&'a GraphProto, ModelError> {
+        let graph = self.attribute(name).and_then(|attribute| attribute.g.as_ref());
+        graph.ok_or_else(|| self.malformed(format!("has no {name}")))
     }
 
     /// The operator is not supported, at least not here.

@@ -1,8 +1,7 @@
 //! The part of the ONNX file format that is read here, as protocol-buffer messages.
 //!
-//! Field numbers are those of `onnx/onnx.proto` (ONNX 1.17, opset 22). Fields that are not listed,
-//! subgraphs among them, are skipped while decoding; an operator that needs one is refused by
-//! name later. Lengths are checked by the decoder against the bytes that are really there.
+//! Field numbers are those of `onnx/onnx.proto` (ONNX 1.17, opset 22). Fields that are not listed
+//! are skipped while decoding; an operator that needs one is refused by name later. Lengths are checked by the decoder against the bytes that are really there.
 
 // Each field mirrors the one of the same name in the format's own documentation.
 #![allow(missing_docs)]
@@ -63,6 +62,8 @@ pub(super) struct AttributeProto {
     pub(super) s: Option<Vec<u8>>,
     #[prost(message, optional, tag = "5")]
     pub(super) t: Option<TensorProto>,
+    #[prost(message, optional, tag = "6")]
+    pub(super) g: Option<GraphProto>,
     #[prost(float, repeated, tag = "7")]
     pub(super) floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]
@@ -89,8 +90,20 @@ pub(super) struct TensorProto {
     pub(super) raw_data: Option<Vec<u8>>,
     #[prost(double, repeated, tag = "10")]
     pub(super) double_data: Vec<f64>,
+    #[prost(uint64, repeated, tag = "11")]
+    pub(super) uint64_data: Vec<u64>,
+    #[prost(message, repeated, tag = "13")]
+    pub(super) external_data: Vec<StringStringEntryProto>,
     #[prost(int32, optional, tag = "14")]
     pub(super) data_location: Option<i32>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct StringStringEntryProto {
+    #[prost(string, optional, tag = "1")]
+    pub(super) key: Option<String>,
+    #[prost(string, optional, tag = "2")]
+    pub(super) value: Option<String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -109,6 +122,8 @@ pub(super) struct TypeProto {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct TensorTypeProto {
+    #[prost(int32, optional, tag = "1")]
+    pub(super) elem_type: Option<i32>,
     #[prost(message, optional, tag = "2")]
     pub(super) shape: Option<TensorShapeProto>,
 }

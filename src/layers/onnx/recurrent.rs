@@ -1,14 +1,12 @@
-//! LSTM and GRU.
+//! LSTM and GRU: forward, reverse and both.
 
 use super::import::Importer;
-use super::layers::shape;
+use super::layout::{extents_of, shape};
 use super::node::NodeView;
-use super::value::{Axis, Data, Value};
+use super::value::{Data, Value};
 use crate::error::ModelError;
 use crate::layers::matrix::FloatMatrix;
-use crate::layers::network::{Gru, Lstm, Op};
-
-use Axis::{Batch, Channel, Direction, Time};
+use crate::layers::network::{Gru, Lstm, Op, RowMove};
 
 const RECURRENT_ATTRIBUTES: [&str; 9] = [
     "activation_alpha",
@@ -36,23 +34,19 @@ impl<'a> Importer<'a> {
         node.only(&RECURRENT_ATTRIBUTES)?;
         node.at_most_inputs(8)?;
         node.int_only("input_forget", 0, "couple no gates")?;
-        if node.input(7).is_some() {
+        if node.input(7).is_some() && !self.is_zero(node, 7)? {
             return Err(node.refuse("P", "a tensor", "peepholes cannot be imported"));
         }
         let data = self.recurrent_input(node, &["Sigmoid", "Tanh", "Tanh"], &[5, 6])?;
-        // ONNX has the gates i, o, f, c; the network has i, f, g, o, and its g is c.
-        let parts = self.recurrent_weights(node, data.columns, &[0, 2, 3, 1])?;
-        let [input_bias, hidden_bias] = parts.biases;
-        let lstm = Lstm {
-            input: data.columns,
-            hidden: parts.hidden,
-            w_input: parts.w_input,
-            w_hidden: parts.w_hidden,
-            bias: input_bias.iter().zip(&hidden_bias).map(|(a, b)| a + b).collect(),
-        };
-        let states = self.push(node, &data, Op::Lstm(lstm));
-        let mut outputs = recurrent_outputs(node, states, parts.hidden)?;
-        outputs.push(Value::FinalCell);
+        let mut outputs = self.directions(node, data, |importer, data, direction| {
+            // ONNX has the gates i, o, f, c; the network has i, f, g, o, and its g is c.
+            let parts = importer.recurrent_weights(node, data, direction, &[0, 2, 3, 1])?;
+            let [input_bias, hidden_bias] = parts.biases;
+            let bias = input_bias.iter().zip(&hidden_bias).map(|(a, b)| a + b).collect();
+            let (w_input, w_hidden) = (parts.w_input, parts.w_hidden);
+            Ok((Op::Lstm(Lstm { input: data.columns(), hidden: parts.hidden, w_input, w_hidden, bias }), parts.hidden))
+        })?;
+        outputs.push(Value::Unavailable("the final cell state is not available; use the hidden state"));
         Ok(outputs)
     }
 
@@ -60,29 +54,69 @@ impl<'a> Importer<'a> {
         node.only(&RECURRENT_ATTRIBUTES)?;
         node.at_most_inputs(6)?;
         let data = self.recurrent_input(node, &["Sigmoid", "Tanh"], &[5])?;
-        let parts = self.recurrent_weights(node, data.columns, &[0, 1, 2])?;
-        let [bias_input, bias_hidden] = parts.biases;
-        let gru = Gru {
-            input: data.columns,
-            hidden: parts.hidden,
-            w_input: parts.w_input,
-            w_hidden: parts.w_hidden,
-            bias_input,
-            bias_hidden,
-            linear_before_reset: node.int("linear_before_reset", 0)? != 0,
+        let linear_before_reset = node.int("linear_before_reset", 0)? != 0;
+        self.directions(node, data, |importer, data, direction| {
+            let parts = importer.recurrent_weights(node, data, direction, &[0, 1, 2])?;
+            let [bias_input, bias_hidden] = parts.biases;
+            let (input, hidden, w_input, w_hidden) = (data.columns(), parts.hidden, parts.w_input, parts.w_hidden);
+            let gru = Gru { input, hidden, w_input, w_hidden, bias_input, bias_hidden, linear_before_reset };
+            Ok((Op::Gru(gru), hidden))
+        })
+    }
+
+    /// All states and the final ones, of each direction: a reverse layer is a forward one on reversed rows.
+    fn directions(
+        &mut self,
+        node: &NodeView,
+        data: Data,
+        layer: impl Fn(&mut Self, &Data, usize) -> Result<(Op, usize), ModelError>,
+    ) -> Result<Vec<Value>, ModelError> {
+        let reverse = match node.text("direction", "forward")? {
+            "forward" => vec![false],
+            "reverse" => vec![true],
+            "bidirectional" => vec![false, true],
+            other => return Err(node.refuse("direction", other, "use forward, reverse or bidirectional")),
         };
-        let states = self.push(node, &data, Op::Gru(gru));
-        recurrent_outputs(node, states, parts.hidden)
+        let (mut all, mut last, mut hidden) = (Vec::new(), Vec::new(), 0);
+        for (direction, &reverse) in reverse.iter().enumerate() {
+            let turn = Op::Rows(RowMove::Reverse { block: 1 });
+            let input = if reverse { self.push(node, &data, turn.clone()) } else { data.clone() };
+            let (op, columns) = layer(self, &data, direction)?;
+            let states = self.push(node, &input, op);
+            last.push(self.push(node, &states, Op::LastRow));
+            all.push(if reverse { self.push(node, &states, turn) } else { states });
+            hidden = columns;
+        }
+        let (both, channels) = (self.axis(Some(reverse.len())), self.axis(Some(hidden)));
+        let cols: Vec<_> = both.iter().chain(&channels).copied().collect();
+        let mut join = |parts: &[Data]| match parts {
+            [part] => part.clone(),
+            parts => self.push_all(node, parts, Op::Concat),
+        };
+        let (all, last) = (join(&all), join(&last));
+        let time = data.rows.clone();
+        let (all_axes, last_axes) = match node.int("layout", 0)? {
+            0 => (vec![time.clone(), both.clone(), vec![], channels.clone()], vec![both, vec![], channels]),
+            _ => (vec![vec![], time.clone(), both.clone(), channels.clone()], vec![vec![], both, channels]),
+        };
+        let all = Data { axes: all_axes, rows: time, cols: cols.clone(), ..all };
+        let last = Data { axes: last_axes, rows: vec![], cols, ..last };
+        Ok(vec![Value::Data(all), Value::Data(last)])
+    }
+
+    /// Whether an input is a constant of zeros.
+    fn is_zero(&mut self, node: &NodeView, input: usize) -> Result<bool, ModelError> {
+        let Some(name) = node.input(input) else { return Ok(true) };
+        Ok(match self.value(node, name)? {
+            Value::Constant(tensor) => tensor.floats().is_some_and(|x| x.iter().all(|&x| x == 0.0)),
+            _ => false,
+        })
     }
 
     /// Checks everything about a recurrent node but its weights, and returns its input.
     fn recurrent_input(&mut self, node: &NodeView, activations: &[&str], states: &[usize]) -> Result<Data, ModelError> {
-        let direction = node.text("direction", "forward")?;
-        if direction != "forward" {
-            return Err(node.refuse("direction", direction, "only forward layers can be imported"));
-        }
         if let Some(given) = node.texts("activations")
-            && given != activations
+            && !given.chunks(activations.len()).all(|given| given == activations)
         {
             let help = format!("only {activations:?} can be imported");
             return Err(node.refuse("activations", format!("{given:?}"), &help));
@@ -96,38 +130,46 @@ impl<'a> Importer<'a> {
             return Err(node.refuse("sequence_lens", "a tensor", "all sequences have one length"));
         }
         for &input in states {
-            let Some(name) = node.input(input) else {
-                continue;
-            };
-            let zero = match self.value(node, name)? {
-                Value::Constant(tensor) => tensor.floats().is_some_and(|x| x.iter().all(|&x| x == 0.0)),
-                _ => false,
-            };
-            if !zero {
+            if !self.is_zero(node, input)? {
                 let state = if input == 5 { "initial_h" } else { "initial_c" };
                 return Err(node.refuse(state, "not a constant zero", "start from zero states"));
             }
         }
-        let data = self.data(node, node.required_input(0)?)?;
-        let expected = match node.int("layout", 0)? {
-            0 => [Time, Batch, Channel],
-            _ => [Batch, Time, Channel],
-        };
-        if data.axes != expected {
-            return Err(shape(node, format!("{expected:?}"), &data.axes));
+        let data = self.first(node)?;
+        let [time, batch] = if node.int("layout", 0)? == 0 { [0, 1] } else { [1, 0] };
+        let fits = data.axes.len() == 3 && data.axes[batch].is_empty();
+        if !fits {
+            return Err(shape(
+                node,
+                format!("time at axis {time}, a batch of 1 at {batch}, channels"),
+                extents_of(&data.axes),
+            ));
+        }
+        // A front of images ends in channels times height: rows become columns.
+        let data = if data.rows.len() > 1 { self.folded_rows(node, data)? } else { data };
+        if data.axes[time] != data.rows || !data.columns_are(2) {
+            return Err(shape(node, format!("time at axis {time}, channels last"), extents_of(&data.axes)));
         }
         Ok(data)
     }
 
-    /// The weights W, R and B of a recurrent node, gates reordered: gate `g` here is gate
+    /// The weights W, R and B of a direction, gates reordered: gate `g` here is gate
     /// `order[g]` in the file.
-    fn recurrent_weights(&mut self, node: &NodeView, inputs: usize, order: &[usize]) -> Result<Recurrent, ModelError> {
+    fn recurrent_weights(
+        &mut self,
+        node: &NodeView,
+        data: &Data,
+        direction: usize,
+        order: &[usize],
+    ) -> Result<Recurrent, ModelError> {
+        let inputs = data.columns();
         let (dims, w) = self.floats(node, node.required_input(1)?)?;
         let gates = order.len();
+        let directions = if node.text("direction", "forward")? == "bidirectional" { 2 } else { 1 };
         let hidden = match dims[..] {
-            [1, rows, cols] if rows > 0 && rows % gates == 0 && cols == inputs => rows / gates,
+            [d, rows, cols] if d == directions && rows > 0 && rows % gates == 0 && cols == inputs => rows / gates,
             _ => {
-                return Err(shape(node, format!("W: [1, {gates} * hidden, {inputs}]"), dims));
+                return Err(shape(node, format!("W: [{directions}, {gates} * hidden, {inputs}]"), dims));
             }
         };
         if node.has("hidden_size") && node.int("hidden_size", 0)? as u64 != hidden as u64 {
@@ -135,38 +177,28 @@ impl<'a> Importer<'a> {
         }
         let (dims, r) = self.floats(node, node.required_input(2)?)?;
         let rows = gates * hidden;
-        if dims != [1, rows, hidden] {
-            return Err(shape(node, format!("R: [1, {rows}, {hidden}]"), dims));
+        if dims != [directions, rows, hidden] {
+            return Err(shape(node, format!("R: [{directions}, {rows}, {hidden}]"), dims));
         }
         let bias = match node.input(3) {
             Some(name) => {
                 let (dims, bias) = self.floats(node, name)?;
-                if dims != [1, 2 * rows] {
-                    return Err(shape(node, format!("B: [1, {}]", 2 * rows), dims));
+                if dims != [directions, 2 * rows] {
+                    return Err(shape(node, format!("B: [{directions}, {}]", 2 * rows), dims));
                 }
                 bias
             }
-            None => vec![0.0; 2 * rows],
+            None => vec![0.0; directions * 2 * rows],
         };
-        // Row of the file for column `c` of the network.
+        // Row of the file for column `c` of the network, and column of the file for its row `i`.
         let row = |c: usize| order[c / hidden] * hidden + c % hidden;
-        let half = |start: usize| (0..rows).map(|c| bias[start + row(c)]).collect();
+        let column: Vec<usize> = (0..inputs).map(|i| data.index_of_column(i)[2]).collect();
+        let half = |start: usize| (0..rows).map(|c| bias[direction * 2 * rows + start + row(c)]).collect();
         Ok(Recurrent {
             hidden,
-            w_input: FloatMatrix::from_fn(inputs, rows, |i, c| w[row(c) * inputs + i]),
-            w_hidden: FloatMatrix::from_fn(hidden, rows, |i, c| r[row(c) * hidden + i]),
+            w_input: FloatMatrix::from_fn(inputs, rows, |i, c| w[(direction * rows + row(c)) * inputs + column[i]]),
+            w_hidden: FloatMatrix::from_fn(hidden, rows, |i, c| r[(direction * rows + row(c)) * hidden + i]),
             biases: [half(0), half(rows)],
         })
     }
-}
-
-/// The outputs Y and Y_h.
-fn recurrent_outputs(node: &NodeView, states: Data, hidden: usize) -> Result<Vec<Value>, ModelError> {
-    let (all, last) = match node.int("layout", 0)? {
-        0 => (vec![Time, Direction, Batch, Channel], vec![Direction, Batch, Channel]),
-        _ => (vec![Batch, Time, Direction, Channel], vec![Batch, Direction, Channel]),
-    };
-    let states = Data { columns: hidden, axes: all, ..states };
-    let layers = [states.clone()].into();
-    Ok(vec![Value::Data(states), Value::FinalStates { layers, axes: last }])
 }

@@ -1,57 +1,187 @@
-//! Means, deviations and softmax over time: steps of statistics pooling, plain and attentive.
+//! Means, deviations and softmax: steps of statistics pooling, plain and attentive, and of normalisation.
 
+use super::fold_moves::axis_index;
 use super::import::Importer;
+use super::layout::{extents_of, shape};
 use super::node::NodeView;
-use super::patterns::axis_index;
-use super::value::{Axis, Data, Statistic, StatisticKind, Value};
+use super::value::{Atom, Axis, Data, SampleVariance, Statistic, StatisticKind, Value, count};
 use crate::error::ModelError;
+use crate::layers::matrix::FloatMatrix;
 use crate::layers::network::Op;
+
+const HALF_A_STEP: &str = "squares and variances are only understood as part of statistics pooling (mean and deviation \
+                           over time) and of normalisation";
 
 impl<'a> Importer<'a> {
     pub(super) fn softmax(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         node.only(&["axis"])?;
         node.at_most_inputs(1)?;
-        let data = self.data(node, node.required_input(0)?)?;
+        let name = node.required_input(0)?;
+        let value = self.value(node, name)?;
         // The default changed with opset 13, where a softmax over several axes became one over a single one.
-        if !node.has("axis") || node.opset < 13 {
-            return Err(node.unsupported("export it with an axis and opset 13 or later"));
+        let old = node.opset < 13;
+        let rank = value.axes().map_or(0, <[Axis]>::len);
+        let axis = self.axis_of(node, if old { 1 } else { -1 }, rank)?;
+        if old && axis + 1 != rank {
+            let one = value.axes().is_some_and(|axes| axes[axis + 1..].iter().all(Vec::is_empty));
+            if !one {
+                return Err(node.unsupported("export it with opset 13 or later, or along the last axis"));
+            }
         }
-        let axis = axis_index(node, node.int("axis", -1)?, data.axes.len())?;
-        match data.axes[axis] {
-            Axis::Time => Ok(Value::Softmax(data)),
-            other => Err(node.refuse("axis", format!("{other:?}"), "only a softmax over time can be imported")),
+        if let Value::Scores(mut scores) = value {
+            if axis + 1 != rank || scores.normalised {
+                return Err(node.refuse("axis", axis, "take the softmax of scores over the keys"));
+            }
+            scores.normalised = true;
+            return Ok(Value::Scores(scores));
         }
+        let data = self.data(node, name)?;
+        if !data.rows.is_empty() && data.axes[axis] == data.rows {
+            return Ok(Value::Softmax(data));
+        }
+        if data.columns_are(axis) {
+            return Ok(Value::Data(self.push(node, &data, Op::Softmax)));
+        }
+        let found = extents_of(&data.axes);
+        Err(node.refuse("axis", format!("{axis} of {found}"), "take the softmax over all of time or all channels"))
     }
 
-    /// A sum over time with weights that add up to one.
-    pub(super) fn reduce_sum(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+    /// The axes that a reduction names, as an attribute or (newer opsets) as an input; all if there are none.
+    fn reduced(&mut self, node: &NodeView, rank: usize) -> Result<Vec<usize>, ModelError> {
         node.only(&["axes", "keepdims", "noop_with_empty_axes"])?;
         node.at_most_inputs(2)?;
-        let keep = node.int("keepdims", 1)? != 0;
-        let help = "only sums over time of a value that a softmax over time weights can be imported";
-        let Value::Statistic(value) = self.value(node, node.required_input(0)?)? else {
-            return Err(node.unsupported(help));
-        };
-        let kind = match (value.kind, &value.scores) {
-            (StatisticKind::Weighted, Some(_)) => StatisticKind::Mean,
-            (StatisticKind::Square, Some(_)) => StatisticKind::MeanOfSquare,
-            _ => return Err(node.unsupported(help)),
-        };
-        let axes = self.without_time(node, value.axes.clone(), keep)?;
-        Ok(Value::Statistic(Statistic { axes, kind, ..value }))
+        match self.list(node, 1, "axes")? {
+            Some(axes) if !axes.is_empty() => axes.iter().map(|&axis| axis_index(node, axis, rank)).collect(),
+            _ => Ok((0..rank).collect()),
+        }
     }
 
-    /// The axes after a reduction over time.
-    fn without_time(&mut self, node: &NodeView, mut axes: Vec<Axis>, keep: bool) -> Result<Vec<Axis>, ModelError> {
-        match self.axes(node, axes.len())?[..] {
-            [time] if axes[time] == Axis::Time => {
-                if !keep {
-                    axes.remove(time);
-                }
-                Ok(axes)
+    /// The axes after a reduction, and the atoms that it takes away.
+    fn without(&mut self, node: &NodeView, axes: &[Axis]) -> Result<(Vec<Axis>, Vec<Atom>), ModelError> {
+        let reduced = self.reduced(node, axes.len())?;
+        let keep = node.int("keepdims", 1)? != 0;
+        let over = reduced.iter().flat_map(|&axis| axes[axis].iter().copied()).collect();
+        let left = axes.iter().enumerate().filter(|(i, _)| keep || !reduced.contains(i));
+        let left = left.map(|(i, axis)| if reduced.contains(&i) { vec![] } else { axis.clone() });
+        Ok((left.collect(), over))
+    }
+
+    pub(super) fn reduce_mean(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        let name = node.required_input(0)?;
+        let (source, axes, kind, before) = match self.value(node, name)? {
+            Value::Statistic(Statistic { source, scores: None, axes, kind: StatisticKind::Square, over, .. }) => {
+                (source, axes, StatisticKind::MeanOfSquare, over)
             }
-            _ => Err(node.unsupported("only reductions over time can be imported")),
+            Value::Statistic(Statistic {
+                source,
+                scores: None,
+                axes,
+                kind: StatisticKind::CentredSquare,
+                over,
+                ..
+            }) => (source, axes, StatisticKind::Variance, over),
+            _ => {
+                let data = self.data(node, name)?;
+                let axes = data.axes.clone();
+                (data, axes, StatisticKind::Mean, vec![])
+            }
+        };
+        let (axes, over) = self.without(node, &axes)?;
+        if kind == StatisticKind::Variance && over != before {
+            return Err(node.unsupported("the variance of a value is its distance from the mean over the same axes"));
         }
+        if over.is_empty() && kind == StatisticKind::Mean {
+            return Ok(Value::Data(Data { axes, ..source }));
+        }
+        Ok(Value::Statistic(Statistic { over, ..Statistic::new(source, None, axes, kind) }))
+    }
+
+    /// A sum: over time with weights that add up to one, over channels, or a mean times a known number.
+    pub(super) fn reduce_sum(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        let name = node.required_input(0)?;
+        let value = self.value(node, name)?;
+        let kind = match &value {
+            Value::Statistic(Statistic { kind: StatisticKind::Weighted, .. }) => Some(StatisticKind::Mean),
+            Value::Statistic(Statistic { kind: StatisticKind::Square, scores: Some(_), .. }) => {
+                Some(StatisticKind::MeanOfSquare)
+            }
+            _ => None,
+        };
+        match (value, kind) {
+            (Value::Statistic(value), Some(kind)) => {
+                let (axes, over) = self.without(node, &value.axes)?;
+                if over != value.source.rows {
+                    return Err(node.unsupported("weights of a softmax over time add up over time"));
+                }
+                Ok(Value::Statistic(Statistic { axes, over, kind, ..value }))
+            }
+            (Value::Statistic(Statistic { source, scores: None, axes, kind: StatisticKind::Square, .. }), None) => {
+                let reduced = self.reduced(node, axes.len())?;
+                match reduced[..] {
+                    [axis] if source.columns_are(axis) && node.int("keepdims", 1)? != 0 => {
+                        Ok(Value::Norm(source, axis, true))
+                    }
+                    _ => Err(node.unsupported(HALF_A_STEP)),
+                }
+            }
+            _ => {
+                let data = self.data(node, name)?;
+                let (axes, over) = self.without(node, &data.axes.clone())?;
+                let number = count(&over).ok_or_else(|| {
+                    node.unsupported("a sum over a length that is not known; take the mean, or export a fixed length")
+                })?;
+                let mean = self.mean_over(node, &data, &over)?;
+                let sum = self.scaled(node, &mean, number as f64, 0.0)?;
+                Ok(Value::Data(Data { axes, ..sum }))
+            }
+        }
+    }
+
+    /// The largest value over time, or of an image.
+    pub(super) fn reduce_max(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        let data = self.first(node)?;
+        let (axes, over) = self.without(node, &data.axes.clone())?;
+        let (Some(length), true) = (count(&over), over == data.rows && !over.is_empty()) else {
+            return Err(node.unsupported("only the largest value over a known length of time can be imported"));
+        };
+        let result = self.push(node, &data, Op::MaxPool1d { kernel: length, stride: length });
+        Ok(Value::Data(Data { axes, rows: vec![], ..result }))
+    }
+
+    /// The mean over some atoms, whose axes the caller takes away.
+    pub(super) fn mean_over(&mut self, node: &NodeView, data: &Data, over: &[Atom]) -> Result<Data, ModelError> {
+        let mut data = data.clone();
+        let (rows, cols): (Vec<Atom>, Vec<Atom>) = over.iter().partition(|atom| data.rows.contains(atom));
+        if !cols.is_empty() {
+            let kept: Vec<Atom> = data.cols.iter().filter(|atom| !cols.contains(atom)).copied().collect();
+            let wanted: Vec<Atom> = cols.iter().chain(&kept).copied().collect();
+            data = self.with_columns(node, data, &wanted)?;
+            let (columns, left) = (data.columns(), count(&kept).unwrap_or(1));
+            self.spend(node, columns.saturating_mul(left))?;
+            let factor = (columns / left) as f64;
+            let weight = FloatMatrix::from_fn(columns, left, |r, c| if r % left == c { factor.recip() } else { 0.0 });
+            data = Data { cols: kept, ..self.push(node, &data, Op::Dense { weight, bias: vec![0.0; left] }) };
+        }
+        if rows.is_empty() {
+            return Ok(data);
+        }
+        let kept: Vec<Atom> = data.rows.iter().filter(|atom| !rows.contains(atom)).copied().collect();
+        if kept.is_empty() {
+            return Ok(Data { rows: vec![], ..self.push(node, &data, Op::MeanPool) });
+        }
+        let inner = count(&kept);
+        if data.rows.ends_with(&kept) && inner.is_some() {
+            let op = Op::GridMean { inner: inner.unwrap_or(1) };
+            return Ok(Data { rows: kept, ..self.push(node, &data, op) });
+        }
+        // The inner rows: averages of runs.
+        if data.rows.starts_with(&kept) {
+            let number = count(&rows).ok_or_else(|| node.unsupported("two extents of an image are not known"))?;
+            let pool =
+                crate::layers::network::AveragePool2d { image: [0, number], kernel: [1, number], stride: [1, 1] };
+            return Ok(Data { rows: kept, ..self.push(node, &data, Op::AveragePool2d(pool)) });
+        }
+        Err(node.unsupported("only means over the outer or the inner axes of an image can be imported"))
     }
 
     /// Concat of the mean and the deviation of the same value along channels; `None` if it is
@@ -65,29 +195,36 @@ impl<'a> Importer<'a> {
         let (StatisticKind::Mean, StatisticKind::Deviation(min_variance)) = (mean.kind, deviation.kind) else {
             return Ok(None);
         };
-        if !mean.belongs_to(&deviation) || mean.axes[axis_index(node, axis, mean.axes.len())?] != Axis::Channel {
+        let axis = axis_index(node, axis, mean.axes.len())?;
+        let source = &deviation.source;
+        let plain = mean.belongs_to(&deviation) && deviation.over == source.rows && mean.axes == deviation.axes;
+        let along =
+            mean.axes[axis].len() == source.cols.len() && mean.axes[axis].iter().all(|a| source.cols.contains(a));
+        if !plain || !along {
             return Ok(None);
         }
-        let columns = mean.source.columns.saturating_mul(2);
-        let mut pool = self.pool(node, &deviation, min_variance);
-        if (deviation.factor, deviation.limit) != (1.0, f64::INFINITY) {
+        let mut pool = self.pool(node, &deviation, min_variance)?;
+        if !deviation.is_plain() {
             let [left, right] = self.halves(node, &deviation, &pool)?;
             pool = self.push_all(node, &[left, right], Op::Concat);
         }
-        Ok(Some(Value::Data(Data { axes: mean.axes, columns, single_row: true, ..pool })))
+        let parts = self.axis(Some(2));
+        let mut axes = mean.axes;
+        axes[axis].splice(0..0, parts.iter().copied());
+        let cols = parts.into_iter().chain(source.cols.iter().copied()).collect();
+        Ok(Some(Value::Data(Data { axes, rows: vec![], cols, ..pool })))
     }
 
     /// The mean, and the deviation with its factor and limit.
     fn halves(&mut self, node: &NodeView, value: &Statistic, pool: &Data) -> Result<[Data; 2], ModelError> {
-        let columns = value.source.columns;
+        let columns = value.source.columns();
+        let rows: Vec<Atom> = value.source.rows.iter().filter(|atom| !value.over.contains(atom)).copied().collect();
         let [mean, mut deviation] = [0, columns].map(|first| {
             let part = self.push(node, pool, Op::Slice { first, columns });
-            Data { axes: value.axes.clone(), single_row: true, columns, ..part }
+            Data { axes: value.axes.clone(), rows: rows.clone(), cols: value.source.cols.clone(), ..part }
         });
         if value.factor != 1.0 {
-            self.spend(node, 2 * columns)?;
-            let (scale, shift) = (vec![value.factor.sqrt(); columns], vec![0.0; columns]);
-            deviation = self.push(node, &deviation, Op::Affine { scale, shift });
+            deviation = self.scaled(node, &deviation, value.factor.sqrt(), 0.0)?;
         }
         if value.limit.is_finite() {
             deviation = self.push(node, &deviation, Op::AtMost { limit: value.limit.sqrt() });
@@ -95,92 +232,126 @@ impl<'a> Importer<'a> {
         Ok([mean, deviation])
     }
 
-    /// Mean and deviation of a value over time, with the weights if there are any. The deviation lacks its factor and
-    /// limit.
-    fn pool(&mut self, node: &NodeView, value: &Statistic, min_variance: f64) -> Data {
-        let min_variance = min_variance / value.factor;
+    /// Mean and deviation of a value over time. The deviation lacks its factor and limit.
+    fn pool(&mut self, node: &NodeView, value: &Statistic, min_variance: f64) -> Result<Data, ModelError> {
+        let unbiased = match value.sample {
+            SampleVariance::No => false,
+            SampleVariance::Yes => true,
+            SampleVariance::TimesCount => return Err(node.unsupported(HALF_A_STEP)),
+        };
+        let inner: Vec<Atom> = value.source.rows.iter().filter(|atom| !value.over.contains(atom)).copied().collect();
+        let over_time = !value.over.is_empty()
+            && value.source.rows.ends_with(&inner)
+            && value.over.iter().all(|atom| value.source.rows.contains(atom));
+        if !over_time {
+            return Err(node.unsupported("only deviations over time can be imported"));
+        }
+        let (factor, epsilon) = (value.factor, value.epsilon);
+        let (min_variance, epsilon) = (min_variance / factor, epsilon / factor);
         match &value.scores {
-            None => self.push(node, &value.source, Op::StatsPool { min_variance }),
-            Some(scores) => {
+            None if inner.is_empty() && !unbiased && epsilon == 0.0 => {
+                Ok(self.push(node, &value.source, Op::StatsPool { min_variance }))
+            }
+            None => {
+                let inner = count(&inner).ok_or_else(|| node.unsupported("two extents of an image are not known"))?;
+                Ok(self.push(node, &value.source, Op::GridStats { inner, min_variance, epsilon, unbiased }))
+            }
+            // Beside weighted variances of speech, what keeps a root from zero is a smallest variance.
+            Some(scores) if epsilon <= 1e-4 && !unbiased => {
                 let inputs = [value.source.clone(), scores.clone()];
-                self.push_all(node, &inputs, Op::AttentiveStatsPool { min_variance })
+                Ok(self.push_all(node, &inputs, Op::AttentiveStatsPool { min_variance: min_variance.max(epsilon) }))
+            }
+            Some(_) => {
+                Err(node
+                    .unsupported("weighted deviations have no correction, and at most 1e-4 is added to their variance"))
             }
         }
     }
 
-    /// A mean or a deviation by itself.
+    /// A mean, a deviation or a distance from the mean by itself.
     pub(super) fn statistic(&mut self, node: &NodeView, value: Statistic) -> Result<Data, ModelError> {
         let (half, min_variance) = match (value.kind, &value.scores) {
             (StatisticKind::Mean, None) => {
-                let mean = self.push(node, &value.source, Op::MeanPool);
-                return Ok(Data { axes: value.axes, single_row: true, ..mean });
+                let mean = self.mean_over(node, &value.source, &value.over)?;
+                return Ok(Data { axes: value.axes, ..mean });
             }
-            (StatisticKind::Centred, _) => {
+            (StatisticKind::Centred, _) if value.over == value.source.rows => {
                 let centred = self.push(node, &value.source, Op::SubtractMean);
                 return Ok(Data { axes: value.axes, ..centred });
             }
+            (StatisticKind::Centred, _) => {
+                let columns = value.over.iter().all(|atom| value.source.cols.contains(atom));
+                if !columns || value.over.len() != value.source.cols.len() {
+                    return Err(node.unsupported("the mean can be subtracted over all of time, or over all channels"));
+                }
+                let n = value.source.columns();
+                self.spend(node, n.saturating_mul(n))?;
+                let less = |r: usize, c: usize| f64::from(u8::from(r == c)) - (n as f64).recip();
+                let weight = FloatMatrix::from_fn(n, n, less);
+                let centred = self.push(node, &value.source, Op::Dense { weight, bias: vec![0.0; n] });
+                return Ok(Data { axes: value.axes, ..centred });
+            }
+            (StatisticKind::Square, None) => {
+                let x = value.source.clone();
+                let square = self.push_all(node, &[x.clone(), x], Op::Multiply);
+                return Ok(Data { axes: value.axes, ..square });
+            }
             (StatisticKind::Mean, Some(_)) => (0, 0.0),
             (StatisticKind::Deviation(min_variance), _) => (1, min_variance),
-            _ => {
-                return Err(node.unsupported(
-                    "squares and variances are only understood as part of statistics pooling (mean and deviation \
-                     over time)",
-                ));
-            }
+            _ => return Err(node.unsupported(HALF_A_STEP)),
         };
-        let both = self.pool(node, &value, min_variance);
+        let both = self.pool(node, &value, min_variance)?;
         let [mean, deviation] = self.halves(node, &value, &both)?;
         Ok(if half == 0 { mean } else { deviation })
-    }
-
-    pub(super) fn reduce_mean(&mut self, node: &NodeView) -> Result<Value, ModelError> {
-        node.only(&["axes", "keepdims", "noop_with_empty_axes"])?;
-        node.at_most_inputs(2)?;
-        let keep = node.int("keepdims", 1)? != 0;
-        let name = node.required_input(0)?;
-        let (source, axes, kind) = match self.value(node, name)? {
-            Value::Statistic(Statistic { source, scores: None, axes, kind: StatisticKind::Square, .. }) => {
-                (source, axes, StatisticKind::MeanOfSquare)
-            }
-            Value::Statistic(Statistic { source, scores: None, axes, kind: StatisticKind::CentredSquare, .. }) => {
-                (source, axes, StatisticKind::Variance)
-            }
-            _ => {
-                let data = self.data(node, name)?;
-                let axes = data.axes.clone();
-                (data, axes, StatisticKind::Mean)
-            }
-        };
-        let axes = self.without_time(node, axes, keep)?;
-        Ok(Value::Statistic(Statistic::new(source, None, axes, kind)))
-    }
-
-    /// Mean over time.
-    pub(super) fn global_average_pool(&mut self, node: &NodeView) -> Result<Value, ModelError> {
-        node.only(&[])?;
-        node.at_most_inputs(1)?;
-        let data = self.data(node, node.required_input(0)?)?;
-        if data.axes != [Axis::Batch, Axis::Channel, Axis::Time] {
-            return Err(node.unsupported("only the mean over time can be imported, of [Batch, Channel, Time]"));
-        }
-        let mean = self.push(node, &data, Op::MeanPool);
-        Ok(Value::Data(Data { single_row: true, ..mean }))
     }
 
     pub(super) fn sqrt(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         node.only(&[])?;
         node.at_most_inputs(1)?;
-        let min_variance = |kind| match kind {
-            StatisticKind::Variance => Some(0.0),
-            StatisticKind::Clipped(minimum) => Some(minimum),
-            _ => None,
-        };
-        if let Value::Statistic(value) = self.value(node, node.required_input(0)?)?
-            && let Some(minimum) = min_variance(value.kind)
-        {
-            let kind = StatisticKind::Deviation(minimum);
-            return Ok(Value::Statistic(Statistic { kind, ..value }));
+        let name = node.required_input(0)?;
+        match self.value(node, name)? {
+            Value::Statistic(value) => {
+                let kind = match value.kind {
+                    StatisticKind::Variance => StatisticKind::Deviation(0.0),
+                    StatisticKind::Clipped(minimum) => StatisticKind::Deviation(minimum),
+                    StatisticKind::MeanOfSquare => StatisticKind::Root,
+                    _ => return Err(node.unsupported(HALF_A_STEP)),
+                };
+                Ok(Value::Statistic(Statistic { kind, ..value }))
+            }
+            Value::Norm(data, axis, true) => Ok(Value::Norm(data, axis, false)),
+            _ => self.function(node),
         }
-        Err(node.unsupported("only the root of a variance over time can be imported"))
+    }
+
+    /// 1/x, of a deviation or of any value.
+    pub(super) fn reciprocal(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        let name = node.required_input(0)?;
+        match self.value(node, name)? {
+            Value::Statistic(value) if matches!(value.kind, StatisticKind::Deviation(_)) => {
+                Ok(Value::Statistic(Statistic { kind: StatisticKind::Reciprocal, ..value }))
+            }
+            Value::Statistic(value) if value.kind == StatisticKind::Root => {
+                Ok(Value::Statistic(Statistic { kind: StatisticKind::ReciprocalRoot, ..value }))
+            }
+            _ => self.function(node),
+        }
+    }
+
+    pub(super) fn reduce_l2(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        let data = self.first(node)?;
+        let reduced = self.reduced(node, data.axes.len())?;
+        node.int_only("keepdims", 1, "keep the dimension, so that the division broadcasts")?;
+        match reduced[..] {
+            [axis] if data.columns_are(axis) => Ok(Value::Norm(data, axis, false)),
+            _ => Err(shape(node, "all channels, the norm's only axis", extents_of(&data.axes))),
+        }
+    }
+}
+
+impl Statistic {
+    /// Whether its deviation is the pool's, without factor and limit.
+    fn is_plain(&self) -> bool {
+        (self.factor, self.limit) == (1.0, f64::INFINITY)
     }
 }

@@ -23,18 +23,58 @@ pub(super) enum Values {
 
 // `TensorProto.DataType`.
 const FLOAT: i32 = 1;
+const UINT8: i32 = 2;
+const INT8: i32 = 3;
+const UINT16: i32 = 4;
+const INT16: i32 = 5;
 const INT32: i32 = 6;
 const INT64: i32 = 7;
+const BOOL: i32 = 9;
+const FLOAT16: i32 = 10;
 const DOUBLE: i32 = 11;
+const UINT32: i32 = 12;
+const UINT64: i32 = 13;
+const BFLOAT16: i32 = 16;
+
+/// Whether numbers of this data type are indices and the like; `None` for types that are not known.
+pub(super) fn is_integer(data_type: i32) -> Option<bool> {
+    match data_type {
+        FLOAT | FLOAT16 | DOUBLE | BFLOAT16 => Some(false),
+        UINT8 | INT8 | UINT16 | INT16 | INT32 | INT64 | BOOL | UINT32 | UINT64 => Some(true),
+        _ => None,
+    }
+}
+
+/// A number of 16 bits with 5 bits of exponent.
+fn half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    match exponent {
+        0 => sign * fraction * (-24f64).exp2(),
+        31 => {
+            if fraction == 0.0 {
+                sign * f64::INFINITY
+            } else {
+                f64::NAN
+            }
+        }
+        _ => sign * (1024.0 + fraction) * f64::from(exponent - 25).exp2(),
+    }
+}
 
 impl Tensor {
-    /// Decodes a tensor of a model file. Nothing is allocated before the number of elements is
-    /// known to match the bytes present.
+    /// A tensor of one number.
+    pub(super) fn scalar(value: f64) -> Self {
+        Self { dims: vec![], values: Values::Float(vec![value]) }
+    }
+
+    /// Decodes a tensor of a model file. Nothing is allocated before the number of elements is known to match the bytes
+    /// present.
     pub(super) fn read(proto: &TensorProto) -> Result<Self, ModelError> {
         let name = proto.name.as_deref().unwrap_or_default();
         let malformed = |reason: String| ModelError::Malformed { reason: format!("tensor {name:?} {reason}") };
         if proto.data_location.unwrap_or(0) != 0 {
-            let reason = "is stored outside the file; save the model as one file";
+            let reason = "is stored outside the file; import it by its path, or save the model as one file";
             return Err(malformed(reason.into()));
         }
         let dims: Vec<usize> = proto
@@ -45,36 +85,21 @@ impl Tensor {
             .map_err(|_| malformed("has a negative extent".into()))?;
         let count = dims
             .iter()
-            .try_fold(1_usize, |count, &extent| count.checked_mul(extent))
+            .try_fold([1_usize; 2], |[count, most], &extent| {
+                // The extents beside a 0 count as well, so that no product of them overflows.
+                Some([count.checked_mul(extent)?, most.checked_mul(extent.max(1))?])
+            })
+            .map(|[count, _]| count)
             .ok_or_else(|| malformed(format!("has extents {dims:?}, more than memory holds")))?;
-        let raw = proto.raw_data.as_deref();
         let mismatch = || malformed(format!("of {dims:?} does not have {count} values"));
-        let values = match proto.data_type.unwrap_or(0) {
-            FLOAT => Values::Float(
-                read_raw(raw, count, f32::from_le_bytes, &proto.float_data)
-                    .ok_or_else(mismatch)?
-                    .into_iter()
-                    .map(f64::from)
-                    .collect(),
-            ),
-            DOUBLE => Values::Float(read_raw(raw, count, f64::from_le_bytes, &proto.double_data).ok_or_else(mismatch)?),
-            INT64 => Values::Int(read_raw(raw, count, i64::from_le_bytes, &proto.int64_data).ok_or_else(mismatch)?),
-            INT32 => Values::Int(
-                read_raw(raw, count, i32::from_le_bytes, &proto.int32_data)
-                    .ok_or_else(mismatch)?
-                    .into_iter()
-                    .map(i64::from)
-                    .collect(),
-            ),
-            other => {
-                let reason = format!("has data type {other}; export the model in float32");
-                return Err(malformed(reason));
-            }
-        };
+        let raw = proto.raw_data.as_deref();
+        let values = decode(proto, raw, count)
+            .ok_or_else(|| malformed(format!("has data type {}; export the model in float32", proto.data_type())))?
+            .ok_or_else(mismatch)?;
         if let Values::Float(values) = &values
-            && !values.iter().all(|x| x.is_finite())
+            && values.iter().any(|x| x.is_nan())
         {
-            return Err(malformed("contains a value that is not a finite number".into()));
+            return Err(malformed("contains a value that is not a number".into()));
         }
         Ok(Self { dims, values })
     }
@@ -102,6 +127,48 @@ impl Tensor {
             Values::Int(values) => Some(values),
         }
     }
+}
+
+/// The values of a tensor: outer `None` for data types that are not known, inner `None` if their number is wrong.
+fn decode(proto: &TensorProto, raw: Option<&[u8]>, count: usize) -> Option<Option<Values>> {
+    let (int32, int64) = (&proto.int32_data, &proto.int64_data);
+    let floats = |values: Option<Vec<f64>>| values.map(Values::Float);
+    let ints = |values: Option<Vec<i64>>| values.map(Values::Int);
+    // Short types share the field of 32-bit integers.
+    macro_rules! short {
+        ($kind:ty, $wrap:ident, $convert:expr) => {{
+            let typed: Vec<$kind> = int32.iter().map(|&v| v as $kind).collect();
+            $wrap(read_raw(raw, count, <$kind>::from_le_bytes, &typed).map(|v| v.into_iter().map($convert).collect()))
+        }};
+    }
+    Some(match proto.data_type.unwrap_or(0) {
+        FLOAT => floats(widen(read_raw(raw, count, f32::from_le_bytes, &proto.float_data))),
+        DOUBLE => floats(read_raw(raw, count, f64::from_le_bytes, &proto.double_data)),
+        FLOAT16 => short!(u16, floats, half),
+        BFLOAT16 => short!(u16, floats, |v| f64::from(f32::from_bits(u32::from(v) << 16))),
+        INT64 => ints(read_raw(raw, count, i64::from_le_bytes, int64)),
+        INT32 => short!(i32, ints, i64::from),
+        INT16 => short!(i16, ints, i64::from),
+        INT8 => short!(i8, ints, i64::from),
+        UINT16 => short!(u16, ints, i64::from),
+        UINT8 => short!(u8, ints, i64::from),
+        BOOL => short!(u8, ints, |v| i64::from(v != 0)),
+        UINT32 | UINT64 => {
+            let typed: Vec<u64> = proto.uint64_data.clone();
+            let wide = |v: Vec<u64>| v.into_iter().map(|v| i64::try_from(v).unwrap_or(i64::MAX)).collect();
+            if proto.data_type == Some(UINT32) {
+                let typed: Vec<u32> = typed.iter().map(|&v| v as u32).collect();
+                ints(read_raw(raw, count, u32::from_le_bytes, &typed).map(|v| v.into_iter().map(i64::from).collect()))
+            } else {
+                ints(read_raw(raw, count, u64::from_le_bytes, &typed).map(wide))
+            }
+        }
+        _ => return None,
+    })
+}
+
+fn widen(values: Option<Vec<f32>>) -> Option<Vec<f64>> {
+    values.map(|values| values.into_iter().map(f64::from).collect())
 }
 
 /// `count` values from the raw bytes if there are any, otherwise from the typed field; `None` if
@@ -144,6 +211,25 @@ mod tests {
     }
 
     #[test]
+    fn short_types_are_widened() {
+        let raw = |data_type: i32, bytes: &[u8]| {
+            let count = bytes.len() / if [FLOAT16, BFLOAT16, INT16, UINT16].contains(&data_type) { 2 } else { 1 };
+            let tensor = TensorProto { raw_data: Some(bytes.to_vec()), ..proto(&[count as i64], data_type) };
+            Tensor::read(&tensor).unwrap().values
+        };
+        // 1, −2, 2^−24, 0.333251953125
+        let halves = [0x00, 0x3c, 0x00, 0xc0, 0x01, 0x00, 0x55, 0x35];
+        assert_eq!(raw(FLOAT16, &halves), Values::Float(vec![1.0, -2.0, (-24f64).exp2(), 0.333_251_953_125]));
+        assert_eq!(raw(BFLOAT16, &[0x80, 0x3f, 0x40, 0xc0]), Values::Float(vec![1.0, -3.0]));
+        assert_eq!(raw(INT8, &[255, 3]), Values::Int(vec![-1, 3]));
+        assert_eq!(raw(UINT8, &[255, 3]), Values::Int(vec![255, 3]));
+        assert_eq!(raw(BOOL, &[7, 0]), Values::Int(vec![1, 0]));
+        assert_eq!(raw(INT16, &[254, 255]), Values::Int(vec![-2]));
+        let typed = TensorProto { int32_data: vec![0x3c00], ..proto(&[1], FLOAT16) };
+        assert_eq!(Tensor::read(&typed).unwrap().floats(), Some(&[1.0][..]));
+    }
+
+    #[test]
     fn contradictions_are_errors() {
         for wrong in [
             TensorProto { float_data: vec![1.0], ..proto(&[i64::MAX, i64::MAX], FLOAT) },
@@ -152,7 +238,7 @@ mod tests {
             TensorProto { raw_data: Some(vec![0; 7]), ..proto(&[1], INT64) },
             TensorProto { float_data: vec![f32::NAN], ..proto(&[1], FLOAT) },
             TensorProto { data_location: Some(1), ..proto(&[0], FLOAT) },
-            proto(&[1], 10),
+            proto(&[1], 8),
             proto(&[1], FLOAT),
         ] {
             assert!(matches!(Tensor::read(&wrong), Err(ModelError::Malformed { .. })));

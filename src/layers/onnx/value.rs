@@ -1,23 +1,25 @@
 //! What the names of a graph stand for while it is imported.
+//!
+//! A tensor of ONNX has axes, a value of the network has rows and columns. An axis is a product of *atoms*, and every
+//! atom stands somewhere among the rows or the columns. Transposing, reshaping, squeezing only change how atoms make up
+//! axes: no value moves, and nothing is added to the network.
 
 use std::rc::Rc;
 
 use super::tensor::Tensor;
 use crate::layers::network::NodeRef;
 
-/// What an axis of an ONNX tensor is. The network keeps time in rows and channels in columns, so
-/// a transposition only renames axes.
+/// A factor of an axis; its extent is more than 1, or not known before there is a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Axis {
-    /// The batch, of extent 1: several sequences are stacked by the executor instead.
-    Batch,
-    Time,
-    Channel,
-    /// Directions of a recurrent layer, of extent 1.
-    Direction,
-    Height,
-    Width,
+pub(super) struct Atom {
+    /// Two atoms of one value are different; those of different values are compared by extent.
+    pub(super) id: u32,
+    /// Its extent, if it is known.
+    pub(super) extent: Option<usize>,
 }
+
+/// An axis: its atoms, outermost first. None for extent 1.
+pub(super) type Axis = Vec<Atom>;
 
 /// A value of the network and how ONNX sees it.
 #[derive(Clone, Debug)]
@@ -26,41 +28,106 @@ pub(super) struct Data {
     pub(super) node: NodeRef,
     /// Its axes, outermost first.
     pub(super) axes: Vec<Axis>,
-    /// Number of channels.
-    pub(super) columns: usize,
-    /// Whether there is one row per sequence only, so that a time axis has extent 1.
-    pub(super) single_row: bool,
-    /// Height and width if the rows are pixels.
-    pub(super) image: Option<[usize; 2]>,
-    /// Set if a column is (pixel, channel) where ONNX has (channel, pixel): number of channels.
-    pub(super) flattened: Option<usize>,
+    /// The atoms that its rows count, outermost first: time, then what images have inside of it.
+    pub(super) rows: Vec<Atom>,
+    /// The atoms that its columns count, outermost first; all have an extent.
+    pub(super) cols: Vec<Atom>,
 }
 
-/// A step towards the mean and the deviation of `source` over time, plain or with weights.
+/// Number of values that atoms count; `None` if one has no extent.
+pub(super) fn count(atoms: &[Atom]) -> Option<usize> {
+    atoms.iter().try_fold(1usize, |product, atom| product.checked_mul(atom.extent?))
+}
+
+impl Data {
+    /// Number of columns.
+    pub(super) fn columns(&self) -> usize {
+        count(&self.cols).unwrap_or(0)
+    }
+
+    /// Whether there is one row a sequence.
+    pub(super) fn single_row(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Rows of one step of the outermost atom of rows; `None` if an inner one has no extent.
+    pub(super) fn inner(&self) -> Option<usize> {
+        count(self.rows.get(1..).unwrap_or_default())
+    }
+
+    /// The index of column `column` on every axis, as far as columns decide it.
+    pub(super) fn index_of_column(&self, column: usize) -> Vec<usize> {
+        let (mut rest, mut digits) = (column, Vec::with_capacity(self.cols.len()));
+        for atom in self.cols.iter().rev() {
+            let extent = atom.extent.unwrap_or(1).max(1);
+            digits.push((atom.id, rest % extent));
+            rest /= extent;
+        }
+        let digit = |atom: &Atom| digits.iter().find(|(id, _)| *id == atom.id).map_or(0, |&(_, digit)| digit);
+        let index = |axis: &Axis| axis.iter().fold(0, |sum, atom| sum * atom.extent.unwrap_or(1) + digit(atom));
+        self.axes.iter().map(index).collect()
+    }
+
+    /// Whether all atoms of an axis are columns.
+    pub(super) fn is_in_columns(&self, axis: usize) -> bool {
+        self.axes.get(axis).is_some_and(|axis| axis.iter().all(|atom| self.cols.contains(atom)))
+    }
+
+    /// Whether the columns are the atoms of one axis, in any order.
+    pub(super) fn columns_are(&self, axis: usize) -> bool {
+        self.is_in_columns(axis) && self.axes.get(axis).is_some_and(|axis| axis.len() == self.cols.len())
+    }
+
+    /// Replaces an atom by others, wherever it stands.
+    pub(super) fn replace(&mut self, id: u32, by: &[Atom]) {
+        for atoms in self.axes.iter_mut().chain([&mut self.rows, &mut self.cols]) {
+            if let Some(at) = atoms.iter().position(|atom| atom.id == id) {
+                atoms.splice(at..=at, by.iter().copied());
+            }
+        }
+    }
+}
+
+/// A step towards mean and deviation of `source` over some of its atoms, plain or with weights.
 #[derive(Clone, Debug)]
 pub(super) struct Statistic {
     pub(super) source: Data,
     /// What the weights are a softmax over time of; none for equal weights.
     pub(super) scores: Option<Data>,
-    /// Axes of this value; those of the source, less the time axis once it is reduced.
+    /// Axes of this value: those of the source, without what is reduced.
     pub(super) axes: Vec<Axis>,
+    /// The atoms that sums run over; none before there is a sum.
+    pub(super) over: Vec<Atom>,
     pub(super) kind: StatisticKind,
-    /// What a variance is multiplied with: T/(T − 1) where it is that of a sample.
+    /// What a variance is multiplied with, where that is a number.
     pub(super) factor: f64,
+    /// Whether a variance is multiplied with T/(T − 1), for a T that is not known.
+    pub(super) sample: SampleVariance,
     /// Largest variance, if it is clipped.
     pub(super) limit: f64,
+    /// What is added to a variance.
+    pub(super) epsilon: f64,
+}
+
+/// How far a variance is on its way to that of a sample: times T, then divided by T − 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SampleVariance {
+    No,
+    TimesCount,
+    Yes,
 }
 
 impl Statistic {
     /// A step from a value, with weights if there are scores.
     pub(super) fn new(source: Data, scores: Option<Data>, axes: Vec<Axis>, kind: StatisticKind) -> Self {
-        Self { source, scores, axes, kind, factor: 1.0, limit: f64::INFINITY }
+        let sample = SampleVariance::No;
+        Self { source, scores, axes, over: vec![], kind, factor: 1.0, sample, limit: f64::INFINITY, epsilon: 0.0 }
     }
 
-    /// Whether it is about the same value with the same weights, in the same axes.
+    /// Whether it is about the same value, weights and atoms.
     pub(super) fn belongs_to(&self, other: &Self) -> bool {
         let scores = |s: &Self| s.scores.as_ref().map(|scores| scores.node);
-        self.source.node == other.source.node && scores(self) == scores(other) && self.axes == other.axes
+        self.source.node == other.source.node && scores(self) == scores(other) && self.over == other.over
     }
 }
 
@@ -81,12 +148,33 @@ pub(super) enum StatisticKind {
     MeanOfSquare,
     /// E\[x\]²
     SquareOfMean,
-    /// V = factor·(E\[x²\] − E\[x\]²)
+    /// V = factor·(E\[x²\] − E\[x\]²) + epsilon
     Variance,
     /// min(max(V, minimum), limit)
     Clipped(f64),
     /// sqrt(min(max(V, minimum), limit))
     Deviation(f64),
+    /// 1/sqrt(V)
+    Reciprocal,
+    /// sqrt(E\[x²\] + epsilon)
+    Root,
+    /// 1/sqrt(E\[x²\] + epsilon)
+    ReciprocalRoot,
+}
+
+/// Products of queries and keys, on their way to attention.
+#[derive(Clone, Debug)]
+pub(super) struct Scores {
+    pub(super) query: Data,
+    pub(super) key: Data,
+    /// Axes: heads …, rows of the queries, rows of the keys.
+    pub(super) axes: Vec<Axis>,
+    /// Number of heads.
+    pub(super) heads: usize,
+    pub(super) scale: f64,
+    pub(super) causal: bool,
+    /// Whether the softmax over the keys is taken.
+    pub(super) normalised: bool,
 }
 
 /// What a name of the graph stands for.
@@ -95,17 +183,29 @@ pub(super) enum Value {
     Data(Data),
     /// One row that stands for every row of what it is combined with.
     Expanded(Data),
-    /// A softmax over time.
+    /// A value with zeros around it, which a convolution takes: before and after, for every axis.
+    Padded(Data, Vec<[usize; 2]>),
+    /// A softmax over all rows.
     Softmax(Data),
     Constant(Rc<Tensor>),
+    /// The extent of an axis that is not known, less this number.
+    Count(f64),
     Statistic(Statistic),
-    /// Euclidean norm of every row.
-    Norm(Data),
-    /// Hidden states after the last step, one per recurrent layer.
-    FinalStates {
-        layers: Rc<[Data]>,
-        axes: Vec<Axis>,
-    },
-    /// Cell state after the last step, which no layer computes here.
-    FinalCell,
+    /// Euclidean norm of every row; the axis that it is taken over, and whether it is squared.
+    Norm(Data, usize, bool),
+    Scores(Box<Scores>),
+    /// Something that is not computed here, and why.
+    Unavailable(&'static str),
+}
+
+impl Value {
+    /// The axes, where there are some.
+    pub(super) fn axes(&self) -> Option<&[Axis]> {
+        match self {
+            Self::Data(data) | Self::Expanded(data) | Self::Softmax(data) => Some(&data.axes),
+            Self::Statistic(statistic) => Some(&statistic.axes),
+            Self::Scores(scores) => Some(&scores.axes),
+            _ => None,
+        }
+    }
 }

@@ -45,7 +45,8 @@ impl Chain {
         let weight = self.weights(inputs, inputs * out_channels);
         let (image, kernel, stride, padding) = ([side; 2], [kernel; 2], [1; 2], [padding; 4]);
         let bias = vec![0.01; out_channels];
-        let conv = Conv2d { image, weight, kernel, in_channels, out_channels, bias, stride, padding };
+        let dilation = [1; 2];
+        let conv = Conv2d { image, weight, kernel, in_channels, out_channels, bias, stride, dilation, padding };
         self.push("conv", Op::Conv2d(conv));
         self.relu();
     }

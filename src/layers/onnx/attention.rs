@@ -1,0 +1,79 @@
+//! Products of two values: queries and keys, then weights and values, as exporters write attention of several heads.
+
+use super::import::Importer;
+use super::layout::{extents_of, shape};
+use super::node::NodeView;
+use super::value::{Axis, Data, Scores, Value, count};
+use crate::error::ModelError;
+use crate::layers::network::Op;
+
+/// A value as heads of rows: the atoms of heads, of rows and of a head's columns, from its axes `[…, rows, columns]`,
+/// or `[…, columns, rows]` if it is transposed.
+fn heads(data: &Data, transposed: bool) -> Option<[Axis; 3]> {
+    let rank = data.axes.len();
+    let (rows, columns) = if transposed { (rank.checked_sub(1)?, rank - 2) } else { (rank.checked_sub(2)?, rank - 1) };
+    let heads: Axis = data.axes[..rank - 2].concat();
+    let fits = heads.iter().chain(&data.axes[columns]).all(|atom| data.cols.contains(atom))
+        && data.axes[rows] == data.rows
+        && heads.len() + data.axes[columns].len() == data.cols.len();
+    (rank >= 2 && fits).then(|| [heads, data.axes[rows].clone(), data.axes[columns].clone()])
+}
+
+impl<'a> Importer<'a> {
+    /// MatMul of two values of the network.
+    pub(super) fn attention(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        let (left, right) = (node.required_input(0)?, node.required_input(1)?);
+        let help = "two values can be multiplied as queries and keys, and as softmax and values of attention";
+        if let Value::Scores(scores) = self.value(node, left)? {
+            let values = self.data(node, right)?;
+            return self.attended(node, *scores, &values);
+        }
+        let (query, key) = (self.data(node, left)?, self.data(node, right)?);
+        let (Some(q), Some(k)) = (heads(&query, false), heads(&key, true)) else {
+            return Err(node.unsupported(help));
+        };
+        let extents = |parts: &[Axis; 3]| [count(&parts[0]), count(&parts[2])];
+        if extents(&q) != extents(&k) || q[1].is_empty() || k[1].is_empty() {
+            return Err(shape(
+                node,
+                format!("keys that fit queries {}", extents_of(&query.axes)),
+                extents_of(&key.axes),
+            ));
+        }
+        let number = count(&q[0]).unwrap_or(1);
+        let mut axes = query.axes.clone();
+        if let Some(last) = axes.last_mut() {
+            *last = k[1].clone();
+        }
+        let by_head = |parts: &[Axis; 3]| -> Axis { parts[0].iter().chain(&parts[2]).copied().collect() };
+        let (q_cols, k_cols) = (by_head(&q), by_head(&k));
+        let query = self.with_columns(node, query, &q_cols)?;
+        let key = self.with_columns(node, key, &k_cols)?;
+        let scores = Scores { query, key, axes, heads: number, scale: 1.0, causal: false, normalised: false };
+        Ok(Value::Scores(Box::new(scores)))
+    }
+
+    fn attended(&mut self, node: &NodeView, scores: Scores, values: &Data) -> Result<Value, ModelError> {
+        let fits = heads(values, false).filter(|v| {
+            count(&v[0]).unwrap_or(1) == scores.heads && scores.normalised && values.columns() == scores.query.columns()
+        });
+        let Some([value_heads, _, width]) = fits else {
+            return Err(
+                node.unsupported("the softmax of scores is multiplied with values of as many heads and columns")
+            );
+        };
+        let cols: Axis = value_heads.iter().chain(&width).copied().collect();
+        let values = self.with_columns(node, values.clone(), &cols)?;
+        // The axes of the scores before the last two are the heads, cut as those of the queries.
+        let mut axes = scores.axes.clone();
+        if let Some(last) = axes.last_mut() {
+            last.clone_from(&width);
+        }
+        let inputs = [scores.query.clone(), scores.key, values];
+        let (heads, scale, causal) = (scores.heads, scores.scale, scores.causal);
+        let result = self.push_all(node, &inputs, Op::Attention { heads, scale, causal });
+        let query_heads: Axis = axes[..axes.len().saturating_sub(2)].concat();
+        let cols = query_heads.into_iter().chain(width).collect();
+        Ok(Value::Data(Data { axes, cols, ..result }))
+    }
+}

@@ -1,0 +1,237 @@
+//! The operators that can be imported: name, what is accepted, and the function that does it. There is no other list.
+
+use super::import::Importer;
+use super::node::NodeView;
+use super::value::Value;
+use crate::error::ModelError;
+
+type Import = for<'a> fn(&mut Importer<'a>, &NodeView<'a>) -> Result<Vec<Value>, ModelError>;
+
+/// An operator.
+pub(super) struct Operator {
+    pub(super) name: &'static str,
+    /// What is accepted, beside constants, which are always evaluated.
+    pub(super) accepted: &'static str,
+    pub(super) import: Import,
+}
+
+/// An entry whose function gives one value.
+macro_rules! one {
+    ($name:literal, $method:ident, $accepted:expr) => {
+        Operator { name: $name, accepted: $accepted, import: |importer, node| Ok(vec![importer.$method(node)?]) }
+    };
+}
+
+/// An entry whose function gives all values.
+macro_rules! many {
+    ($name:literal, $method:ident, $accepted:expr) => {
+        Operator { name: $name, accepted: $accepted, import: |importer, node| importer.$method(node) }
+    };
+}
+
+/// An entry for what is only evaluated.
+macro_rules! constant {
+    ($name:literal) => {
+        Operator {
+            name: $name,
+            accepted: "of constants and of extents",
+            import: |_, node| Err(node.unsupported(CONSTANT)),
+        }
+    };
+}
+
+const CONSTANT: &str = "it can be evaluated on constants only; this input depends on the recording";
+const FUNCTION: &str = "anything, by a table over the calibrated range";
+const TWO: &str =
+    "of two values of equal extents, or of extent 1 where they differ (but for an image's time), or of a constant";
+
+/// All of them, in alphabetical order.
+pub(super) static OPERATORS: &[Operator] = &[
+    one!(
+        "Abs",
+        function,
+        "anything, by a table over the calibrated range; before a constant is added and Log, exactly"
+    ),
+    one!("Add", add, TWO),
+    constant!("And"),
+    one!("Atan", function, FUNCTION),
+    one!("AveragePool", average_pool, "1-D and 2-D; padding counts as zeros (count_include_pad=1)"),
+    one!("BatchNormalization", batch_normalization, "inference only; becomes a factor and a summand per channel"),
+    one!("Cast", cast, "between floats; of an extent"),
+    one!("CastLike", cast, "between floats; of an extent"),
+    one!("Ceil", function, FUNCTION),
+    one!("Celu", function, FUNCTION),
+    one!("Clip", clip, "between constants: a variance before Sqrt, a norm, from 0 a Relu, else a table"),
+    one!("Concat", concat, "along channels, of mean and deviation (statistics pooling), of final states"),
+    one!("Constant", constant, "any type of floats, integers or booleans"),
+    constant!("ConstantOfShape"),
+    one!("Conv", conv, "1-D and 2-D, any groups, strides, dilations, pads and auto_pad; constant weights"),
+    one!("Cos", function, FUNCTION),
+    one!("Div", div, "by a constant, by the value's own norm or deviation, or of two values"),
+    many!("Dropout", identity, "anything; inference only"),
+    one!("Einsum", einsum, "a contraction of the last axis with a constant matrix"),
+    one!("Elu", function, FUNCTION),
+    constant!("Equal"),
+    one!("Erf", function, FUNCTION),
+    one!("Exp", function, FUNCTION),
+    one!("Expand", expand, "of axes of extent 1, before what combines two values"),
+    one!("Flatten", flatten, "anything; axes are tracked, no values move"),
+    one!("Floor", function, FUNCTION),
+    many!("GRU", gru, "forward, reverse, bidirectional; default activations, initial states zero"),
+    one!("Gather", gather, "constant indices of channels; the first or the last time step"),
+    one!("Gelu", function, FUNCTION),
+    one!("Gemm", gemm, "a value times constant weights"),
+    one!("GlobalAveragePool", global_average_pool, "over time, or of an image"),
+    one!("GlobalMaxPool", global_max_pool, "over a known length"),
+    constant!("Greater"),
+    constant!("GreaterOrEqual"),
+    one!("HardSigmoid", function, FUNCTION),
+    one!("HardSwish", function, FUNCTION),
+    many!("Identity", identity, "anything"),
+    many!("If", branch, "a constant condition: the branch it chooses"),
+    one!("InstanceNormalization", instance_normalization, "of one channel: samples"),
+    many!("LSTM", lstm, "forward, reverse, bidirectional; default activations, no peepholes, initial states zero"),
+    many!("LayerNormalization", layer_normalization, "over all channels"),
+    one!("LeakyRelu", function, FUNCTION),
+    constant!("Less"),
+    constant!("LessOrEqual"),
+    one!("Log", function, "of a magnitude plus a constant exactly, else by a table over the calibrated range"),
+    one!("LpNormalization", lp_normalization, "p = 2, over channels"),
+    one!("MatMul", matmul, "a value times a constant matrix; queries times keys, their softmax times values"),
+    one!("Max", clip, "of a value and a constant number"),
+    one!("MaxPool", max_pool, "1-D and 2-D, dilation 1, floor mode"),
+    one!("Min", clip, "of a value and a constant number"),
+    one!("Mish", function, FUNCTION),
+    constant!("Mod"),
+    one!("Mul", mul, TWO),
+    one!("Neg", negated, "anything"),
+    constant!("Not"),
+    constant!("Or"),
+    one!("PRelu", prelu, "with slopes that are constant along time"),
+    one!("Pad", pad, "zeros before Conv; along time zeros, reflection or the edge"),
+    one!("Pow", pow, "one constant exponent"),
+    constant!("Range"),
+    one!("Reciprocal", reciprocal, "of a deviation, or anything by a table over the calibrated range"),
+    one!("ReduceL2", reduce_l2, "over channels, before Div"),
+    one!("ReduceMax", reduce_max, "over a known length of time"),
+    one!("ReduceMean", reduce_mean, "over time, height or width of an image, or channels"),
+    constant!("ReduceMin"),
+    constant!("ReduceProd"),
+    one!(
+        "ReduceSum",
+        reduce_sum,
+        "over known extents; over time of a value that a Softmax weights; of squares over channels"
+    ),
+    one!("Relu", function, "anything"),
+    one!("Reshape", reshape, "anything whose extents divide one another; axes are tracked, no values move"),
+    one!("Selu", function, FUNCTION),
+    one!("Shape", shape_of, "anything; extents that depend on the recording are followed"),
+    one!("Sigmoid", function, "anything"),
+    one!("Sign", function, FUNCTION),
+    one!("Sin", function, FUNCTION),
+    one!("Size", shape_of, "anything of known extents"),
+    one!("Slice", slice, "of channels; of time, some first and last steps, or all in reverse"),
+    one!("Softmax", softmax, "over channels, over keys, or over time as weights of attentive statistics pooling"),
+    one!("Softplus", function, FUNCTION),
+    one!("Softsign", function, FUNCTION),
+    many!("Split", split_columns, "along channels"),
+    one!("Sqrt", sqrt, "of a variance in statistics pooling or normalisation, or anything by a table"),
+    one!("Squeeze", squeeze, "of axes known to be 1"),
+    one!("Sub", sub, "E[x²] − E[x]² and the mean in statistics, or as Add"),
+    one!("Sum", add, "of two values, as Add"),
+    one!("Swish", function, FUNCTION),
+    one!("Tanh", function, "anything"),
+    one!("ThresholdedRelu", function, FUNCTION),
+    one!("Tile", expand, "of axes of extent 1, before what combines two values"),
+    one!("Transpose", transpose, "anything; axes are tracked, no values move"),
+    constant!("Trilu"),
+    one!("Unsqueeze", unsqueeze, "anything; axes are tracked, no values move"),
+    constant!("Where"),
+];
+
+/// The operator of this name.
+pub(super) fn find(name: &str) -> Option<&'static Operator> {
+    OPERATORS.iter().find(|operator| operator.name == name)
+}
+
+/// What to do about an operator that is not known: the one whose name is closest, if one is close.
+pub(super) fn nearest(name: &str) -> String {
+    let wanted = name.to_lowercase();
+    let close = |operator: &&Operator| {
+        let known = operator.name.to_lowercase();
+        // A longer or shorter form of the same name is as close as one letter.
+        if known.starts_with(&wanted) || wanted.starts_with(&known) { 1 } else { distance(&known, &wanted) }
+    };
+    let nearest = OPERATORS.iter().min_by_key(close);
+    let list = "`voxcheck model ops` lists what can be imported";
+    match nearest.filter(|operator| close(operator) <= name.len() / 2) {
+        Some(operator) => {
+            format!("the nearest that can be imported is {}: {}; {list}", operator.name, operator.accepted)
+        }
+        None => format!("{list}; change the model or remove the node"),
+    }
+}
+
+/// Number of letters to insert, leave out or replace.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+impl<'a> Importer<'a> {
+    /// The value itself; a mask, if it is asked for, has no value.
+    fn identity(&mut self, node: &NodeView<'a>) -> Result<Vec<Value>, ModelError> {
+        if node.operator() == "Identity" {
+            node.only(&[])?;
+            node.at_most_inputs(1)?;
+        } else {
+            node.only(&["ratio", "seed"])?;
+            node.at_most_inputs(3)?;
+        }
+        let value = self.value(node, node.required_input(0)?)?;
+        Ok(vec![value, Value::Unavailable("the mask of a dropout is not computed")])
+    }
+
+    /// Floats stay as they are; an extent that is not known can become a float.
+    fn cast(&mut self, node: &NodeView<'a>) -> Result<Value, ModelError> {
+        let value = self.value(node, node.required_input(0)?)?;
+        if let Value::Constant(tensor) = &value {
+            return match tensor.ints() {
+                Some(&[_]) => Ok(Value::Count(0.0)),
+                _ => Err(node.unsupported(CONSTANT)),
+            };
+        }
+        let float = match node.operator().as_str() {
+            "CastLike" => true,
+            _ => i32::try_from(node.int("to", 0)?).ok().and_then(super::tensor::is_integer) == Some(false),
+        };
+        if float { Ok(value) } else { Err(node.refuse("to", node.int("to", 0)?, "values can be cast to floats only")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_are_sorted() {
+        assert!(OPERATORS.is_sorted_by_key(|operator| operator.name));
+    }
+
+    #[test]
+    fn unknown_operators_name_the_nearest() {
+        assert!(nearest("Softmax2").contains("Softmax:"));
+        assert!(nearest("LayerNorm").contains("LayerNormalization"));
+        assert!(!nearest("NonMaxSuppression").contains("nearest"));
+    }
+}

@@ -1,0 +1,111 @@
+//! Simplifies an imported network: functions of one value become one function, and what nothing reads is left out.
+
+use crate::layers::network::{Node, NodeRef, Op, Scalar};
+
+/// The function that an operation is, of its only input; `None` if it is none, or differs by column.
+fn scalar(op: &Op) -> Option<Scalar> {
+    let known = |name| Scalar::known(name, None);
+    match op {
+        Op::Function(f) => Some(f.clone()),
+        Op::Relu => known("Relu"),
+        Op::Sigmoid => known("Sigmoid"),
+        Op::Tanh => known("Tanh"),
+        Op::Abs => known("Abs"),
+        Op::Log => known("Log"),
+        Op::AtMost { limit } => Scalar::known("Clip", Some(vec![f64::MIN, *limit])),
+        Op::Affine { scale, shift } => {
+            let (&a, &b) = (scale.first()?, shift.first()?);
+            let uniform = scale.iter().all(|x| *x == a) && shift.iter().all(|x| *x == b);
+            uniform.then(|| Scalar::Line(a, b, Box::new(Scalar::Input)))
+        }
+        _ => None,
+    }
+}
+
+/// Longest chain of functions that is followed.
+const MAX_CHAIN: usize = 16;
+
+/// A node and those before it, as long as they are functions of one value; with the function of each ancestor that the
+/// node is.
+fn chain(nodes: &[Node], from: NodeRef) -> Vec<(NodeRef, Scalar)> {
+    let mut chain = vec![(from, Scalar::Input)];
+    while let Some((NodeRef::Node(index), f)) = chain.last().cloned() {
+        let before = nodes.get(index).and_then(|node| Some((*node.inputs.first()?, scalar(&node.op)?)));
+        let Some((input, g)) = before.filter(|_| chain.len() < MAX_CHAIN) else { break };
+        chain.push((input, f.of(&g)));
+    }
+    chain
+}
+
+/// Sums and products of functions of one value become one function of it: `x·sigmoid(x)`, `x/2·(1 + erf(x/√2))`. So do
+/// functions of a function that nothing else reads.
+pub(super) fn fuse(nodes: Vec<Node>) -> Vec<Node> {
+    let mut nodes = nodes;
+    let mut readers = vec![0usize; nodes.len()];
+    for input in nodes.iter().flat_map(|node| &node.inputs) {
+        if let NodeRef::Node(index) = *input {
+            readers[index] += 1;
+        }
+    }
+    for at in 0..nodes.len() {
+        let (before, rest) = nodes.split_at_mut(at);
+        let Some(node) = rest.first_mut() else { break };
+        match (&node.op, &node.inputs[..]) {
+            (Op::Add | Op::Multiply, &[a, b]) => {
+                let (left, right) = (chain(before, a), chain(before, b));
+                let common = left.iter().find_map(|(root, f)| {
+                    let (_, g) = right.iter().find(|(other, _)| other == root)?;
+                    Some((*root, f.clone(), g.clone()))
+                });
+                let Some((root, f, g)) = common else { continue };
+                let product = node.op == Op::Multiply;
+                let both = if product {
+                    Scalar::Product(Box::new(f), Box::new(g))
+                } else {
+                    Scalar::Sum(Box::new(f), Box::new(g))
+                };
+                if !both.is_linear() && both.steps() <= Scalar::MAX_STEPS {
+                    (node.op, node.inputs) = (Op::Function(both), vec![root]);
+                }
+            }
+            (Op::Function(f), &[NodeRef::Node(index)]) if readers[index] == 1 => {
+                // What is linear stays: it costs nothing.
+                let inner = before.get(index).and_then(|inner| Some((inner.inputs[..].first()?, scalar(&inner.op)?)));
+                let Some((&input, g)) = inner.filter(|(_, g)| !g.is_linear()) else { continue };
+                let both = f.of(&g);
+                if both.steps() <= Scalar::MAX_STEPS {
+                    (node.op, node.inputs) = (Op::Function(both), vec![input]);
+                }
+            }
+            _ => {}
+        }
+    }
+    nodes
+}
+
+/// The layers on which `last` depends, `last` at the end.
+pub(super) fn needed(nodes: Vec<Node>, last: usize) -> Vec<Node> {
+    let mut used = vec![false; nodes.len()];
+    used[last] = true;
+    for index in (0..=last).rev().filter(|&index| index < nodes.len()) {
+        if used[index] {
+            for input in &nodes[index].inputs {
+                if let NodeRef::Node(before) = *input {
+                    used[before] = true;
+                }
+            }
+        }
+    }
+    let mut place = vec![0; nodes.len()];
+    let mut kept: Vec<Node> = Vec::new();
+    for (index, mut node) in nodes.into_iter().enumerate().filter(|&(index, _)| used[index]) {
+        for input in &mut node.inputs {
+            if let NodeRef::Node(before) = input {
+                *before = place[*before];
+            }
+        }
+        place[index] = kept.len();
+        kept.push(node);
+    }
+    kept
+}

@@ -1,0 +1,235 @@
+"""Makes the graphs of this folder, as exporters write them, and what onnx.reference computes with them.
+
+pip install onnx numpy; python generate.py
+"""
+import os
+import numpy as np, onnx
+from onnx import helper as h, numpy_helper as nh, TensorProto as T
+from onnx.reference import ReferenceEvaluator
+DIR=os.path.dirname(os.path.abspath(__file__))
+rng=np.random.default_rng(1)
+def W(*s,scale=None):
+    fan=np.prod(s[1:]) if len(s)>1 else 1
+    return (rng.standard_normal(s)*(scale or 1/np.sqrt(fan))).astype(np.float32)
+class G:
+    def __init__(s,opset=17): s.n=[];s.i=[];s.k=0;s.opset=opset
+    def c(s,a,name=None):
+        s.k+=1; name=name or f'c{s.k}'
+        s.i.append(nh.from_array(np.asarray(a),name)); return name
+    def o(s,op,*ins,out=None,nout=1,**at):
+        s.k+=1
+        outs=[out] if out else [f'{op}_{s.k}_{j}' for j in range(nout)]
+        s.n.append(h.make_node(op,list(ins),outs,name=f'/{op}_{s.k}',**at))
+        return outs[0] if nout==1 else outs
+    def save(s,name,dims,y,x,layout):
+        # dims: list of int/str
+        s.n.append(h.make_node('Identity',[y],['out']))
+        g=h.make_graph(s.n,'g',[h.make_tensor_value_info('x',T.FLOAT,dims)],[h.make_tensor_value_info('out',T.FLOAT,None)],s.i)
+        m=h.make_model(g,opset_imports=[h.make_opsetid('',s.opset)])
+        onnx.save(m,f'{DIR}/{name}.onnx')
+        ref=ReferenceEvaluator(m).run(None,{'x':x})[0]
+        # rows for the network
+        f={'btc':lambda x:x[0],'bct':lambda x:x[0].T,'b1tf':lambda x:x[0,0],'b1ft':lambda x:x[0,0].T,'bc':lambda x:x,'chw':lambda x:x[0].reshape(x.shape[1],-1).T,'raw':lambda x:x.reshape(-1,1)}[layout](x)
+        with open(f'{DIR}/{name}.txt','w') as fo:
+            fo.write(f'{f.shape[0]} {f.shape[1]}\n'); fo.write(' '.join(map(repr,np.asarray(f,float).ravel().tolist()))+'\n')
+            fo.write(' '.join(map(repr,np.asarray(ref,float).ravel().tolist()))+'\n')
+        print(name,ref.shape)
+def bn(g,x,c,op='BatchNormalization'):
+    return g.o(op,x,g.c(1+0.2*W(c,scale=1)),g.c(W(c,scale=.3)),g.c(W(c,scale=.3)),g.c((1+0.3*rng.random(c)).astype(np.float32)),epsilon=1e-5)
+i64=lambda *a:np.array(a,np.int64)
+X=lambda *s:rng.standard_normal(s).astype(np.float32)
+T0=60
+# 1 wespeaker resnet
+def resnet(opset=14,dyn=True,name='resnet',F=16,ch=(8,16),fold=True):
+    g=G(opset); x=g.o('Transpose','x',perm=[0,2,1]);
+    x=g.o('Unsqueeze',x,g.c(i64(1)))
+    def conv(x,i,o,k=3,s=1): return bn(g,g.o('Conv',x,g.c(W(o,i,k,k)),kernel_shape=[k,k],strides=[s,s],pads=[k//2]*4,dilations=[1,1],group=1),o)
+    x=g.o('Relu',conv(x,1,ch[0]))
+    def block(x,i,o,s):
+        y=g.o('Relu',conv(x,i,o,3,s)); y=conv(y,o,o)
+        if s!=1 or i!=o: x=conv(x,i,o,1,s)
+        return g.o('Relu',g.o('Add',y,x))
+    x=block(x,ch[0],ch[0],1); x=block(x,ch[0],ch[1],2)
+    # TSTP
+    m=g.o('ReduceMean',x,axes=[-1],keepdims=0)
+    mk=g.o('ReduceMean',x,axes=[-1],keepdims=1)
+    d=g.o('Sub',x,mk); sq=g.o('Mul',d,d)
+    v=g.o('ReduceMean',sq,axes=[-1],keepdims=0)
+    n=g.o('Shape',x); n=g.o('Gather',n,g.c(i64(-1)),axis=0); n=g.o('ReduceProd',n,keepdims=0)
+    one=g.c(np.array(1,np.float32)); nf=g.o('Cast',n,to=1)
+    v=g.o('Div',g.o('Mul',v,nf),g.o('Sub',nf,one))
+    sd=g.o('Sqrt',g.o('Add',v,g.c(np.array(1e-7,np.float32))))
+    def flat(t):
+        return g.o('Flatten',t,axis=1)
+    e=g.o('Concat',flat(m),flat(sd),axis=1)
+    fo=F//2
+    e=g.o('Gemm',e,g.c(W(12,2*ch[1]*fo)),g.c(W(12)),transB=1)
+    g.save(name,[1,'T',F] if dyn else [1,T0,F],e,X(1,T0,F),'btc')
+resnet(); resnet(14,False,'resnet_static')
+# 2 cam++-like front: 2d conv stride (2,1) then reshape C*F to channels then tdnn
+def campp():
+    g=G(15); F=16; x=g.o('Transpose','x',perm=[0,2,1]); x=g.o('Unsqueeze',x,g.c(i64(1)))
+    def conv(x,i,o,s): return bn(g,g.o('Conv',x,g.c(W(o,i,3,3)),kernel_shape=[3,3],strides=[s,1],pads=[1]*4),o)
+    x=g.o('Relu',conv(x,1,8,1))
+    y=conv(g.o('Relu',conv(x,8,8,2)),8,8,1)
+    s=bn(g,g.o('Conv',x,g.c(W(8,8,1,1)),kernel_shape=[1,1],strides=[2,1]),8)
+    x=g.o('Relu',g.o('Add',y,s)); x=g.o('Relu',conv(x,8,8,2))
+    sh=g.o('Shape',x)
+    b=g.o('Gather',sh,g.c(np.array(0,np.int64)),axis=0);c=g.o('Gather',sh,g.c(np.array(1,np.int64)),axis=0)
+    f=g.o('Gather',sh,g.c(np.array(2,np.int64)),axis=0);t=g.o('Gather',sh,g.c(np.array(3,np.int64)),axis=0)
+    cf=g.o('Mul',c,f)
+    tgt=g.o('Concat',*[g.o('Unsqueeze',q,g.c(i64(0))) for q in (b,cf,t)],axis=0)
+    x=g.o('Reshape',x,tgt)
+    x=g.o('Relu',bn(g,g.o('Conv',x,g.c(W(24,32,5)),kernel_shape=[5],strides=[2],pads=[2,2]),24))
+    # dense tdnn layer w/ context-aware mask
+    for k in range(2):
+        ci=24+12*k
+        y=g.o('Relu',bn(g,x,ci)); y=g.o('Conv',y,g.c(W(16,ci,1)),kernel_shape=[1]); y=g.o('Relu',bn(g,y,16))
+        l=g.o('Conv',y,g.c(W(12,16,3)),kernel_shape=[3],pads=[1,1])
+        ctx=g.o('ReduceMean',y,axes=[-1],keepdims=1)
+        ctx=g.o('Relu',g.o('Conv',ctx,g.c(W(8,16,1)),g.c(W(8)),kernel_shape=[1]))
+        mm=g.o('Sigmoid',g.o('Conv',ctx,g.c(W(12,8,1)),g.c(W(12)),kernel_shape=[1]))
+        x=g.o('Concat',x,g.o('Mul',l,mm),axis=1)
+    m=g.o('ReduceMean',x,axes=[-1],keepdims=0); mk=g.o('ReduceMean',x,axes=[-1],keepdims=1)
+    d=g.o('Sub',x,mk); v=g.o('ReduceMean',g.o('Mul',d,d),axes=[-1],keepdims=0)
+    st=g.o('Concat',m,g.o('Sqrt',v),axis=-1)
+    st=g.o('Unsqueeze',st,g.c(i64(-1))); e=g.o('Conv',st,g.c(W(10,96,1)),kernel_shape=[1]); e=g.o('Squeeze',e,g.c(i64(-1)))
+    e=bn(g,e,10)
+    g.save('campp',[1,'T',F],e,X(1,T0,F),'btc')
+campp()
+# 3 activations
+def acts():
+    for name,op,at,ops in [('leaky','LeakyRelu',dict(alpha=.2),11),('elu','Elu',{},11),('selu','Selu',{},11),('softplus','Softplus',{},11),('hsig','HardSigmoid',dict(alpha=1/6,beta=.5),11),('hswish','HardSwish',{},14),('mish','Mish',{},18),('gelu20','Gelu',{},20),('gelut','Gelu',dict(approximate='tanh'),20),('erf','Erf',{},13),('softsign','Softsign',{},13),('abs','Abs',{},13),('celu','Celu',{},13)]:
+        g=G(ops); x=g.o('MatMul','x',g.c(W(8,12))); x=g.o('Add',x,g.c(W(12)))
+        x=g.o(op,x,**at); x=g.o('ReduceMean',x,axes=[1],keepdims=0) if ops<18 else g.o('ReduceMean',x,g.c(i64(1)),keepdims=0)
+        x=g.o('Gemm',x,g.c(W(6,12)),g.c(W(6)),transB=1)
+        g.save('act_'+name,[1,'T',8],x,X(1,20,8),'btc')
+acts()
+def spelled():
+    g=G(13); x0='x'; f=lambda v:g.c(np.array(v,np.float32))
+    x=g.o('Add',g.o('MatMul','x',g.c(W(8,12))),g.c(W(12)))
+    e=g.o('Add',g.o('Erf',g.o('Div',x,f(2**.5))),f(1.0)); x=g.o('Mul',g.o('Mul',x,e),f(.5))      # gelu
+    x=g.o('Add',g.o('MatMul',x,g.c(W(12,12))),g.c(W(12)))
+    x=g.o('Mul',x,g.o('Sigmoid',x))  # silu
+    x=g.o('MatMul',x,g.c(W(12,12)))
+    x=g.o('Mul',x,g.o('Tanh',g.o('Softplus',x))) # mish
+    x=g.o('MatMul',x,g.c(W(12,12)))
+    x=g.o('Div',g.o('Mul',x,g.o('Clip',g.o('Add',x,f(3.)),f(0.),f(6.))),f(6.)) # hardswish
+    x=g.o('PRelu',x,g.c(np.abs(W(12,scale=.3))))
+    x=g.o('MatMul',x,g.c(W(12,12)))
+    p=g.o('Mul',g.o('Add',x,g.o('Mul',g.o('Pow',x,f(3.)),f(0.044715))),f((2/np.pi)**.5)); x=g.o('Mul',g.o('Mul',x,f(.5)),g.o('Add',g.o('Tanh',p),f(1.))) # gelu tanh
+    x=g.o('Log',g.o('Add',g.o('Exp',x),f(1.)))
+    x=g.o('Sqrt',g.o('Add',x,f(.1)))
+    x=g.o('ReduceMean',x,axes=[1],keepdims=0)
+    g.save('spelled',[1,'T',8],x,X(1,20,8),'btc')
+spelled()
+# 4 bilstm/gru
+def rnn(kind,layers=2,bi=True,batch_first=True,op=14):
+    g=G(op);H=6;I=8;x='x'
+    if batch_first: x=g.o('Transpose',x,perm=[1,0,2])
+    D=2 if bi else 1; ng=4 if kind=='LSTM' else 3
+    sh=g.o('Shape',x); b=g.o('Gather',sh,g.c(np.array(1,np.int64)),axis=0)
+    st=g.o('Concat',g.c(i64(D)),g.o('Unsqueeze',b,g.c(i64(0))),g.c(i64(H)),axis=0)
+    z=g.o('Expand',g.c(np.zeros((D,1,H),np.float32)),st)
+    for l in range(layers):
+        ins=[x,g.c(W(D,ng*H,I if l==0 else D*H)),g.c(W(D,ng*H,H)),g.c(W(D,2*ng*H,scale=.3)),'',z]
+        kw=dict(hidden_size=H,direction='bidirectional' if bi else 'forward')
+        if kind=='LSTM': ins.append(z)
+        else: kw['linear_before_reset']=1
+        y,hn=g.o(kind,*ins,nout=2,**kw)
+        y=g.o('Transpose',y,perm=[0,2,1,3]); x=g.o('Reshape',y,g.c(i64(0,0,-1)))
+    if batch_first: x=g.o('Transpose',x,perm=[1,0,2])
+    m=g.o('ReduceMean',x,axes=[1],keepdims=0)
+    if bi:
+        a=g.o('Gather',hn,g.c(np.array(-2,np.int64)),axis=0);bb=g.o('Gather',hn,g.c(np.array(-1,np.int64)),axis=0)
+        m=g.o('Concat',m,a,bb,axis=1); n=4*H
+    else: n=H
+    e=g.o('Gemm',m,g.c(W(5,n)),g.c(W(5)),transB=1)
+    g.save(f'{kind.lower()}_{"bi" if bi else "fw"}',[1,'T',I],e,X(1,20,I),'btc')
+rnn('LSTM'); rnn('GRU'); rnn('GRU',bi=False)
+# 5 transformer
+def transformer(op=17,spelled_ln=False,name='transformer',pre=False):
+    g=G(op);E=16;H=4;f=lambda v:g.c(np.array(v,np.float32))
+    x=g.o('Add',g.o('MatMul','x',g.c(W(8,E))),g.c(W(E)))
+    def ln(x):
+        w,b=g.c(1+.1*W(E,scale=1)),g.c(W(E,scale=.1))
+        if not spelled_ln: return g.o('LayerNormalization',x,w,b,axis=-1,epsilon=1e-5)
+        m=g.o('ReduceMean',x,axes=[-1]); d=g.o('Sub',x,m); v=g.o('ReduceMean',g.o('Pow',d,f(2.)),axes=[-1])
+        return g.o('Add',g.o('Mul',g.o('Div',d,g.o('Sqrt',g.o('Add',v,f(1e-5)))),w),b)
+    def lin(x,i,o): return g.o('Add',g.o('MatMul',x,g.c(W(i,o))),g.c(W(o,scale=.1)))
+    for l in range(2):
+        y=ln(x) if pre else x
+        def heads(t,perm):
+            sh=g.o('Shape',t); b=g.o('Slice',sh,g.c(i64(0)),g.c(i64(1)),g.c(i64(0))); tt=g.o('Slice',sh,g.c(i64(1)),g.c(i64(2)),g.c(i64(0)))
+            return g.o('Transpose',g.o('Reshape',t,g.o('Concat',b,tt,g.c(i64(H)),g.c(i64(E//H)),axis=0)),perm=perm)
+        q,k,v=lin(y,E,E),lin(y,E,E),lin(y,E,E)
+        q,k,v=heads(q,[0,2,1,3]),heads(k,[0,2,3,1]),heads(v,[0,2,1,3])
+        s=g.o('Div',g.o('MatMul',q,k),f((E//H)**.5)); a=g.o('Softmax',s,axis=-1)
+        o=g.o('Transpose',g.o('MatMul',a,v),perm=[0,2,1,3]); o=g.o('Reshape',o,g.c(i64(0,0,E)))
+        x=g.o('Add',x,lin(o,E,E)); 
+        if not pre: x=ln(x)
+        y=ln(x) if pre else x
+        y=lin(g.o('Relu',lin(y,E,32)),32,E); x=g.o('Add',x,y)
+        if not pre: x=ln(x)
+    x=g.o('ReduceMean',x,axes=[1],keepdims=0)
+    e=g.o('Gemm',x,g.c(W(6,E)),g.c(W(6)),transB=1)
+    g.save(name,[1,'T',8],e,X(1,20,8),'btc')
+transformer(); transformer(13,True,'transformer_ln',True)
+# 6 nn.MultiheadAttention export style (T,B,E) with packed proj
+def mha():
+    g=G(14);E=12;H=3;f=lambda v:g.c(np.array(v,np.float32)); T=20
+    x=g.o('Transpose','x',perm=[1,0,2])
+    qkv=g.o('Add',g.o('MatMul',x,g.c(W(E,3*E))),g.c(W(3*E,scale=.1)))
+    r=g.o('Reshape',qkv,g.c(i64(T,1,3,E))); r=g.o('Unsqueeze',r,g.c(i64(0))); r=g.o('Transpose',r,perm=[3,1,2,0,4]); r=g.o('Squeeze',r,g.c(i64(3)))
+    q,k,v=[g.o('Gather',r,g.c(np.array(j,np.int64)),axis=0) for j in range(3)]
+    hd=lambda t:g.o('Transpose',g.o('Reshape',t,g.c(i64(T,H,E//H))),perm=[1,0,2])
+    q,k,v=hd(q),hd(k),hd(v)
+    q=g.o('Div',q,f((E//H)**.5)); s=g.o('MatMul',q,g.o('Transpose',k,perm=[0,2,1])); a=g.o('Softmax',s,axis=-1)
+    o=g.o('Transpose',g.o('MatMul',a,v),perm=[1,0,2]); o=g.o('Reshape',o,g.c(i64(T,E)))
+    o=g.o('Gemm',o,g.c(W(E,E)),g.c(W(E)),transB=1); o=g.o('Reshape',o,g.c(i64(T,1,E)))
+    o=g.o('Transpose',o,perm=[1,0,2]); o=g.o('Add','x',o)
+    e=g.o('ReduceMean',o,axes=[1],keepdims=0)
+    g.save('mha',[1,T,E],e,X(1,T,E),'btc')
+mha()
+# 7 misc: dilated 2d, groups, maxpool padded, avgpool, global avg
+def cnn():
+    g=G(12); x=g.o('Conv','x',g.c(W(8,1,3,3)),g.c(W(8)),kernel_shape=[3,3],pads=[1]*4,strides=[1,2])
+    x=g.o('Relu',x); x=g.o('MaxPool',x,kernel_shape=[3,3],strides=[2,2],pads=[1]*4)
+    x=g.o('Conv',x,g.c(W(16,4,3,3)),kernel_shape=[3,3],dilations=[2,1],pads=[2,1,2,1],group=2)
+    x=g.o('LeakyRelu',x,alpha=.1)
+    x=g.o('MaxPool',x,kernel_shape=[2,2],strides=[1,1],pads=[0,0,1,1])
+    x=g.o('AveragePool',x,kernel_shape=[2,2],strides=[2,2])
+    x=g.o('Conv',x,g.c(W(16,1,3,3)),g.c(W(16)),kernel_shape=[3,3],auto_pad='SAME_UPPER',group=16)
+    x=g.o('Relu',x)
+    x=g.o('GlobalAveragePool',x); x=g.o('Flatten',x)
+    x=g.o('Gemm',x,g.c(W(10,16)),g.c(W(10)),transB=1); x=g.o('Softmax',x,axis=1)
+    g.save('cnn',[1,1,32,16],x,X(1,1,32,16),'b1tf')
+def cnn_rnn():
+    g=G(13); x=g.o('Unsqueeze','x',g.c(i64(1)))  # [1,1,T,F]
+    x=g.o('Relu',bn(g,g.o('Conv',x,g.c(W(4,1,3,3)),kernel_shape=[3,3],pads=[1]*4,strides=[1,2]),4))
+    x=g.o('Transpose',x,perm=[0,2,1,3]) # B T C F
+    sh=g.o('Shape',x); b=g.o('Gather',sh,g.c(np.array(0,np.int64)),axis=0);t=g.o('Gather',sh,g.c(np.array(1,np.int64)),axis=0)
+    x=g.o('Reshape',x,g.o('Concat',g.o('Unsqueeze',b,g.c(i64(0))),g.o('Unsqueeze',t,g.c(i64(0))),g.c(i64(-1)),axis=0))
+    x=g.o('Transpose',x,perm=[1,0,2])
+    y,hn=g.o('GRU',x,g.c(W(1,15,16)),g.c(W(1,15,5)),g.c(W(1,30,scale=.2)),nout=2,hidden_size=5,linear_before_reset=1)
+    e=g.o('Squeeze',hn,g.c(i64(0))); e=g.o('Gemm',e,g.c(W(4,5)),g.c(W(4)),transB=1)
+    g.save('cnn_gru',[1,'T',8],e,X(1,T0,8),'btc')
+def chanfirst():
+    g=G(9); x=g.o('Pad','x',mode='reflect',pads=[0,0,2,0,0,2]); x=g.o('Conv',x,g.c(W(12,8,5)),g.c(W(12)),kernel_shape=[5])
+    x=bn(g,g.o('Relu',x),12)
+    m=g.o('ReduceMean',x,axes=[2],keepdims=1)
+    n=g.o('Sqrt',g.o('ReduceMean',g.o('Pow',g.o('Sub',x,m),g.c(np.array(2,np.float32))),axes=[2],keepdims=1))
+    x=g.o('Concat',m,n,axis=1); x=g.o('Squeeze',x,axes=[2]); x=g.o('Gemm',x,g.c(W(24,7)),g.c(W(7)))
+    no=g.o('ReduceL2',x,axes=[1],keepdims=1); x=g.o('Div',x,no)
+    g.save('chanfirst',[1,8,'T'],x,X(1,8,40),'bct')
+def rms():
+    g=G(17);f=lambda v:g.c(np.array(v,np.float32)); x=g.o('MatMul','x',g.c(W(8,12)))
+    v=g.o('ReduceMean',g.o('Pow',x,f(2.)),axes=[-1],keepdims=1); x=g.o('Mul',x,g.o('Reciprocal',g.o('Sqrt',g.o('Add',v,f(1e-5)))))
+    x=g.o('Mul',x,g.c(W(12,scale=1))); x=g.o('ReduceMean',x,axes=[1],keepdims=0); x=g.o('MatMul',x,g.c(W(12,5)))
+    g.save('rms',[1,'T',8],x,X(1,20,8),'btc')
+rms()
+def posenc():
+    g=G(17); x=g.o('MatMul','x',g.c(W(8,12))); x=g.o('Add',x,g.c(W(1,20,12,scale=1))); x=g.o('Relu',x)
+    x=g.o('Flatten',x,axis=1); x=g.o('Gemm',x,g.c(W(240,5)),g.c(W(5)))
+    g.save('posenc',[1,20,8],x,X(1,20,8),'btc')
+posenc()
