@@ -179,7 +179,9 @@ impl Features {
                 let log = Logarithm::new(front_end, &widths, constants);
                 let wide = log.range.is_some() && log.dct.is_some();
                 let bits = if wide { DECIBEL_DCT_BITS } else { FEATURE_BITS };
-                let fraction = (bits as i32 - 1 - whole).min(LOG_BITS);
+                // No finer than what is rounded: decibels have fewer bits, their DCT has more.
+                let finest = log.fraction_bits + log.dct.map_or(0, |_| DCT_BITS);
+                let fraction = (bits as i32 - 1 - whole).min(LOG_BITS).min(finest);
                 (Compressed::Log(log), bits, fraction)
             }
             Compression::Samples => (Compressed::Samples, SAMPLE_WIDTH as u32, SAMPLE_BITS),
