@@ -79,7 +79,7 @@ enum Compressed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Logarithm {
     /// Added to every energy; zero if the tables have a least result.
-    floor: i64,
+    floor: i128,
     tables: LogTables,
     /// Fraction bits of the result.
     fraction_bits: i32,
@@ -179,7 +179,9 @@ impl Features {
                 let log = Logarithm::new(front_end, &widths, constants);
                 let wide = log.range.is_some() && log.dct.is_some();
                 let bits = if wide { DECIBEL_DCT_BITS } else { FEATURE_BITS };
-                let fraction = (bits as i32 - 1 - whole).min(LOG_BITS);
+                // No finer than what is rounded: decibels have fewer bits, their DCT has more.
+                let finest = log.fraction_bits + log.dct.map_or(0, |_| DCT_BITS);
+                let fraction = (bits as i32 - 1 - whole).min(LOG_BITS).min(finest);
                 (Compressed::Log(log), bits, fraction)
             }
             Compression::Samples => (Compressed::Samples, SAMPLE_WIDTH as u32, SAMPLE_BITS),
@@ -322,7 +324,7 @@ impl Logarithm {
                 let range = Range { reach: (range * one).round() as i64, ones: constants.add(&ones, 0) };
                 (0, tables.with_least(least(floor)), Some(range))
             }
-            _ => (i64::try_from(floor).unwrap_or(i64::MAX), tables, None),
+            _ => (i128::try_from(floor).unwrap_or(i128::MAX), tables, None),
         };
         let dct = front_end.dct_matrix().map(|matrix| constants.add(&matrix, DCT_BITS));
         Self { floor, tables, fraction_bits, range, dct }
@@ -338,7 +340,7 @@ impl Logarithm {
         let shape = p.shape(mel);
         let mut log = match (largest, self.floor) {
             (Some((most, scale)), floor) => {
-                let terms = vec![(1, p.whole(mel)), (floor.into(), everywhere(most, shape))];
+                let terms = vec![(1, p.whole(mel)), (floor, everywhere(most, shape))];
                 let floored = p.linear("features/floored", terms, 0)?;
                 let one = fixed::power("features/largest sample", scale)?;
                 let most = p.linear("features/largest sample: scaled", vec![(one, p.whole(most))], 0)?;
@@ -348,7 +350,7 @@ impl Logarithm {
             }
             (None, 0) => logarithm(p, "features/log", mel, &self.tables)?,
             (None, floor) => {
-                let floored = p.linear("features/floored", vec![(1, p.whole(mel))], i128::from(floor))?;
+                let floored = p.linear("features/floored", vec![(1, p.whole(mel))], floor)?;
                 logarithm(p, "features/log", floored, &self.tables)?
             }
         };
