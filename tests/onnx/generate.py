@@ -6,6 +6,7 @@ import os
 import numpy as np, onnx
 from onnx import helper as h, numpy_helper as nh, TensorProto as T
 from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
 DIR=os.path.dirname(os.path.abspath(__file__))
 rng=np.random.default_rng(1)
 def W(*s,scale=None):
@@ -27,7 +28,7 @@ class G:
         g=h.make_graph(s.n,'g',[h.make_tensor_value_info('x',T.FLOAT,dims)],[h.make_tensor_value_info('out',T.FLOAT,None)],s.i)
         m=h.make_model(g,opset_imports=[h.make_opsetid('',s.opset)])
         onnx.save(m,f'{DIR}/{name}.onnx')
-        ref=ReferenceEvaluator(m).run(None,{'x':x})[0]
+        ref=ReferenceEvaluator(m,new_ops=[BatchNormalization,MaxPool]).run(None,{'x':x})[0]
         # rows for the network
         f={'btc':lambda x:x[0],'bct':lambda x:x[0].T,'b1tf':lambda x:x[0,0],'b1ft':lambda x:x[0,0].T,'bc':lambda x:x,'chw':lambda x:x[0].reshape(x.shape[1],-1).T,'raw':lambda x:x.reshape(-1,1)}[layout](x)
         with open(f'{DIR}/{name}.txt','w') as fo:
@@ -37,6 +38,20 @@ class G:
 def bn(g,x,c,op='BatchNormalization'):
     return g.o(op,x,g.c(1+0.2*W(c,scale=1)),g.c(W(c,scale=.3)),g.c(W(c,scale=.3)),g.c((1+0.3*rng.random(c)).astype(np.float32)),epsilon=1e-5)
 i64=lambda *a:np.array(a,np.int64)
+# Where onnx.reference is not what inference does: it updates the statistics of old batch normalisations, and takes
+# the padding of maxima for that of other sides.
+class BatchNormalization(OpRun):
+    op_domain=''
+    def _run(s,x,scale,bias,mean,var,epsilon=1e-5,**_):
+        f=lambda v:v.reshape((1,-1)+(1,)*(x.ndim-2))
+        return (((x-f(mean))/np.sqrt(f(var)+epsilon)*f(scale)+f(bias)).astype(x.dtype),)
+class MaxPool(OpRun):
+    op_domain=''
+    def _run(s,x,kernel_shape=None,strides=None,pads=None,**_):
+        k,st,p=kernel_shape,strides or [1,1],pads or [0]*4
+        x=np.pad(x,((0,0),(0,0),(p[0],p[2]),(p[1],p[3])),constant_values=-np.inf)
+        w=np.lib.stride_tricks.sliding_window_view(x,tuple(k),axis=(2,3))
+        return (w[:,:,::st[0],::st[1]].max(axis=(-2,-1)),)
 X=lambda *s:rng.standard_normal(s).astype(np.float32)
 T0=60
 # 1 wespeaker resnet
@@ -99,7 +114,7 @@ def campp():
 campp()
 # 3 activations
 def acts():
-    for name,op,at,ops in [('leaky','LeakyRelu',dict(alpha=.2),11),('elu','Elu',{},11),('selu','Selu',{},11),('softplus','Softplus',{},11),('hsig','HardSigmoid',dict(alpha=1/6,beta=.5),11),('hswish','HardSwish',{},14),('mish','Mish',{},18),('gelu20','Gelu',{},20),('gelut','Gelu',dict(approximate='tanh'),20),('erf','Erf',{},13),('softsign','Softsign',{},13),('abs','Abs',{},13),('celu','Celu',{},13)]:
+    for name,op,at,ops in [('leaky','LeakyRelu',dict(alpha=.2),11),('elu','Elu',{},11),('selu','Selu',{},11),('softplus','Softplus',{},11),('hsig','HardSigmoid',dict(alpha=1/6,beta=.5),11),('hswish','HardSwish',{},14),('mish','Mish',{},18),('gelu20','Gelu',{},20),('gelut','Gelu',dict(approximate='tanh'),20),('erf','Erf',{},13),('exp','Exp',{},13),('softsign','Softsign',{},13),('abs','Abs',{},13),('celu','Celu',{},13)]:
         g=G(ops); x=g.o('MatMul','x',g.c(W(8,12))); x=g.o('Add',x,g.c(W(12)))
         x=g.o(op,x,**at); x=g.o('ReduceMean',x,axes=[1],keepdims=0) if ops<18 else g.o('ReduceMean',x,g.c(i64(1)),keepdims=0)
         x=g.o('Gemm',x,g.c(W(6,12)),g.c(W(6)),transB=1)
@@ -204,6 +219,7 @@ def cnn():
     x=g.o('GlobalAveragePool',x); x=g.o('Flatten',x)
     x=g.o('Gemm',x,g.c(W(10,16)),g.c(W(10)),transB=1); x=g.o('Softmax',x,axis=1)
     g.save('cnn',[1,1,32,16],x,X(1,1,32,16),'b1tf')
+cnn()
 def cnn_rnn():
     g=G(13); x=g.o('Unsqueeze','x',g.c(i64(1)))  # [1,1,T,F]
     x=g.o('Relu',bn(g,g.o('Conv',x,g.c(W(4,1,3,3)),kernel_shape=[3,3],pads=[1]*4,strides=[1,2]),4))
@@ -214,6 +230,7 @@ def cnn_rnn():
     y,hn=g.o('GRU',x,g.c(W(1,15,16)),g.c(W(1,15,5)),g.c(W(1,30,scale=.2)),nout=2,hidden_size=5,linear_before_reset=1)
     e=g.o('Squeeze',hn,g.c(i64(0))); e=g.o('Gemm',e,g.c(W(4,5)),g.c(W(4)),transB=1)
     g.save('cnn_gru',[1,'T',8],e,X(1,T0,8),'btc')
+cnn_rnn()
 def chanfirst():
     g=G(9); x=g.o('Pad','x',mode='reflect',pads=[0,0,2,0,0,2]); x=g.o('Conv',x,g.c(W(12,8,5)),g.c(W(12)),kernel_shape=[5])
     x=bn(g,g.o('Relu',x),12)
@@ -222,6 +239,7 @@ def chanfirst():
     x=g.o('Concat',m,n,axis=1); x=g.o('Squeeze',x,axes=[2]); x=g.o('Gemm',x,g.c(W(24,7)),g.c(W(7)))
     no=g.o('ReduceL2',x,axes=[1],keepdims=1); x=g.o('Div',x,no)
     g.save('chanfirst',[1,8,'T'],x,X(1,8,40),'bct')
+chanfirst()
 def rms():
     g=G(17);f=lambda v:g.c(np.array(v,np.float32)); x=g.o('MatMul','x',g.c(W(8,12)))
     v=g.o('ReduceMean',g.o('Pow',x,f(2.)),axes=[-1],keepdims=1); x=g.o('Mul',x,g.o('Reciprocal',g.o('Sqrt',g.o('Add',v,f(1e-5)))))
