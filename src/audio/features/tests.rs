@@ -200,7 +200,7 @@ fn silence_and_the_loudest_signals_have_the_float_features() {
 }
 
 /// The shared recordings: on real speech no more than one logarithm in a thousand is off by more than 5e-3 where the
-/// transform is fine enough for all of them, or five where a floor is added to the quietest. (Twelve bits under an added
+/// transform is fine enough for all of them, or ten where a floor is added to the quietest. (Twelve bits under an added
 /// floor leave more: see `outside`.)
 #[test]
 fn integer_features_of_real_speech_are_the_float_ones() {
@@ -214,7 +214,7 @@ fn integer_features_of_real_speech_are_the_float_ones() {
             let far = check_against_float(&front_end, &samples[..samples.len().min(48_000)], leaks);
             println!("{}, {name}: {:.4} % beyond 5e-3", front_end.name, 100.0 * far);
             let fine = integers_are_fine(&front_end);
-            let most = if matches!(front_end.compression, Compression::Ln { .. }) { 5e-3 } else { 1e-3 };
+            let most = if matches!(front_end.compression, Compression::Ln { .. }) { 1e-2 } else { 1e-3 };
             assert!(far <= most || !fine || !name.starts_with("speakers"), "{}, {name}: {far}", front_end.name);
         }
     }
