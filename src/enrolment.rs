@@ -424,6 +424,17 @@ mod tests {
         assert!(vk.verify_enrolment(&template, &enrolment).is_err());
     }
 
+    /// Whoever demands that replays are refused is not content with a policy about no recording.
+    #[test]
+    fn a_policy_about_no_recording_refuses_nothing() {
+        let (pk, _) = setup(&Model::bundled().unwrap()).unwrap();
+        let (mut template, _) = pk.template_of(vec![1; 128], 1 << 14, Blinds::random(1).unwrap());
+        template.refuse_replays = true;
+        assert!(!template.refuses_replays());
+        template.recordings.push(pk.commit_audio(&wav(0)).unwrap().0);
+        assert!(template.refuses_replays());
+    }
+
     #[test]
     fn a_proof_is_of_one_template() {
         let (pk, vk) = setup(&Model::bundled().unwrap()).unwrap();

@@ -365,11 +365,11 @@ impl Template {
         &self.recordings
     }
 
-    /// Whether a proof against it shows that its recording is none of those that were enrolled. That stops the
-    /// identical samples only.
+    /// Whether a proof against it shows that its recording is none of those that were enrolled, of which it names at least
+    /// one. That stops the identical samples only.
     #[must_use]
     pub fn refuses_replays(&self) -> bool {
-        self.refuse_replays
+        self.refuse_replays && !self.recordings.is_empty()
     }
 
     /// The recordings that one of `num_samples` samples must differ from, and their places.
