@@ -31,6 +31,7 @@ mod quantize_attention;
 mod quantize_function;
 mod quantize_nodes;
 mod quantize_pooling;
+mod quantize_ranges;
 mod quantize_recurrent;
 mod quantize_rows;
 mod quantize_waveform;

@@ -13,6 +13,7 @@
 mod attention;
 mod axes;
 mod columns;
+mod constants;
 mod conv;
 mod dense;
 mod elementwise;
