@@ -228,6 +228,11 @@ impl VerifyingKey {
         self.verify_over(statement, proof, PlainVerifier::new(Merlin::new(PROTOCOL), &proof.argument))
     }
 
+    /// Computes what does not depend on a proof, which the first verification would else do.
+    pub fn prepare(&self) {
+        self.pcs.prepare();
+    }
+
     /// [`VerifyingKey::verify`] over any channel that reads the proof's argument.
     #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     pub(crate) fn verify_over<C: ClearVerifier>(

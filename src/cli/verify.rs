@@ -93,6 +93,7 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
         revoked: demands.revoked.as_ref(),
         ..Expected::new(&template, &args.context)
     };
+    vk.prepare();
     let start = Instant::now();
     let proof = Proof::from_bytes(&bytes);
     let ending = match &proof {

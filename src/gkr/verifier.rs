@@ -61,10 +61,8 @@ pub fn verify<P: MultilinearPcs, C: OpeningVerifier>(
 ) -> Result<(), VerifyError> {
     check_public::<P, C>(program, outputs, public, channel)?;
     absorb_public::<P>(program, outputs, public, |label, bytes| channel.absorb_statement(label, bytes));
-    let mut committed = Vec::new();
-    for id in program.committed() {
-        committed.push(P::recv(Label::Commitment, &openings::layout(program, id)?, channel)?);
-    }
+    let layouts = program.committed().into_iter().map(|id| openings::layout(program, id));
+    let committed = P::recv_all(Label::Commitment, &layouts.collect::<Result<Vec<_>, _>>()?, channel)?;
     let opened = reduce(program, outputs, channel)?;
     let commitments: Vec<&P::Commitment> =
         public.inputs.iter().chain(public.constants).copied().chain(&committed).collect();

@@ -183,6 +183,13 @@ pub(super) fn sub<C: Config>(a: Lanes<C>, b: &Lanes<C>) -> Lanes<C> {
     carry(add_limbs(sub_limbs(a, b), &modulus()))
 }
 
+/// `a − b + k·p` for `b ≤ k·p`: below the bound of `a` plus `k·p`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn sub_of<const K: u64, C: Config>(a: Lanes<C>, b: &Lanes<C>) -> Lanes<C> {
+    carry(add_limbs(sub_limbs(a, b), &words(C::P.map(|limb| K * limb))))
+}
+
 /// `p − a` for `0 < a ≤ p`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]

@@ -132,7 +132,7 @@ pub(super) fn transpose(rows: [__m512i; 8]) -> [__m512i; 8] {
 /// Limbs of 52 bits, from words.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn from_words<C>(x: [__m512i; 4]) -> Lanes<C> {
+pub(super) fn from_words<C>(x: [__m512i; 4]) -> Lanes<C> {
     let mask = word(MASK);
     lanes([
         _mm512_and_si512(x[0], mask),

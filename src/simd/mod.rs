@@ -9,6 +9,8 @@
 use ark_bn254::{Fq, Fr};
 
 #[cfg(target_arch = "x86_64")]
+mod complete;
+#[cfg(target_arch = "x86_64")]
 mod folds;
 #[cfg(target_arch = "x86_64")]
 mod fraction;
@@ -121,6 +123,28 @@ pub trait PointKernels: Sync {
     fn add_pairs(&self, source: &[Point], pairs: &[[u32; 2]], out: &mut [Point], scratch: &mut Vec<Saved>);
 }
 
+/// Sums of points by additions without exceptions, and powers of coordinates. Points are given in Jacobian coordinates
+/// `(X, Y, Z)`, for `(X/Z², Y/Z³)`; with `Z = 0` that is the identity.
+pub trait CompletePointKernels: Sync {
+    /// In place `i` the sum of the points that place `i` of every vector of `references` names. They may be
+    /// [`NEGATED`], or [`ALONE`] for none. No point is the identity.
+    ///
+    /// # Panics
+    /// If a reference is out of range.
+    fn sum_eight(&self, source: &[Point], references: &[[u32; LANES]]) -> [[Fq; 3]; LANES];
+    /// In place `i` the sum over all rows `k` of `table[k][digits[k][i]]`, in a time, and with accesses to memory,
+    /// that do not depend on digits below 16. No point is the identity.
+    ///
+    /// # Panics
+    /// If there is another number of digits than of rows.
+    fn sum_secret(&self, table: &[[Point; 16]], digits: &[[u64; LANES]]) -> [[Fq; 3]; LANES];
+    /// Raises values to a power whose exponent is given in words, the least first.
+    ///
+    /// # Panics
+    /// If the number of values is not a multiple of [`LANES`].
+    fn raise(&self, values: &mut [Fq], exponent: &[u64; 4]);
+}
+
 /// A table of machine integers.
 #[derive(Clone, Copy, Debug)]
 pub enum Ints<'a> {
@@ -229,6 +253,19 @@ pub fn point_kernels() -> Option<&'static dyn PointKernels> {
     #[cfg(target_arch = "x86_64")]
     {
         ifma().map(|ifma| ifma as &dyn PointKernels)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        None
+    }
+}
+
+/// The kernels for complete additions that this machine has.
+#[must_use]
+pub fn complete_point_kernels() -> Option<&'static dyn CompletePointKernels> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        ifma().map(|ifma| ifma as &dyn CompletePointKernels)
     }
     #[cfg(not(target_arch = "x86_64"))]
     {

@@ -31,9 +31,9 @@ const CHAINS: usize = 2;
 
 /// Eight points.
 #[derive(Clone, Copy)]
-struct Points {
-    x: Lanes,
-    y: Lanes,
+pub(super) struct Points {
+    pub(super) x: Lanes,
+    pub(super) y: Lanes,
 }
 
 /// Eight pairs, and what is special about them.
@@ -51,7 +51,7 @@ struct Pairs {
 /// The points that references stand for; `negative` has the lanes whose opposite points are meant.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn gather(source: &[Point], references: impl Fn(usize) -> u32, negative: u8) -> Points {
+pub(super) fn gather(source: &[Point], references: impl Fn(usize) -> u32, negative: u8) -> Points {
     let [x, y] = load_pairs(|i| &source[(references(i) & !NEGATED) as usize].0);
     // The identity is its own opposite.
     let negative = if negative == 0 { 0 } else { negative & !equal(&y, &broadcast(&Fq::ZERO)) };

@@ -237,8 +237,12 @@ impl MultilinearPcs for Garbage {
     fn send(label: Label, commitment: &Commitment, channel: &mut impl ProverChannel<Fr>) {
         Hyrax::send(label, commitment, channel);
     }
-    fn recv<C: VerifierChannel<Fr>>(label: Label, layout: &Layout, channel: &mut C) -> Result<Commitment, VerifyError> {
-        Hyrax::recv(label, layout, channel)
+    fn recv_all<C: VerifierChannel<Fr>>(
+        label: Label,
+        layouts: &[Layout],
+        channel: &mut C,
+    ) -> Result<Vec<Commitment>, VerifyError> {
+        Hyrax::recv_all(label, layouts, channel)
     }
     fn blind_all(_: &GarbageKey, commitments: &mut [Commitment], blinds: &[Blinds]) {
         Hyrax::blind_all(key(), commitments, blinds);

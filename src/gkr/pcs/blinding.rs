@@ -7,7 +7,7 @@
 //! same time and touches the same memory for each: `ρ·H` is a sum of 64 points, one of every sixteen
 //! multiples in a table that is read as a whole, by addition formulas without exceptions (Renes, Costello,
 //! Batina, "Complete addition formulas for prime order elliptic curves", 2015, algorithm 8) over
-//! arithmetic without branches. What later meets random challenges (a sum of blinding factors) goes
+//! arithmetic without branches, eight rows at a time where there are vectors. What later meets random challenges (a sum of blinding factors) goes
 //! through ordinary arithmetic.
 
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{AdditiveGroup, BigInt, Field, MontConfig, PrimeField};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::affine::raw;
+use crate::simd::{self, LANES, Point};
 use crate::sumcheck::par;
 
 /// Bits of a digit of a blinding factor.
@@ -96,7 +98,7 @@ fn random_scalar() -> Result<Fr, getrandom::Error> {
 /// The multiples of `H` that `ρ·H` is summed from: `d·16^k·H` for `d = 1 … 16`.
 #[derive(Clone)]
 pub struct Blinder {
-    table: Arc<Vec<[[Fq; 2]; 1 << DIGIT_BITS]>>,
+    table: Arc<Vec<[Point; 1 << DIGIT_BITS]>>,
     /// `Σ_k 16^k`: what the least digits, all one, add up to.
     least: Fr,
 }
@@ -118,28 +120,45 @@ impl Blinder {
             }
             unit = multiples[multiples.len() - 1];
         }
-        let coordinates: Vec<[Fq; 2]> = G1Projective::normalize_batch(&multiples)
-            .iter()
-            .map(|point| point.xy().map(|(x, y)| [x, y]).expect("the group has prime order"))
-            .collect();
+        let coordinates: Vec<Point> = G1Projective::normalize_batch(&multiples).iter().map(raw).collect();
         let least = (0..DIGITS).fold(Fr::ZERO, |sum, _| sum * Fr::from(1u64 << DIGIT_BITS) + Fr::ONE);
         Self { table: Arc::new(coordinates.as_chunks().0.to_vec()), least }
     }
 
     /// `ρ·H`.
     pub fn multiply(&self, blind: Fr) -> G1Projective {
-        // Digits between 1 and 16: no summand is the identity.
-        let mut digits = (blind - self.least).into_bigint();
         let mut sum = [Fq::ZERO, Fq::ONE, Fq::ZERO];
-        for (k, multiples) in self.table.iter().enumerate() {
-            let (limb, shift) = (k * DIGIT_BITS / 64, k * DIGIT_BITS % 64);
-            let digit = digits.0[limb] >> shift & ((1 << DIGIT_BITS) - 1);
+        for (multiples, &digit) in self.table.iter().zip(self.digits(blind).iter()) {
             sum = add_complete(&sum, &select(multiples, digit));
         }
-        digits.0.zeroize();
         // Homogeneous (X/Z, Y/Z) to Jacobian (X/Z², Y/Z³).
         let [x, y, z] = sum;
         G1Projective::new_unchecked(mul(&x, &z), mul(&mul(&y, &z), &z), z)
+    }
+
+    /// For every row of the table the place of the multiple that is taken.
+    fn digits(&self, blind: Fr) -> Zeroizing<[u64; DIGITS]> {
+        // One less than digits between 1 and 16: no summand is the identity.
+        let mut rest = (blind - self.least).into_bigint();
+        let digits = std::array::from_fn(|k| {
+            let (limb, shift) = (k * DIGIT_BITS / 64, k * DIGIT_BITS % 64);
+            rest.0[limb] >> shift & ((1 << DIGIT_BITS) - 1)
+        });
+        rest.0.zeroize();
+        Zeroizing::new(digits)
+    }
+
+    /// [`Self::multiply`] for at most [`LANES`] factors.
+    fn multiply_few(&self, blinds: &[Fr]) -> Vec<G1Projective> {
+        let Some(kernels) = simd::complete_point_kernels().filter(|_| blinds.len() > 1) else {
+            return blinds.iter().map(|&blind| self.multiply(blind)).collect();
+        };
+        let mut digits = Zeroizing::new(vec![[0; LANES]; DIGITS]);
+        for (lane, &blind) in blinds.iter().enumerate() {
+            digits.iter_mut().zip(self.digits(blind).iter()).for_each(|(row, &digit)| row[lane] = digit);
+        }
+        let sums = kernels.sum_secret(&self.table, &digits);
+        sums.iter().take(blinds.len()).map(|&[x, y, z]| G1Projective::new_unchecked(x, y, z)).collect()
     }
 
     /// `ρ·H` for every `ρ`.
@@ -158,11 +177,9 @@ impl Blinder {
         assert_eq!(rows.len(), blinds.len(), "one blinding factor a row");
         let blinded = par::map(rows.len().div_ceil(CHUNK), |chunk| {
             let range = chunk * CHUNK..((chunk + 1) * CHUNK).min(rows.len());
-            let points: Vec<G1Projective> = rows[range.clone()]
-                .iter()
-                .zip(&blinds[range])
-                .map(|(row, &blind)| self.multiply(blind) + row)
-                .collect();
+            let multiples = blinds[range.clone()].chunks(LANES).flat_map(|blinds| self.multiply_few(blinds));
+            let points: Vec<G1Projective> =
+                rows[range].iter().zip(multiples).map(|(row, multiple)| multiple + row).collect();
             G1Projective::normalize_batch(&points)
         });
         rows.iter_mut().zip(blinded.into_iter().flatten()).for_each(|(row, blinded)| *row = blinded);
@@ -170,12 +187,12 @@ impl Blinder {
 }
 
 /// Entry `digit`, found by reading all of them.
-fn select(multiples: &[[Fq; 2]; 1 << DIGIT_BITS], digit: u64) -> [Fq; 2] {
+fn select(multiples: &[Point; 1 << DIGIT_BITS], digit: u64) -> [Fq; 2] {
     let mut limbs = [[0u64; 4]; 2];
     for (k, entry) in (0u64..).zip(multiples) {
         // All ones if k = digit: only then is their difference, minus one, negative.
         let mask = std::hint::black_box((((k ^ digit).wrapping_sub(1) as i64) >> 63) as u64);
-        for (limbs, coordinate) in limbs.iter_mut().zip(entry) {
+        for (limbs, coordinate) in limbs.iter_mut().zip(&entry.0) {
             limbs.iter_mut().zip(coordinate.0.0).for_each(|(limb, word)| *limb |= word & mask);
         }
     }

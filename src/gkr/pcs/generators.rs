@@ -13,10 +13,14 @@ use ark_bn254::{Fq, G1Affine};
 use ark_ff::PrimeField;
 use sha2::{Digest, Sha512};
 
+use super::curve;
 use crate::sumcheck::par;
 
 /// The domain of the generators of this library.
 pub const DOMAIN: &[u8] = b"voxcheck hyrax bn254 g1 v1";
+
+/// Generators that are computed in one batch.
+const TOGETHER: usize = 64;
 
 /// The generators of row commitments, one more for inner products, and one for blinding factors.
 #[derive(Clone, Debug)]
@@ -33,12 +37,25 @@ impl Generators {
         Self::with_domain(DOMAIN, width_vars)
     }
 
+    /// The first of these, for rows of `2^width_vars` entries.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[must_use]
+    pub fn prefix(&self, width_vars: usize) -> Self {
+        Self { row: self.row[..1 << width_vars].into(), ..self.clone() }
+    }
+
     /// Generators for another `domain`.
     #[must_use]
     pub fn with_domain(domain: &[u8], width_vars: usize) -> Self {
-        let row = par::map(1 << width_vars, |i| hash_to_curve(domain, i as u64));
-        let (inner, blinding) = (hash_to_curve(domain, u64::MAX), hash_to_curve(domain, u64::MAX - 1));
-        Self { row: row.into(), inner, blinding }
+        let len = 1 << width_vars;
+        let row = par::map(usize::div_ceil(len, TOGETHER), |group| {
+            let indices: Vec<u64> = (group * TOGETHER..((group + 1) * TOGETHER).min(len)).map(|i| i as u64).collect();
+            hash_to_curve(domain, &indices)
+        });
+        let [inner, blinding] = [u64::MAX, u64::MAX - 1].map(|index| hash_to_curve(domain, &[index])[0]);
+        Self { row: row.concat().into(), inner, blinding }
     }
 
     /// `G_0, …, G_{W−1}`.
@@ -57,22 +74,38 @@ impl Generators {
     }
 }
 
-fn hash_to_curve(domain: &[u8], index: u64) -> G1Affine {
+/// The generators of these indices.
+fn hash_to_curve(domain: &[u8], indices: &[u64]) -> Vec<G1Affine> {
+    let mut found = vec![G1Affine::identity(); indices.len()];
+    let mut missing: Vec<usize> = (0..indices.len()).collect();
     let mut attempt = 0u64;
-    loop {
-        let hash = Sha512::new()
-            .chain_update(domain)
-            .chain_update([0])
-            .chain_update(index.to_le_bytes())
-            .chain_update(attempt.to_le_bytes())
-            .finalize();
-        let (x, sign) = hash.split_at(48);
-        let greatest = sign.last().is_some_and(|byte| byte & 1 == 1);
-        match G1Affine::get_point_from_x_unchecked(Fq::from_le_bytes_mod_order(x), greatest) {
-            Some(point) => return point,
-            None => attempt += 1,
+    while !missing.is_empty() {
+        let coordinates: Vec<(Fq, bool)> =
+            missing.iter().map(|&place| candidate(domain, indices[place], attempt)).collect();
+        let points = curve::points(&coordinates);
+        let mut still = Vec::new();
+        for (place, point) in missing.into_iter().zip(points) {
+            match point {
+                Some(point) => found[place] = point,
+                None => still.push(place),
+            }
         }
+        missing = still;
+        attempt += 1;
     }
+    found
+}
+
+/// An `x`, and whether to take the larger `y`.
+fn candidate(domain: &[u8], index: u64, attempt: u64) -> (Fq, bool) {
+    let hash = Sha512::new()
+        .chain_update(domain)
+        .chain_update([0])
+        .chain_update(index.to_le_bytes())
+        .chain_update(attempt.to_le_bytes())
+        .finalize();
+    let (x, sign) = hash.split_at(48);
+    (Fq::from_le_bytes_mod_order(x), sign.last().is_some_and(|byte| byte & 1 == 1))
 }
 
 #[cfg(test)]
@@ -102,6 +135,7 @@ mod tests {
         let wide = Generators::new(5);
         let narrow = Generators::new(3);
         assert_eq!(&wide.row()[..8], narrow.row());
+        assert_eq!(wide.prefix(3).row(), narrow.row());
         assert_eq!(wide.inner(), narrow.inner());
         for (i, g) in wide.row().iter().enumerate() {
             assert!(g.is_on_curve() && g.is_in_correct_subgroup_assuming_on_curve() && !g.is_zero());

@@ -34,6 +34,7 @@ use zeroize::Zeroizing;
 
 use super::blinding::{Blinder, Blinds};
 use super::combination::Combination;
+use super::curve;
 use super::generators::Generators;
 use super::groups::{Group, add_scaled, fold_groups, group_claims};
 use super::hiding::{MessageRow, OpeningProver, OpeningVerifier, Secret};
@@ -107,7 +108,15 @@ impl VerifierKey {
     #[must_use]
     pub fn generators(&self, width_vars: usize) -> &Generators {
         assert!(width_vars <= self.max_width_vars, "the key is for rows of at most 2^{} entries", self.max_width_vars);
-        self.generators[width_vars].get_or_init(|| Generators::new(width_vars))
+        self.generators[width_vars].get_or_init(|| {
+            let wider = self.generators.iter().skip(width_vars + 1).find_map(OnceLock::get);
+            wider.map_or_else(|| Generators::new(width_vars), |wider| wider.prefix(width_vars))
+        })
+    }
+
+    /// Computes the generators of the widest rows, which the first verification would else do for those it needs.
+    pub fn prepare(&self) {
+        let _ = self.generators(self.max_width_vars);
     }
 
     fn rounds(&self, width_vars: usize) -> usize {
@@ -239,9 +248,21 @@ impl MultilinearPcs for Hyrax {
         channel.send_elements(label, &commitment.rows);
     }
 
-    fn recv<C: VerifierChannel<Fr>>(label: Label, layout: &Layout, channel: &mut C) -> Result<Commitment, VerifyError> {
-        let rows = channel.recv_elements(label, layout.num_rows())?;
-        Ok(Commitment { width_vars: layout.width_vars(), rows })
+    fn recv_all<C: VerifierChannel<Fr>>(
+        label: Label,
+        layouts: &[Layout],
+        channel: &mut C,
+    ) -> Result<Vec<Commitment>, VerifyError> {
+        let mut encoded = Vec::new();
+        for layout in layouts {
+            encoded.extend(channel.recv_elements::<curve::EncodedPoint>(label, layout.num_rows())?);
+        }
+        let mut points = curve::decode(encoded.into_iter().map(|point| (label, point)), channel)?.into_iter();
+        let commitment = |layout: &Layout| Commitment {
+            width_vars: layout.width_vars(),
+            rows: points.by_ref().take(layout.num_rows()).collect(),
+        };
+        Ok(layouts.iter().map(commitment).collect())
     }
 
     fn open<C: OpeningProver>(

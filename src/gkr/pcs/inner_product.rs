@@ -21,11 +21,12 @@
 //! "Bulletproofs", 2018; the folding without inverses is that of Attema and Cramer, "Compressed
 //! Σ-Protocol Theory", 2020.
 
-use ark_bn254::{Fr, G1Affine, G1Projective};
+use ark_bn254::{Fr, G1Projective};
 use ark_ec::CurveGroup;
 use ark_ff::Field;
 
 use super::combination::Combination;
+use super::curve;
 use super::generators::Generators;
 use super::msm::Multiples;
 use crate::sumcheck::channel::{ProverChannel, VerifierChannel};
@@ -112,7 +113,7 @@ pub fn verify<C: VerifierChannel<Fr>>(
     let (mut products, mut scale, mut cross) = (vec![Fr::ONE], Fr::ONE, Vec::new());
     let (end_point, bound) = point.split_at(point.len() - rounds.min(point.len()));
     for &sigma in bound.iter().rev() {
-        let elements = channel.recv_elements::<G1Affine>(Label::InnerProductCross, 2)?;
+        let elements = curve::recv(Label::InnerProductCross, 2, channel)?;
         let [left, right] = elements.try_into().map_err(|_| VerifyError::Truncated(Label::InnerProductCross))?;
         let x = channel.challenge(Label::InnerProductChallenge);
         cross.push((left, right, x));

@@ -25,6 +25,7 @@
 mod affine;
 pub mod blinding;
 mod combination;
+mod curve;
 mod fold;
 pub mod generators;
 mod groups;
@@ -101,15 +102,28 @@ pub trait MultilinearPcs {
     /// Sends a commitment; `label` says whose it is.
     fn send(label: Label, commitment: &Self::Commitment, channel: &mut impl ProverChannel<Fr>);
 
-    /// Receives the commitment to a table of this layout.
+    /// Receives the commitments to tables of these layouts.
     ///
     /// # Errors
     /// If the proof ends or is not canonical.
+    fn recv_all<C: VerifierChannel<Fr>>(
+        label: Label,
+        layouts: &[Layout],
+        channel: &mut C,
+    ) -> Result<Vec<Self::Commitment>, VerifyError>;
+
+    /// [`MultilinearPcs::recv_all`] for one commitment.
+    ///
+    /// # Errors
+    /// The same.
     fn recv<C: VerifierChannel<Fr>>(
         label: Label,
         layout: &Layout,
         channel: &mut C,
-    ) -> Result<Self::Commitment, VerifyError>;
+    ) -> Result<Self::Commitment, VerifyError> {
+        let mut commitments = Self::recv_all(label, std::slice::from_ref(layout), channel)?;
+        commitments.pop().ok_or(VerifyError::Truncated(label))
+    }
 
     /// Opens all `claims` on the `committed` tables.
     ///

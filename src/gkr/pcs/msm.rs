@@ -13,7 +13,7 @@ use ark_ff::{AdditiveGroup, Zero};
 use super::affine::{Adder, RawPoint, affine, raw};
 use super::combination::signed_digits;
 use super::layout::Layout;
-use crate::simd::NEGATED;
+use crate::simd::{self, ALONE, NEGATED};
 use crate::sumcheck::int::{IntTable, SmallInt, dispatch};
 use crate::sumcheck::par;
 
@@ -112,18 +112,21 @@ impl Comb {
     /// # Panics
     /// If there are fewer generators.
     pub fn combine(&self, scalars: &[Fr]) -> G1Projective {
-        let mut sum = G1Projective::zero();
-        for (j, scalar) in scalars.iter().enumerate() {
-            for (d, digit) in signed_digits(scalar, 8, SCALAR_DIGITS).into_iter().enumerate() {
-                if digit != 0 {
-                    let power = j * SCALAR_DIGITS + d;
-                    let multiple =
-                        affine(self.powers.points[power * MULTIPLES + usize::from(digit.unsigned_abs()) - 1]);
-                    if digit < 0 { sum -= multiple } else { sum += multiple }
-                }
-            }
+        let digits = scalars.iter().flat_map(|scalar| signed_digits(scalar, 8, SCALAR_DIGITS));
+        let references = digits.enumerate().map(|(power, digit)| match i32::from(digit) {
+            0 => ALONE,
+            digit => Multiples::reference(power, digit),
+        });
+        let points = &self.powers.points;
+        if let Some(kernels) = simd::complete_point_kernels() {
+            let references: Vec<u32> = references.collect();
+            let sums = kernels.sum_eight(points, references.as_chunks().0);
+            return sums.iter().map(|&[x, y, z]| G1Projective::new_unchecked(x, y, z)).sum();
         }
-        sum
+        references.filter(|&reference| reference != ALONE).fold(G1Projective::zero(), |sum, reference| {
+            let multiple = affine(points[(reference & !NEGATED) as usize]);
+            if reference & NEGATED == 0 { sum + multiple } else { sum - multiple }
+        })
     }
 }
 

@@ -2,15 +2,16 @@
 //!
 //! The argument is in [the module above](super); prover and verifier are side by side here.
 
-use ark_bn254::{Fr, G1Affine, G1Projective};
+use ark_bn254::{Fr, G1Projective};
 use ark_ec::CurveGroup;
 use ark_ff::{AdditiveGroup, Field};
 
 use super::form::{Form, Hidden};
 use super::prover::HidingProver;
-use super::verifier::{HidingVerifier, Message};
+use super::verifier::HidingVerifier;
 use super::{ClearProver, ClearVerifier, Secret};
 use crate::gkr::pcs::combination::Combination;
+use crate::gkr::pcs::curve;
 use crate::gkr::pcs::generators::Generators;
 use crate::gkr::pcs::hyrax::ProverKey;
 use crate::sumcheck::channel::{ProverChannel, SecretChannel, VerifierChannel};
@@ -84,20 +85,19 @@ pub(super) fn verify<C: ClearVerifier>(
     if !channel.zeros.is_empty() || !channel.products.is_empty() {
         return Err(misfit());
     }
-    let messages: Vec<Message> = channel.messages.get(channel.settled..).unwrap_or_default().to_vec();
-    let first = messages.first().map_or(channel.num_scalars, |message| message.start);
+    let messages = channel.take_messages()?;
+    let first = messages.first().map_or(channel.num_scalars, |(message, _)| message.start);
     let mut weights = vec![Fr::ZERO; (channel.num_scalars - first) as usize];
     for &(hidden, coefficient) in &value.terms {
         let Hidden::Sent(k) = hidden else { return Err(misfit()) };
         let place = k.checked_sub(first).and_then(|k| weights.get_mut(k as usize)).ok_or_else(misfit)?;
         *place += coefficient;
     }
-    channel.settled = channel.messages.len();
 
-    let points: Vec<G1Affine> = channel.recv_elements(Label::Mask, messages.len() + 1)?;
+    let points = curve::recv(Label::Mask, messages.len() + 1, channel)?;
     let [at_mask] = recv_one(channel, Label::MaskValue)?;
     let x = channel.challenge(Label::MaskChallenge);
-    let secrets: usize = messages.iter().map(|message| message.len as usize + 1).sum();
+    let secrets: usize = messages.iter().map(|(message, _)| message.len as usize + 1).sum();
     let responses = channel.recv_public(Label::Masked, secrets + 1)?;
     let kappa = channel.challenge(Label::MaskedChallenge);
 
@@ -111,7 +111,7 @@ pub(super) fn verify<C: ClearVerifier>(
     if let Some(point) = points.next() {
         row_mask = Some(point);
     }
-    for (message, mask) in messages.iter().zip(points) {
+    for (&(message, point), mask) in messages.iter().zip(points) {
         let truncated = || VerifyError::Truncated(Label::Masked);
         let (values, rest) = unread.split_at_checked(message.len as usize).ok_or_else(truncated)?;
         let (blind, rest) = rest.split_first().ok_or_else(truncated)?;
@@ -120,12 +120,12 @@ pub(super) fn verify<C: ClearVerifier>(
         opened += values.iter().zip(own).map(|(z, weight)| *z * weight).sum::<Fr>();
         // E_k + x·M_k = ⟨z_k, G⟩ + z_ρ·H, times κ^k.
         check.push(mask, power);
-        check.push(message.point, power * x);
+        check.push(point, power * x);
         sums.iter_mut().zip(values).for_each(|(sum, z)| *sum += power * z);
         blind_sum += power * blind;
         power *= kappa;
     }
-    let used = messages.iter().map(|message| message.len as usize).max().unwrap_or(0);
+    let used = messages.iter().map(|(message, _)| message.len as usize).max().unwrap_or(0);
     for (&generator, &sum) in generators.row().iter().zip(&sums).take(used) {
         check.push(generator, -sum);
     }

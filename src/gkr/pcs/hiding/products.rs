@@ -90,9 +90,7 @@ pub(super) fn verify<C: ClearVerifier>(
         all.add(&form, power);
         power *= eta;
     }
-    channel.settled = channel.messages.len();
-    let rows = channel.messages.iter().map(|message| {
-        let Message { point, start, len } = *message;
+    let rows = channel.take_messages()?.into_iter().map(|(Message { start, len, .. }, point)| {
         let range = start as usize..(start + len) as usize;
         let weights = all.weights.get(range).ok_or(StatementError::Misfit("a message has no scalars"))?;
         Ok(MessageRow { row: point, weights: weights.to_vec() })

@@ -9,6 +9,7 @@ use ark_serialize::{CanonicalDeserialize, CanonicalSerialize, Compress, Validate
 use super::form::{Form, Hidden};
 use super::{ClearVerifier, OpeningVerifier, Settled, mask, products};
 use crate::gkr::pcs::combination::Combination;
+use crate::gkr::pcs::curve::{self, EncodedPoint};
 use crate::gkr::pcs::generators::Generators;
 use crate::sumcheck::channel::VerifierChannel;
 use crate::sumcheck::error::{Check, StatementError, VerifyError};
@@ -17,7 +18,9 @@ use crate::sumcheck::transcript::Label;
 /// A commitment to hidden scalars.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message {
-    pub(super) point: G1Affine,
+    pub(super) label: Label,
+    /// Decoded when it is settled, together with others.
+    pub(super) point: EncodedPoint,
     /// Its first scalar, among all that were sent.
     pub(super) start: u32,
     pub(super) len: u32,
@@ -74,14 +77,25 @@ impl<C: ClearVerifier> HidingVerifier<C> {
             return Err(error.clone());
         }
         let Some((label, count)) = self.pending.take() else { return Ok(()) };
-        let points: Vec<G1Affine> = self.inner.recv_elements(label, count.div_ceil(self.max_len) as usize)?;
+        let points: Vec<EncodedPoint> = self.inner.recv_elements(label, count.div_ceil(self.max_len) as usize)?;
         let mut left = count;
         for point in points {
             let len = left.min(self.max_len);
-            self.messages.push(Message { point, start: self.num_scalars - left, len });
+            self.messages.push(Message { label, point, start: self.num_scalars - left, len });
             left -= len;
         }
         Ok(())
+    }
+
+    /// The messages that are not settled yet, and their points; from here on they are.
+    ///
+    /// # Errors
+    /// If one is not the encoding of a point.
+    pub(super) fn take_messages(&mut self) -> Result<Vec<(Message, G1Affine)>, VerifyError> {
+        let messages: Vec<Message> = self.messages.get(self.settled..).unwrap_or_default().to_vec();
+        self.settled = self.messages.len();
+        let points = curve::decode(messages.iter().map(|message| (message.label, message.point)), &mut self.inner)?;
+        Ok(messages.into_iter().zip(points).collect())
     }
 
     fn flush_or_remember(&mut self) {
