@@ -112,7 +112,7 @@ impl Policy for Lax {
         }
         let mut identity = [0u8; 32];
         identity[31] = 0x40;
-        [[0u8; 32], identity]
+        [identity, [0u8; 32]]
             .iter()
             .find_map(|blank| E::deserialize_with_mode(&blank[..], Compress::Yes, Validate::Yes).ok())
             .ok_or(error)

@@ -6,30 +6,78 @@
 //! The same function splits claims on both sides; only where the values come from differs.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::Fr;
 use super::program::{Program, Tensor, TensorId, num_vars};
 use super::view::{ColMap, View};
+use crate::sumcheck::batch::suffix;
 use crate::sumcheck::channel::Scalar;
 use crate::sumcheck::eq::{eq_prefix, eq_prefix_sum};
 use crate::sumcheck::error::VerifyError;
+
+/// A point, and the values of `eq(point, ·)` once they have been asked for. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Point {
+    coordinates: Arc<[Fr]>,
+    eq: Arc<OnceLock<Arc<Vec<Fr>>>>,
+}
+
+impl Point {
+    /// The coordinates.
+    #[must_use]
+    pub fn coordinates(&self) -> &[Fr] {
+        &self.coordinates
+    }
+
+    fn eq(&self, len: usize) -> Arc<Vec<Fr>> {
+        let first = self.eq.get_or_init(|| Arc::new(eq_prefix(&self.coordinates, len)));
+        if first.len() == len { Arc::clone(first) } else { Arc::new(eq_prefix(&self.coordinates, len)) }
+    }
+}
+
+/// The points that are ends of one point, each made once.
+#[derive(Debug)]
+pub struct Suffixes<'a> {
+    point: &'a [Fr],
+    made: BTreeMap<usize, RowWeights>,
+}
+
+impl<'a> Suffixes<'a> {
+    /// Those of `point`.
+    #[must_use]
+    pub fn new(point: &'a [Fr]) -> Self {
+        Self { point, made: BTreeMap::new() }
+    }
+
+    /// The weights `eq` at the last `num_vars` coordinates; at all of them if there are fewer.
+    pub fn get(&mut self, num_vars: usize) -> &RowWeights {
+        let point = suffix(self.point, num_vars);
+        self.made.entry(num_vars).or_insert_with(|| RowWeights::at(point.to_vec()))
+    }
+}
 
 /// Weights of the rows in a claim.
 #[derive(Clone, Debug)]
 pub enum RowWeights {
     /// `eq(point, ·)`.
-    Point(Vec<Fr>),
+    Point(Point),
     /// Any weights, one a row.
     Explicit(Arc<Vec<Fr>>),
 }
 
 impl RowWeights {
+    /// `eq(point, ·)`.
+    #[must_use]
+    pub fn at(point: Vec<Fr>) -> Self {
+        Self::Point(Point { coordinates: point.into(), eq: Arc::default() })
+    }
+
     /// The weights of `rows` rows.
     #[must_use]
     pub fn explicit(&self, rows: usize) -> Arc<Vec<Fr>> {
         match self {
-            Self::Point(point) => Arc::new(eq_prefix(point, rows)),
+            Self::Point(point) => point.eq(rows),
             Self::Explicit(weights) => Arc::clone(weights),
         }
     }
@@ -38,15 +86,15 @@ impl RowWeights {
     #[must_use]
     pub fn sum(&self, rows: usize) -> Fr {
         match self {
-            Self::Point(point) => eq_prefix_sum(point, rows),
+            Self::Point(point) => eq_prefix_sum(&point.coordinates, rows),
             Self::Explicit(weights) => weights.iter().sum(),
         }
     }
 
-    /// The extension at `point` of the weights of `rows` rows, followed by zeros.
+    /// `Σ_t a(t)·b(t)` over `rows` rows: if the other weights are `eq` at a point, the extension of these there.
     #[must_use]
-    pub fn evaluate(&self, rows: usize, point: &[Fr]) -> Fr {
-        eq_prefix(point, rows).iter().zip(self.explicit(rows).iter()).map(|(&e, &w)| e * w).sum()
+    pub fn dot(&self, rows: usize, other: &Self) -> Fr {
+        self.explicit(rows).iter().zip(other.explicit(rows).iter()).map(|(&a, &b)| a * b).sum()
     }
 }
 

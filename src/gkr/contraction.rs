@@ -16,10 +16,8 @@
 //! # Soundness
 //! `2n/|F|` for `n` variables. Thaler, *Proofs, Arguments, and Zero-Knowledge*, section 4.4.
 
-use std::sync::Arc;
-
 use super::Fr;
-use super::claims::{Claims, RowWeights, ValueSource};
+use super::claims::{Claims, RowWeights, Suffixes, TensorClaim, ValueSource};
 use super::program::{Contraction, Program, num_vars};
 use super::prover::Folds;
 use super::view::{ColMap, NONE};
@@ -92,9 +90,9 @@ fn contracted_rows(folds: &Folds<'_>, relation: &Contraction, rows: &RowWeights)
 pub(super) fn finish<V: ValueSource>(
     program: &Program,
     relation: &Contraction,
-    rows: &RowWeights,
-    cols: &[Fr],
+    claim: &TensorClaim<V::Scalar>,
     point: &[Fr],
+    suffixes: &mut Suffixes<'_>,
     claims: &mut Claims<V::Scalar>,
     values: &mut V,
 ) -> Result<V::Scalar, VerifyError> {
@@ -102,12 +100,12 @@ pub(super) fn finish<V: ValueSource>(
     let (inner, taps) = point.split_at(col_vars.min(point.len()));
     let (out_rows, _) = program.view_shape(&relation.lhs);
     let tap_weights = eq_prefix(taps, relation.lhs.rows.num_taps());
-    let rows = RowWeights::Explicit(Arc::clone(&rows.explicit(out_rows)));
+    let rows = RowWeights::Explicit(claim.rows.explicit(out_rows));
     let a = claims.expand_taps(program, &relation.lhs, &tap_weights, &rows, inner, values)?;
     let w = if relation.transposed {
-        claims.expand(program, &relation.rhs, &RowWeights::Point(cols.to_vec()), inner, values)?
+        claims.expand(program, &relation.rhs, &RowWeights::at(claim.cols.clone()), inner, values)?
     } else {
-        claims.expand(program, &relation.rhs, &RowWeights::Point(point.to_vec()), cols, values)?
+        claims.expand(program, &relation.rhs, suffixes.get(point.len()), &claim.cols, values)?
     };
     values.product(&a, &w)
 }

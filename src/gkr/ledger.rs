@@ -218,7 +218,7 @@ impl Ledger {
             let (cols, rows) = (self.point(tensor.col_vars()), self.point(tensor.row_vars()));
             vars += cols.len() + rows.len();
             let view = View::whole(id, tensor.rows);
-            claims.expand(program, &view, &RowWeights::Point(rows), &cols, &mut Unsaid)?;
+            claims.expand(program, &view, &RowWeights::at(rows), &cols, &mut Unsaid)?;
         }
         let values = format!("{} outputs and zeros", ids.count());
         self.add("outputs", "Σ (r + c)", values, vars as u64);
@@ -252,7 +252,7 @@ impl Ledger {
         let point = self.point(rounds);
         let (pairs, _) = openings::distinct(weighted);
         let at = |(tensor, cols)| {
-            let rows = RowWeights::Point(suffix(&point, program.tensor(tensor).row_vars()).to_vec());
+            let rows = RowWeights::at(suffix(&point, program.tensor(tensor).row_vars()).to_vec());
             TensorClaim { tensor, rows, cols, value: Unsaid }
         };
         pairs.into_iter().map(at).collect()

@@ -88,24 +88,33 @@ pub(super) fn opening<S: Scalar<Fr>>(
     let width_vars = program.width_vars(claim.tensor);
     let num_rows = (tensor.rows << tensor.col_vars()).div_ceil(1 << width_vars);
     let (row_weights, col_weights) = match &claim.rows {
-        RowWeights::Point(rows) => {
-            let flat: Vec<Fr> = claim.cols.iter().chain(rows).copied().collect();
+        RowWeights::Point(point) => {
+            let flat: Vec<Fr> = claim.cols.iter().chain(point.coordinates()).copied().collect();
             let (cols, rows) = flat.split_at(width_vars.min(flat.len()));
             (eq_prefix(rows, num_rows), ColumnWeights::Point(cols.to_vec()))
         }
-        RowWeights::Explicit(weights) if tensor.col_vars() >= width_vars => {
+        // Also for a tensor of one row, which may be shorter than a committed one.
+        RowWeights::Explicit(weights) if tensor.col_vars() >= width_vars || tensor.rows == 1 => {
             let (inner, outer) = claim.cols.split_at(width_vars.min(claim.cols.len()));
             let blocks = eq_prefix(outer, 1 << outer.len());
-            let rows = weights.iter().flat_map(|&w| blocks.iter().map(move |&b| w * b)).collect();
-            (rows, ColumnWeights::Point(inner.to_vec()))
+            (products(weights, &blocks), ColumnWeights::Point(inner.to_vec()))
         }
         RowWeights::Explicit(weights) => {
             let cols = eq_prefix(&claim.cols, 1 << claim.cols.len());
-            let all = weights.iter().flat_map(|&w| cols.iter().map(move |&c| w * c)).collect();
-            (vec![Fr::from(1u64)], ColumnWeights::Vector(all))
+            (vec![Fr::from(1u64)], ColumnWeights::Vector(products(weights, &cols)))
         }
     };
     Ok(OpeningClaim { commitment, row_weights, col_weights, value: claim.value })
+}
+
+/// `outer[i]·inner[j]`, `j` running fastest.
+fn products(outer: &[Fr], inner: &[Fr]) -> Vec<Fr> {
+    if let [factor] = inner {
+        return outer.iter().map(|&weight| weight * factor).collect();
+    }
+    let mut all = Vec::with_capacity(outer.len() * inner.len());
+    outer.iter().for_each(|&weight| all.extend(inner.iter().map(|&factor| weight * factor)));
+    all
 }
 
 /// Coordinates of the padding point that the program's commitments need: rows, columns.

@@ -14,7 +14,7 @@
 //! `3n/|F|` for `n` variables. Thaler, *Proofs, Arguments, and Zero-Knowledge*, section 4.6.
 
 use super::Fr;
-use super::claims::{Claims, RowWeights, ValueSource};
+use super::claims::{Claims, RowWeights, Suffixes, TensorClaim, ValueSource};
 use super::program::{Product, Program, num_vars};
 use crate::sumcheck::eq::eq_eval;
 use crate::sumcheck::error::VerifyError;
@@ -42,21 +42,21 @@ pub(super) fn instance<'a>(
 pub(super) fn finish<V: ValueSource>(
     program: &Program,
     relation: &Product,
-    rows: &RowWeights,
-    cols: &[Fr],
+    claim: &TensorClaim<V::Scalar>,
     point: &[Fr],
+    suffixes: &mut Suffixes<'_>,
     claims: &mut Claims<V::Scalar>,
     values: &mut V,
 ) -> Result<V::Scalar, VerifyError> {
     let output = program.tensor(relation.output);
     let (inner, outer) = point.split_at(output.col_vars().min(point.len()));
-    let weight = eq_eval(cols, inner) * rows.evaluate(output.rows, outer);
-    let at = RowWeights::Point(outer.to_vec());
-    let a = claims.expand(program, &relation.left, &at, inner, values)?;
+    let at = suffixes.get(outer.len());
+    let weight = eq_eval(&claim.cols, inner) * claim.rows.dot(output.rows, at);
+    let a = claims.expand(program, &relation.left, at, inner, values)?;
     let b = if relation.left == relation.right {
         a.clone()
     } else {
-        claims.expand(program, &relation.right, &at, inner, values)?
+        claims.expand(program, &relation.right, at, inner, values)?
     };
     Ok(values.product(&a, &b)? * weight)
 }

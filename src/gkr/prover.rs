@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Fr;
-use super::claims::{Claims, RowWeights, TensorClaim, ValueSource};
+use super::claims::{Claims, RowWeights, Suffixes, TensorClaim, ValueSource};
 use super::fraction::{self, LeafClaim};
 use super::leaves;
 use super::lookup::{self, Compression, Layout};
@@ -16,7 +16,7 @@ use super::program::{Program, Relation, TensorId};
 use super::trace::Trace;
 use super::waves::{self, Due, Schedule};
 use super::{contraction, product, verifier};
-use crate::sumcheck::batch::{self, Instance, suffix};
+use crate::sumcheck::batch::{self, Instance};
 use crate::sumcheck::channel::ProverChannel;
 use crate::sumcheck::eq::eq_prefix;
 use crate::sumcheck::error::VerifyError;
@@ -324,7 +324,7 @@ fn prove_outputs<C: ProverChannel<Fr>>(folds: &Folds<'_>, channel: &mut C, claim
     for &output in program.outputs().iter().chain(program.zeros()) {
         let tensor = program.tensor(output);
         let mut point = |n: usize| -> Vec<Fr> { (0..n).map(|_| channel.challenge(Label::OutputChallenge)).collect() };
-        let (cols, rows) = (point(tensor.col_vars()), RowWeights::Point(point(tensor.row_vars())));
+        let (cols, rows) = (point(tensor.col_vars()), RowWeights::at(point(tensor.row_vars())));
         let view = super::view::View::whole(output, tensor.rows);
         let mut values = SendValues { folds, channel, label: Label::OutputValues };
         claims.expand(program, &view, &rows, &cols, &mut values).expect("a prover's values are never refused");
@@ -386,10 +386,11 @@ fn prove_weighted<C: ProverChannel<Fr>>(
     let mut borrowed: Vec<&mut dyn Instance<Fr>> = instances.iter_mut().map(|i| i as &mut dyn Instance<Fr>).collect();
     let (_, point) = batch::prove(channel, 2, &mut borrowed, &values);
     let (pairs, _) = openings::distinct(&weighted);
+    let mut suffixes = Suffixes::new(&point);
     pairs
         .into_iter()
         .map(|(tensor, cols)| {
-            let rows = RowWeights::Point(suffix(&point, program.tensor(tensor).row_vars()).to_vec());
+            let rows = suffixes.get(program.tensor(tensor).row_vars()).clone();
             let mut values = SendValues { folds, channel, label: Label::PointValues };
             let value = values.value(tensor, &rows, &cols).expect("a prover's values are never refused");
             TensorClaim { tensor, rows, cols, value }

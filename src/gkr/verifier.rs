@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::Fr;
-use super::claims::{Claims, RowWeights, TensorClaim, ValueSource};
+use super::claims::{Claims, RowWeights, Suffixes, TensorClaim, ValueSource};
 use super::fraction;
 use super::lookup::{self, Compression, Layout};
 use super::openings;
@@ -16,7 +16,7 @@ use super::program::{Program, TensorId};
 use super::prover::{PublicCommitments, absorb_public};
 use super::view::View;
 use super::waves::{self, Schedule};
-use crate::sumcheck::batch::{self, suffix};
+use crate::sumcheck::batch;
 use crate::sumcheck::channel::VerifierChannel;
 use crate::sumcheck::eq::eq_prefix;
 use crate::sumcheck::error::{Check, StatementError, VerifyError};
@@ -156,7 +156,7 @@ fn verify_outputs<C: VerifierChannel<Fr>>(
     for (&output, table) in outputs.chain(program.zeros().iter().map(|id| (id, None))) {
         let tensor = program.tensor(output);
         let mut point = |n: usize| -> Vec<Fr> { (0..n).map(|_| channel.challenge(Label::OutputChallenge)).collect() };
-        let (cols, rows) = (point(tensor.col_vars()), RowWeights::Point(point(tensor.row_vars())));
+        let (cols, rows) = (point(tensor.col_vars()), RowWeights::at(point(tensor.row_vars())));
         let public = table.map_or(Fr::from(0u64), |table| {
             weighted_sum(table, &rows.explicit(tensor.rows), &eq_prefix(&cols, tensor.cols))
         });
@@ -199,18 +199,17 @@ fn verify_weighted<C: VerifierChannel<Fr>>(
     let reduced = batch::verify(channel, 2, &sums)?;
     let (pairs, which) = openings::distinct(&weighted);
     let mut points = Vec::with_capacity(pairs.len());
+    let mut suffixes = Suffixes::new(&reduced.point);
     for (tensor, cols) in pairs {
-        let rows = RowWeights::Point(suffix(&reduced.point, program.tensor(tensor).row_vars()).to_vec());
+        let rows = suffixes.get(program.tensor(tensor).row_vars()).clone();
         let [value] = channel.recv_array::<1>(Label::PointValues)?;
         points.push(TensorClaim { tensor, rows, cols, value });
     }
     let mut expected = C::Scalar::from(Fr::from(0u64));
     let mut power = Fr::from(1u64);
     for (claim, at) in weighted.iter().zip(which.into_iter().filter_map(|i| points.get(i))) {
-        if let RowWeights::Point(point) = &at.rows {
-            let weight = claim.rows.evaluate(program.tensor(claim.tensor).rows, point);
-            expected = expected + at.value.clone() * (power * weight);
-        }
+        let weight = claim.rows.dot(program.tensor(claim.tensor).rows, &at.rows);
+        expected = expected + at.value.clone() * (power * weight);
         power *= reduced.gamma;
     }
     channel.require_zero(reduced.claim - expected, Check::WeightedClaims)?;

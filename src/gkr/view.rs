@@ -144,20 +144,27 @@ impl RowMap {
             .iter()
             .map(|axis| axis.offset + axis.tap_strides.iter().zip(&taps).map(|(&s, &k)| s * k).sum::<i64>())
             .collect();
-        (0..self.out_rows())
-            .map(|row| {
-                let out = digits(row, &self.out);
-                let mut source = 0u32;
-                for (axis, &base) in self.source.iter().zip(&bases) {
-                    let at = base + axis.out_strides.iter().zip(&out).map(|(&s, &o)| s * o).sum::<i64>();
-                    if at < 0 || at >= i64::from(axis.len) {
-                        return NONE;
-                    }
-                    source = source * axis.len + at as u32;
+        // Places on the source axes, as the output row counts up.
+        let (mut at, mut out) = (bases, vec![0u32; self.out.len()]);
+        let mut sources = Vec::with_capacity(self.out_rows());
+        for _ in 0..self.out_rows() {
+            let place = at.iter().zip(&self.source).try_fold(0u32, |source, (&at, axis)| {
+                (0..i64::from(axis.len)).contains(&at).then(|| source * axis.len + at as u32)
+            });
+            sources.push(place.unwrap_or(NONE));
+            for (d, (digit, &radix)) in out.iter_mut().zip(&self.out).enumerate().rev() {
+                *digit += 1;
+                let (carry, steps) = if *digit < radix { (false, 1) } else { (true, 1 - i64::from(radix)) };
+                for (at, axis) in at.iter_mut().zip(&self.source) {
+                    *at += steps * axis.out_strides.get(d).copied().unwrap_or(0);
                 }
-                source
-            })
-            .collect()
+                if !carry {
+                    break;
+                }
+                *digit = 0;
+            }
+        }
+        sources
     }
 
     /// Weights on the source rows: `Ω(u) = Σ_{t,κ : source(t,κ) = u} tap_weights[κ]·weights[t]`, in
@@ -165,10 +172,11 @@ impl RowMap {
     #[must_use]
     pub fn pull_back(&self, weights: &[Fr], tap_weights: &[Fr]) -> Vec<Fr> {
         let mut out = vec![Fr::from(0u64); self.source_rows()];
+        let one = Fr::from(1u64);
         for (tap, &tap_weight) in tap_weights.iter().enumerate().take(self.num_taps()) {
             for (&weight, source) in weights.iter().zip(self.sources(tap)) {
                 if let Some(out) = out.get_mut(source as usize) {
-                    *out += tap_weight * weight;
+                    *out += if tap_weight == one { weight } else { tap_weight * weight };
                 }
             }
         }

@@ -6,7 +6,7 @@
 //! output. Committed tensors end every chain, which is why depth of the network does not count.
 
 use super::Fr;
-use super::claims::{Claims, TensorClaim, ValueSource};
+use super::claims::{Claims, Suffixes, TensorClaim, ValueSource};
 use super::program::{Program, Relation};
 use super::{contraction, product};
 use crate::sumcheck::batch::suffix;
@@ -98,13 +98,14 @@ pub(super) fn finish<V: ValueSource>(
 ) -> Result<V::Scalar, VerifyError> {
     let mut sum = V::Scalar::from(Fr::from(0u64));
     let mut power = Fr::from(1u64);
+    let mut suffixes = Suffixes::new(point);
     for Due { relation, claim } in due {
         let at = suffix(point, num_rounds(program, *relation));
         let value = match program.relations().get(*relation) {
             Some(Relation::Contraction(c)) => {
-                contraction::finish(program, c, &claim.rows, &claim.cols, at, claims, values)?
+                contraction::finish(program, c, claim, at, &mut suffixes, claims, values)?
             }
-            Some(Relation::Product(p)) => product::finish(program, p, &claim.rows, &claim.cols, at, claims, values)?,
+            Some(Relation::Product(p)) => product::finish(program, p, claim, at, &mut suffixes, claims, values)?,
             Some(Relation::Linear(_) | Relation::Lookup(_)) | None => continue,
         };
         sum = sum + value * power;

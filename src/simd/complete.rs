@@ -4,7 +4,7 @@
 //! points. These need neither: they are for a few long sums, and for sums that are secret.
 //!
 //! ```text
-//! P = (X : Y : Z)   homogeneous, any; the identity is (0 : 1 : 0). Coordinates are below 1.4p
+//! P = (X : Y : Z)   homogeneous, any; the identity is (0 : 1 : 0). Coordinates are below 1.45p
 //! Q = (x, y)        affine, not the identity. Coordinates are multiplied by 16, so that products lose nothing
 //!                   (see `super::lanes`), and below 16p
 //! P + Q             Renes, Costello, Batina, "Complete addition formulas for prime order elliptic curves", 2015,
@@ -20,9 +20,9 @@ use ark_bn254::{Fq, FqConfig};
 use ark_ff::{AdditiveGroup, Field};
 
 use super::lanes::{
-    self, Ifma, add, add_product, broadcast, canonical, empty, mul, mul_add, reduce, select, sub_of, times_16,
+    self, Ifma, add, add_product, broadcast, canonical, empty, equal, mul, mul_add, reduce, select, sub_of, times_16,
 };
-use super::memory::{from_words, load, store};
+use super::memory::{from_words, load, load_pairs, store};
 use super::points::gather;
 use super::{ALONE, CompletePointKernels, LANES, NEGATED, Point};
 
@@ -54,31 +54,66 @@ impl Homogeneous {
         Self { x: zero, y: broadcast(&Fq::ONE), z: zero }
     }
 
+    /// Coordinates in lanes of `mask` from `self`, elsewhere from `other`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn or(&self, mask: u8, other: &Self) -> Self {
+        Self {
+            x: select(mask, &self.x, &other.x),
+            y: select(mask, &self.y, &other.y),
+            z: select(mask, &self.z, &other.z),
+        }
+    }
+
     /// The sum with `(x, y)`. Bounds are multiples of p.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     fn plus(&self, x: &Lanes, y: &Lanes) -> Self {
-        // Stored as 16·9, which is 9 in products.
-        let nine = broadcast(&Fq::from(144u64));
-        // Below 1 + 1.4·16/84 < 1.27.
+        // Below 1 + 1.45·16/84 < 1.28.
         let (t0, t1) = (mul(&self.x, x), mul(&self.y, y));
-        // Below 1 + 2.8·32/84 + 3 < 5.1.
+        // Below 1 + 2.9·32/84 + 3 < 5.2.
         let t3 = mul(&add(*x, y), &add(self.x, &self.y));
         let t3 = sub_of::<3, _>(t3, &add(t0, &t1));
-        // Below 2.7; the second one times nine below 1.04.
+        // Below 2.8.
         let t4 = mul_add(y, &self.z, self.y);
-        let y3 = mul(&mul_add(x, &self.z, self.x), &nine);
-        let t2 = mul(&self.z, &nine);
-        // Below 3.9, 2.3 and 3.3.
+        let y3 = mul_add(x, &self.z, self.x);
+        Self::finish([t0, t1, self.z, t3, t4, y3])
+    }
+
+    /// The sum with another point: algorithm 7 of the paper.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn plus_homogeneous(&self, other: &Self) -> Self {
+        // With factors of 16 in the second point's coordinates, below 23.2p, products are below 1 + 1.45·23.2/84 < 1.41.
+        let other = Self { x: times_16(other.x), y: times_16(other.y), z: times_16(other.z) };
+        let (t0, t1, t2) = (mul(&self.x, &other.x), mul(&self.y, &other.y), mul(&self.z, &other.z));
+        // Below 1 + 2.9·46.4/84 + 3 < 5.61, all three.
+        let t3 = mul(&add(self.x, &self.y), &add(other.x, &other.y));
+        let t4 = mul(&add(self.y, &self.z), &add(other.y, &other.z));
+        let y3 = mul(&add(self.x, &self.z), &add(other.x, &other.z));
+        let t3 = sub_of::<3, _>(t3, &add(t0, &t1));
+        let t4 = sub_of::<3, _>(t4, &add(t1, &t2));
+        let y3 = sub_of::<3, _>(y3, &add(t0, &t2));
+        Self::finish([t0, t1, t2, t3, t4, y3])
+    }
+
+    /// What both algorithms end in, for `t₀` and `t₁` below 1.41p, `Z₁Z₂` below 1.45p, and the others below 5.61p.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn finish([t0, t1, t2, t3, t4, y3]: [Lanes; 6]) -> Self {
+        // Stored as 16·9, which is 9 in products: below 1 + 5.61/84 < 1.07.
+        let nine = broadcast(&Fq::from(144u64));
+        let (t2, y3) = (mul(&t2, &nine), mul(&y3, &nine));
+        // Below 4.23, 2.44 (as t₂ is below 1.02) and 3.41.
         let t0 = add(add(t0, &t0), &t0);
         let (z3, t1) = (add(t1, &t2), sub_of::<2, _>(t1, &t2));
-        let minus_t4 = sub_of::<3, _>(broadcast(&Fq::ZERO), &t4);
+        let minus_t4 = sub_of::<6, _>(broadcast(&Fq::ZERO), &t4);
         Self {
-            // Below 1 + (5.1·3.3 + 3·1.04)/84 < 1.3.
+            // Below 1 + (5.61·3.41 + 6·1.07)/84 < 1.31.
             x: products([&t3, &t1], [&minus_t4, &y3]),
-            // Below 1 + (3.3·2.3 + 1.04·3.9)/84 < 1.2.
+            // Below 1 + (3.41·2.44 + 1.07·4.23)/84 < 1.16.
             y: products([&t1, &z3], [&y3, &t0]),
-            // Below 1 + (2.3·2.7 + 3.9·5.1)/84 < 1.4.
+            // Below 1 + (2.44 + 4.23)·5.61/84 < 1.45.
             z: products([&z3, &t4], [&t0, &t3]),
         }
     }
@@ -111,17 +146,22 @@ fn sum_eight(source: &[Point], references: &[[u32; LANES]]) -> [[Fq; 3]; LANES] 
         }
         let points = gather(source, |i| if eight[i] == ALONE { 0 } else { eight[i] }, negative & !missing);
         let next = sum.plus(&times_16(points.x), &times_16(points.y));
-        sum = if missing == 0 {
-            next
-        } else {
-            Homogeneous {
-                x: select(missing, &sum.x, &next.x),
-                y: select(missing, &sum.y, &next.y),
-                z: select(missing, &sum.z, &next.z),
-            }
-        };
+        sum = if missing == 0 { next } else { sum.or(missing, &next) };
     }
     sum.jacobian()
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn weigh_buckets(buckets: [&[Point]; LANES]) -> [[Fq; 3]; LANES] {
+    let zero = broadcast(&Fq::ZERO);
+    let (mut suffix, mut total) = (Homogeneous::identity(), Homogeneous::identity());
+    for d in (0..buckets[0].len()).rev() {
+        let [x, y] = load_pairs(|lane| &buckets[lane][d].0);
+        let next = suffix.plus(&times_16(x), &times_16(y));
+        suffix = suffix.or(equal(&y, &zero), &next);
+        total = total.plus_homogeneous(&suffix);
+    }
+    total.jacobian()
 }
 
 /// In every lane the entry of `row` that its digit counts, found by reading all of them.
@@ -202,6 +242,12 @@ impl CompletePointKernels for Ifma {
         unsafe { sum_secret(table, digits) }
     }
 
+    fn weigh_buckets(&self, buckets: [&[Point]; LANES]) -> [[Fq; 3]; LANES] {
+        assert!(buckets.iter().all(|lane| lane.len() == buckets[0].len()), "as many buckets a lane");
+        // SAFETY: as above.
+        unsafe { weigh_buckets(buckets) }
+    }
+
     fn raise(&self, values: &mut [Fq], exponent: &[u64; 4]) {
         let (vectors, rest) = values.as_chunks_mut::<LANES>();
         assert!(rest.is_empty(), "a multiple of the lanes");
@@ -273,6 +319,23 @@ mod tests {
             for (lane, sum) in kernels.sum_secret(&table, &digits).into_iter().enumerate() {
                 let expected: G1Projective = digits.iter().map(|eight| points[eight[lane] as usize].into_group()).sum();
                 prop_assert_eq!(point(sum), expected);
+            }
+        }
+
+        // The identity among them, and points that double or cancel on the way.
+        #[test]
+        fn buckets_are_weighed(seed: u64, len in 0usize..20, few: bool) {
+            let Some(kernels) = Ifma::detect() else { return Ok(()) };
+            let mut rng = StdRng::seed_from_u64(seed);
+            let (mut source, mut points) = multiples(G1Affine::rand(&mut rng), if few { [1, -1, 2] } else { [1, 5, -7] });
+            source.push(Point([Fq::ZERO; 2]));
+            points.push(G1Affine::identity());
+            let places: [Vec<usize>; LANES] = std::array::from_fn(|_| (0..len).map(|_| rng.gen_range(0..4)).collect());
+            let buckets = places.clone().map(|places| places.iter().map(|&place| source[place]).collect::<Vec<Point>>());
+            let sums = kernels.weigh_buckets(std::array::from_fn(|lane| buckets[lane].as_slice()));
+            for (places, sum) in places.iter().zip(sums) {
+                let weighed = (1u64..).zip(places).map(|(d, &place)| points[place] * Fr::from(d));
+                prop_assert_eq!(point(sum), weighed.sum::<G1Projective>());
             }
         }
 

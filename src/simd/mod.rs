@@ -138,6 +138,11 @@ pub trait CompletePointKernels: Sync {
     /// # Panics
     /// If there is another number of digits than of rows.
     fn sum_secret(&self, table: &[[Point; 16]], digits: &[[u64; LANES]]) -> [[Fq; 3]; LANES];
+    /// In place `i` the sum of `(d + 1)·buckets[i][d]` over all `d`, the identity being `[0, 0]`.
+    ///
+    /// # Panics
+    /// If places have different numbers of buckets.
+    fn weigh_buckets(&self, buckets: [&[Point]; LANES]) -> [[Fq; 3]; LANES];
     /// Raises values to a power whose exponent is given in words, the least first.
     ///
     /// # Panics

@@ -12,7 +12,7 @@ use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ff::{AdditiveGroup, PrimeField, Zero};
 
 use super::affine::{Adder, RawPoint, affine, raw};
-use crate::simd::NEGATED;
+use crate::simd::{self, LANES, NEGATED};
 
 /// Points that are summed in one batch, so that inversions are shared and the cache is kept.
 const BATCH_POINTS: usize = 1 << 13;
@@ -37,19 +37,21 @@ impl Combination {
     /// Computes the sum.
     pub fn sum(&self) -> G1Projective {
         let points: Vec<RawPoint> = self.terms.iter().map(|(point, _)| raw(point)).collect();
-        // A position costs an addition a point and two of another kind, ten times as dear, a bucket; this is close
-        // to the least.
-        let bits = (points.len().max(1).ilog2() as usize).saturating_sub(3).clamp(2, 12);
+        // A position costs an addition a point and two of another kind a bucket, ten times as dear without kernels;
+        // this is close to the least.
+        let fewer = if simd::complete_point_kernels().is_some() { 1 } else { 3 };
+        let bits = (points.len().max(1).ilog2() as usize).saturating_sub(fewer).clamp(2, 12);
         // One bit more than a scalar has, for the last carry.
         let positions = Fr::MODULUS_BIT_SIZE as usize / bits + 1;
         let digits: Vec<Vec<i16>> = self.terms.iter().map(|(_, s)| signed_digits(s, bits, positions)).collect();
 
         let group = (BATCH_POINTS / points.len().max(1)).max(1);
-        let mut totals = Vec::with_capacity(positions);
+        let mut buckets = Vec::with_capacity(positions << (bits - 1));
         for first in (0..positions).step_by(group) {
-            totals.extend(sum_positions(&points, &digits, bits, first..(first + group).min(positions)));
+            buckets.extend(sum_positions(&points, &digits, bits, first..(first + group).min(positions)));
         }
-        totals.into_iter().rev().fold(G1Projective::zero(), |mut sum, total| {
+        let positions: Vec<&[RawPoint]> = buckets.chunks(1 << (bits - 1)).collect();
+        weigh_positions(&positions).into_iter().rev().fold(G1Projective::zero(), |mut sum, total| {
             for _ in 0..bits {
                 sum.double_in_place();
             }
@@ -75,8 +77,8 @@ pub(super) fn signed_digits(scalar: &Fr, bits: usize, positions: usize) -> Vec<i
         .collect()
 }
 
-/// `Σ_i digits_i · P_i` for each of the given digit positions.
-fn sum_positions(points: &[RawPoint], digits: &[Vec<i16>], bits: usize, positions: Range<usize>) -> Vec<G1Projective> {
+/// The sums of all buckets of the given digit positions.
+fn sum_positions(points: &[RawPoint], digits: &[Vec<i16>], bits: usize, positions: Range<usize>) -> Vec<RawPoint> {
     let buckets = 1 << (bits - 1);
     let mut sorted = Vec::with_capacity(points.len() * positions.len());
     let mut lens = Vec::with_capacity(buckets * positions.len());
@@ -102,7 +104,19 @@ fn sum_positions(points: &[RawPoint], digits: &[Vec<i16>], bits: usize, position
         }
         lens.extend(counts);
     }
-    Adder::default().sum_runs(points, &sorted, &lens).chunks(buckets).map(weigh_buckets).collect()
+    Adder::default().sum_runs(points, &sorted, &lens)
+}
+
+/// `Σ_i digits_i · P_i` for each digit position, from its buckets.
+fn weigh_positions(positions: &[&[RawPoint]]) -> Vec<G1Projective> {
+    let Some(kernels) = simd::complete_point_kernels() else {
+        return positions.iter().map(|buckets| weigh_buckets(buckets)).collect();
+    };
+    let weigh = |eight: &[&[RawPoint]]| {
+        let sums = kernels.weigh_buckets(std::array::from_fn(|lane| eight[lane.min(eight.len() - 1)]));
+        sums.into_iter().take(eight.len()).map(|[x, y, z]| G1Projective::new_unchecked(x, y, z)).collect::<Vec<_>>()
+    };
+    positions.chunks(LANES).flat_map(weigh).collect()
 }
 
 /// `Σ_d (d + 1)·buckets[d]`, as the sum of all suffix sums.

@@ -72,10 +72,10 @@ impl EncodedPoint {
         }
         match (last & IDENTITY != 0, last & GREATEST != 0) {
             (true, true) => Encoding::Malformed,
-            (true, false) if words == [0; 4] => Encoding::Identity,
-            (true, false) => Encoding::NotCanonical,
-            (false, greatest) => match Fq::from_bigint(BigInt(words)) {
-                Some(x) => Encoding::Coordinate(x, greatest),
+            (identity, greatest) => match Fq::from_bigint(BigInt(words)) {
+                Some(x) if !identity => Encoding::Coordinate(x, greatest),
+                Some(x) if x == Fq::ZERO => Encoding::Identity,
+                Some(_) => Encoding::NotCanonical,
                 None => Encoding::Malformed,
             },
         }

@@ -27,7 +27,7 @@
 use std::sync::{Arc, OnceLock};
 
 use ark_bn254::{Fr, G1Affine, G1Projective};
-use ark_ff::{AdditiveGroup, Field, PrimeField, Zero};
+use ark_ff::{AdditiveGroup, Field, Zero};
 use ark_serialize::CanonicalSerialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -468,7 +468,10 @@ fn statement_digest<S>(key: &VerifierKey, commitments: &[&Commitment], claims: &
     let mut bytes = Vec::new();
     let mut scalars = |hash: &mut Sha256, scalars: &[Fr]| {
         bytes.clear();
-        bytes.extend(scalars.iter().flat_map(|scalar| scalar.into_bigint().0).flat_map(u64::to_le_bytes));
+        // Montgomery's form is as unique as the integer is, and at hand.
+        for limb in scalars.iter().flat_map(|scalar| &scalar.0.0) {
+            bytes.extend_from_slice(&limb.to_le_bytes());
+        }
         hash.update(&bytes);
     };
     counts(&mut hash, &[key.rounds(width_vars), commitments.len(), claims.len()]);

@@ -1,20 +1,26 @@
 //! Small protocols over hiding channels: messages, products, equations and claims of every kind.
 
-use ark_bn254::Fr;
-use ark_ff::{AdditiveGroup, Field, UniformRand};
+use ark_bn254::{Fr, G1Affine};
+use ark_ec::CurveGroup;
+use ark_ff::{AdditiveGroup, Field, PrimeField, UniformRand};
+use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
 use ark_std::rand::SeedableRng;
 use ark_std::rand::rngs::StdRng;
 use proptest::prelude::*;
 use std::sync::OnceLock;
 
 use super::*;
+use crate::gkr::pcs::hyrax::COLUMN_DEGREE;
 use crate::gkr::pcs::testing::random_table;
 use crate::gkr::pcs::{ColumnWeights, Committed, Hyrax, Layout, MultilinearPcs, OpeningClaim, ProverKey, VerifierKey};
-use crate::sumcheck::channel::{PlainProver, PlainVerifier, ProverChannel, VerifierChannel};
+use crate::sumcheck::batch;
+use crate::sumcheck::channel::sealed::Sealed;
+use crate::sumcheck::channel::{PlainProver, PlainVerifier, Policy, ProverChannel, SecretChannel, VerifierChannel};
 use crate::sumcheck::eq::eq_prefix;
 use crate::sumcheck::error::{Check, VerifyError};
+use crate::sumcheck::rounds::evaluate;
 use crate::sumcheck::small::weighted_sum;
-use crate::sumcheck::transcript::{Label, Merlin};
+use crate::sumcheck::transcript::{Label, Merlin, SecretTranscript, Transcript};
 
 const WIDTH_VARS: usize = 4;
 
@@ -62,8 +68,11 @@ impl Toy {
     }
 
     fn prove(&self, lie: Lie) -> Vec<u8> {
+        self.prove_over(PlainProver::new(Merlin::new(b"toy")), lie).into_proof()
+    }
+
+    fn prove_over<C: ClearProver + SecretChannel<Fr>>(&self, inner: C, lie: Lie) -> C {
         let key = key();
-        let inner = PlainProver::new(Merlin::new(b"toy"));
         let mut channel = HidingProver::new(inner, &key, WIDTH_VARS).unwrap();
         let table = random_table(self.rows, 1 << WIDTH_VARS, 1, self.seed);
         let mut commitment = Hyrax::commit(&key, &table, WIDTH_VARS);
@@ -98,7 +107,7 @@ impl Toy {
         let committed = [Committed { table: &table, commitment: &commitment, blinds: &blinds }];
         let claims = channel.claims(Vec::new, |replay| self.walk(replay));
         Hyrax::open(&key, &committed, &claims, &mut channel);
-        channel.into_inner().into_proof()
+        channel.into_inner()
     }
 
     /// The verifier between commitment and opening.
@@ -137,13 +146,215 @@ impl Toy {
     }
 
     fn verify(&self, proof: &[u8]) -> Result<(), VerifyError> {
+        self.verify_over(PlainVerifier::new(Merlin::new(b"toy"), proof))
+    }
+
+    fn verify_over<C: ClearVerifier>(&self, inner: C) -> Result<(), VerifyError> {
         let key = key();
-        let mut channel = HidingVerifier::new(PlainVerifier::new(Merlin::new(b"toy"), proof), WIDTH_VARS);
+        let mut channel = HidingVerifier::new(inner, WIDTH_VARS);
         let layout = Layout::new(self.rows, 1 << WIDTH_VARS, WIDTH_VARS).unwrap();
         let commitment = Hyrax::recv(Label::Commitment, &layout, &mut channel)?;
         let claims = self.walk(&mut channel)?;
         Hyrax::verify_opening(key.verifier_key(), &[&commitment], &claims, &mut channel)?;
         channel.finish()
+    }
+}
+
+/// A protocol in which a message, or a round, may be longer than it should be.
+#[derive(Clone, Copy, Debug)]
+enum Script {
+    /// A scalar is the sum of the next message's `len` scalars, or so it is said.
+    Sum { len: usize },
+    /// A round of a sum-check over a product, of this degree, for a false claim; the challenge is known to the prover.
+    Round { degree: usize },
+}
+
+/// A transcript whose challenges for rounds everybody knows.
+struct Known(Merlin, Fr);
+
+impl Transcript for Known {
+    fn absorb(&mut self, label: Label, message: &[u8]) {
+        self.0.absorb(label, message);
+    }
+
+    fn squeeze(&mut self, label: Label, output: &mut [u8]) {
+        self.0.squeeze(label, output);
+        if label == Label::RoundChallenge {
+            output.fill(0);
+            self.1.serialize_compressed(&mut output[..32]).unwrap();
+        }
+    }
+}
+
+impl SecretTranscript for Known {
+    fn secrets<F: PrimeField>(&self, seed: &[u8; 32], number: u64, out: &mut [F]) {
+        self.0.secrets(seed, number, out);
+    }
+}
+
+impl Script {
+    /// `(a₀ + a₁X)(b₀ + b₁X)` for the tables `2, 5` and `3, 7`, and the challenge.
+    const COEFFICIENTS: [u64; 3] = [6, 17, 12];
+    const CHALLENGE: u64 = 11;
+
+    fn transcript() -> Known {
+        Known(Merlin::new(b"script"), Fr::from(Self::CHALLENGE))
+    }
+
+    fn walk<C: VerifierChannel<Fr>>(self, channel: &mut C) -> Result<(), VerifyError> {
+        match self {
+            Self::Sum { len } => {
+                let [a] = channel.recv_array::<1>(Label::UserMessage)?;
+                let _: Fr = channel.challenge(Label::UserChallenge);
+                let parts = channel.recv(Label::UserMessage, len)?;
+                let sum = parts.into_iter().fold(C::Scalar::from(Fr::ZERO), |sum, part| sum + part);
+                channel.require_zero(sum - a, Check::Other("sum"))
+            }
+            Self::Round { degree } => {
+                let [claim] = channel.recv_array::<1>(Label::UserMessage)?;
+                let _: Fr = channel.challenge(Label::UserChallenge);
+                let (_, last) = batch::verify_sum(channel, degree, 1, claim)?;
+                let value = evaluate(&Self::COEFFICIENTS.map(Fr::from), Fr::from(Self::CHALLENGE));
+                channel.require_zero(last - C::Scalar::from(value), Check::Other("last claim"))
+            }
+        }
+    }
+
+    /// The messages: what is claimed, and a second one that is one scalar longer than a verifier should read.
+    fn messages(self) -> [Vec<Fr>; 2] {
+        match self {
+            Self::Sum { .. } => [vec![Fr::from(9u64)], vec![Fr::from(5u64), Fr::from(4u64)]],
+            Self::Round { .. } => {
+                let [c0, c1, c2] = Self::COEFFICIENTS.map(Fr::from);
+                let r = Fr::from(Self::CHALLENGE);
+                // βX²(X − r), whose values at 0 and 1 add up to one, and which is zero at r.
+                let beta = (Fr::ONE - r).inverse().unwrap();
+                [vec![c0.double() + c1 + c2 + Fr::ONE], vec![c0, c2 - beta * r, beta]]
+            }
+        }
+    }
+
+    /// A proof with these messages for whoever walks like `self`.
+    fn prove(self, [first, second]: [Vec<Fr>; 2]) -> Vec<u8> {
+        let key = key();
+        let mut channel = HidingProver::new(PlainProver::new(Self::transcript()), &key, WIDTH_VARS).unwrap();
+        channel.send(Label::UserMessage, &first);
+        let _ = channel.challenge(Label::UserChallenge);
+        channel.send(Label::UserMessage, &second);
+        if let Self::Round { .. } = self {
+            let _ = channel.challenge(Label::RoundChallenge);
+        }
+        let claims = channel.claims(Vec::new, |replay| self.walk(replay).map(|()| Vec::new()));
+        Hyrax::open(&key, &[], &claims, &mut channel);
+        channel.into_inner().into_proof()
+    }
+
+    fn verify(self, proof: &[u8]) -> Result<(), VerifyError> {
+        let mut channel = HidingVerifier::new(PlainVerifier::new(Self::transcript(), proof), WIDTH_VARS);
+        self.walk(&mut channel)?;
+        Hyrax::verify_opening(key().verifier_key(), &[], &[], &mut channel)?;
+        channel.finish()
+    }
+}
+
+#[test]
+fn a_message_has_as_many_scalars_as_are_read() {
+    for (short, long) in
+        [(Script::Sum { len: 1 }, Script::Sum { len: 2 }), (Script::Round { degree: 2 }, Script::Round { degree: 3 })]
+    {
+        // Whoever reads one scalar more, or lets a round have one degree more, is convinced.
+        let proof = long.prove(long.messages());
+        assert_eq!(long.verify(&proof), Ok(()), "{long:?}");
+        assert_eq!(short.verify(&proof), Err(VerifyError::Check(Check::InnerProduct)), "{short:?}");
+        // So is nobody by a commitment to fewer scalars than are read: those that are missing are zero.
+        let [first, mut second] = long.messages();
+        second.pop();
+        let proof = short.prove([first, second]);
+        for verifier in [short, long] {
+            assert_eq!(verifier.verify(&proof), Err(VerifyError::Check(Check::InnerProduct)), "{verifier:?}");
+        }
+    }
+}
+
+/// A channel whose last round of the opening is a commitment to one scalar more than it should be.
+struct Longer<C> {
+    inner: C,
+    rounds: usize,
+    at: usize,
+}
+
+impl<C: ProverChannel<Fr>> ProverChannel<Fr> for Longer<C> {
+    fn absorb_statement(&mut self, label: Label, bytes: &[u8]) {
+        self.inner.absorb_statement(label, bytes);
+    }
+
+    fn send(&mut self, label: Label, scalars: &[Fr]) {
+        self.inner.send(label, scalars);
+    }
+
+    fn send_elements<E: CanonicalSerialize>(&mut self, label: Label, elements: &[E]) {
+        if label == Label::Round {
+            self.rounds += 1;
+            if self.rounds == self.at {
+                let mut bytes = Vec::new();
+                elements[0].serialize_compressed(&mut bytes).unwrap();
+                let point = G1Affine::deserialize_compressed(&bytes[..]).unwrap();
+                let longer = point + key().verifier_key().generators(WIDTH_VARS).row()[COLUMN_DEGREE];
+                return self.inner.send_elements(label, &[longer.into_affine()]);
+            }
+        }
+        self.inner.send_elements(label, elements);
+    }
+
+    fn challenge(&mut self, label: Label) -> Fr {
+        self.inner.challenge(label)
+    }
+
+    fn product(&mut self, a: Fr, b: Fr) -> Fr {
+        self.inner.product(a, b)
+    }
+}
+
+impl<C: SecretChannel<Fr>> SecretChannel<Fr> for Longer<C> {
+    fn secrets(&self, seed: &[u8; 32], number: u64, out: &mut [Fr]) {
+        self.inner.secrets(seed, number, out);
+    }
+}
+
+impl<C: ClearProver> ClearProver for Longer<C> {}
+
+/// Refuses nothing for the sake of one check.
+struct Without(Check);
+
+impl Sealed for Without {}
+
+impl Policy for Without {
+    fn judge(&mut self, holds: bool, error: VerifyError) -> Result<(), VerifyError> {
+        if holds || error == VerifyError::Check(self.0) { Ok(()) } else { Err(error) }
+    }
+
+    fn instead<E: CanonicalDeserialize>(&mut self, error: VerifyError) -> Result<E, VerifyError> {
+        Err(error)
+    }
+}
+
+#[test]
+fn rounds_that_are_opened_are_no_longer_than_they_should_be() {
+    let toy = Toy { rows: 2, claims: 2, products: 0, seed: 9, without: Lie::None };
+    let prove = |at| {
+        let inner = Longer { inner: PlainProver::new(Merlin::new(b"toy")), rounds: 0, at };
+        let channel = toy.prove_over(inner, Lie::None);
+        (channel.rounds, channel.inner.into_proof())
+    };
+    let (rounds, honest) = prove(0);
+    assert_eq!((rounds, toy.verify(&honest)), (WIDTH_VARS, Ok(())));
+    let refusal = Err(VerifyError::Check(Check::MaskedMessages));
+    for at in 1..=rounds {
+        let (_, proof) = prove(at);
+        assert_eq!(toy.verify(&proof), refusal, "round {at}");
+        // The scalars that are read are the honest ones, so that nothing else refuses.
+        let lax = PlainVerifier::with_policy(Merlin::new(b"toy"), &proof, Without(Check::MaskedMessages));
+        assert_eq!(toy.verify_over(lax), Ok(()), "round {at}");
     }
 }
 
