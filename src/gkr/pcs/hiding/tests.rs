@@ -12,7 +12,9 @@ use std::sync::OnceLock;
 use super::*;
 use crate::gkr::pcs::hyrax::COLUMN_DEGREE;
 use crate::gkr::pcs::testing::random_table;
-use crate::gkr::pcs::{ColumnWeights, Committed, Hyrax, Layout, MultilinearPcs, OpeningClaim, ProverKey, VerifierKey};
+use crate::gkr::pcs::{
+    Blinds, ColumnWeights, Committed, Hyrax, Layout, MultilinearPcs, OpeningClaim, ProverKey, VerifierKey,
+};
 use crate::sumcheck::batch;
 use crate::sumcheck::channel::sealed::Sealed;
 use crate::sumcheck::channel::{PlainProver, PlainVerifier, Policy, ProverChannel, SecretChannel, VerifierChannel};
@@ -238,6 +240,10 @@ impl Script {
     fn prove(self, [first, second]: [Vec<Fr>; 2]) -> Vec<u8> {
         let key = key();
         let mut channel = HidingProver::new(PlainProver::new(Self::transcript()), &key, WIDTH_VARS).unwrap();
+        // A commitment that nothing is claimed of: its width is that of messages.
+        let table = random_table(1, 1 << WIDTH_VARS, 1, 3);
+        let commitment = Hyrax::commit(&key, &table, WIDTH_VARS);
+        Hyrax::send(Label::Commitment, &commitment, &mut channel);
         channel.send(Label::UserMessage, &first);
         let _ = channel.challenge(Label::UserChallenge);
         channel.send(Label::UserMessage, &second);
@@ -245,14 +251,17 @@ impl Script {
             let _ = channel.challenge(Label::RoundChallenge);
         }
         let claims = channel.claims(Vec::new, |replay| self.walk(replay).map(|()| Vec::new()));
-        Hyrax::open(&key, &[], &claims, &mut channel);
+        let committed = [Committed { table: &table, commitment: &commitment, blinds: &Blinds::none() }];
+        Hyrax::open(&key, &committed, &claims, &mut channel);
         channel.into_inner().into_proof()
     }
 
     fn verify(self, proof: &[u8]) -> Result<(), VerifyError> {
         let mut channel = HidingVerifier::new(PlainVerifier::new(Self::transcript(), proof), WIDTH_VARS);
+        let layout = Layout::new(1, 1 << WIDTH_VARS, WIDTH_VARS).unwrap();
+        let commitment = Hyrax::recv(Label::Commitment, &layout, &mut channel)?;
         self.walk(&mut channel)?;
-        Hyrax::verify_opening(key().verifier_key(), &[], &[], &mut channel)?;
+        Hyrax::verify_opening(key().verifier_key(), &[&commitment], &[], &mut channel)?;
         channel.finish()
     }
 }
