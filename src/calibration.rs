@@ -1,5 +1,8 @@
 //! Calibration: the values that a float network takes on recordings, and the widths that follow.
 
+mod search;
+
+use self::search::{Quality, Widths, quality};
 use crate::audio::features::Features;
 use crate::audio::{FrontEnd, float};
 use crate::error::ModelError;
@@ -10,12 +13,8 @@ use crate::layers::quantize::{Constants, Options, Ranges, quantize};
 use crate::model::Model;
 use crate::sumcheck::int::IntTable;
 
-/// Cosine to the float embedding that automatic widths must reach on every recording tried.
-const WANTED_COSINE: f64 = 0.9999;
-/// Widths tried, the cheapest first.
-const WIDTHS: [u32; 5] = [11, 12, 13, 14, 16];
-/// Recordings on which widths are tried.
-const TRIED: usize = 4;
+/// Cosine to the float embedding that automatic widths must reach on every recording tried, unless another is wanted.
+pub(crate) const TARGET_COSINE: f64 = 0.9999;
 /// How far features may go beyond the largest seen.
 const FEATURE_MARGIN: f64 = 2.0;
 
@@ -72,16 +71,29 @@ pub(crate) fn min_samples(network: &Network, front_end: &FrontEnd) -> Result<usi
     })
 }
 
-/// Observes the recordings and builds a model: with `bits`, or with the fewest that are accurate.
+/// What is wanted of a model.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Bits of arguments of activation tables, if they are not to be searched for.
+    pub(crate) bits: Option<u32>,
+    /// Cosine to the float embedding.
+    pub(crate) cosine: f64,
+    /// Whether what leaves a table is clamped to it.
+    pub(crate) saturate: bool,
+}
+
+/// Observes the recordings and builds a model, and the worst cosine of its embeddings to the float ones on the first few
+/// recordings.
 pub(crate) fn calibrate(
     network: &Network,
     front_end: &FrontEnd,
     clips: &[Vec<i16>],
-    bits: Option<u32>,
+    wanted: Wanted,
     build: impl Fn(Quantized) -> Result<Model, ModelError>,
-) -> Result<Model, ModelError> {
+) -> Result<(Model, f64), ModelError> {
     let mut ranges = Ranges::default();
     let mut largest = 0f64;
+    let mut floats = Vec::with_capacity(clips.len());
     // A network may take recordings of one length only: that of those it is calibrated on.
     let mut length = front_end.partials.map_or(1 << 12, |p| p.frames);
     for clip in clips {
@@ -90,6 +102,7 @@ pub(crate) fn calibrate(
         ranges.observe(network, &input.features, &outputs, input.sequence_length);
         largest = largest.max(input.features.max_abs());
         length = input.sequence_length;
+        floats.push(outputs.last().map(mean_of_rows).unwrap_or_default());
     }
     if front_end.is_raw() {
         // Samples may have all their bits, however quiet these recordings are: twice this is their range.
@@ -98,32 +111,23 @@ pub(crate) fn calibrate(
     if clips.is_empty() {
         return Err(ModelError::Malformed { reason: "calibration needs at least one recording".into() });
     }
-    let build_with = |bits: u32| -> Result<Model, ModelError> {
+    let build_with = |widths: &Widths| -> Result<Model, ModelError> {
         let mut constants = Constants::default();
         let features = Features::new(front_end, FEATURE_MARGIN * largest, &mut constants)?;
-        let options = Options { bits, average: front_end.partials.is_some() };
+        let average = front_end.partials.is_some();
+        let options = Options { bits: widths.bits, layer_bits: &widths.layers, average, saturate: wanted.saturate };
         let layers = quantize(network, &ranges, features.fraction_bits, options, &mut constants)?;
         let shapes = network.shapes(length)?;
         let embedding_len = shapes.last().map_or(0, |shape| shape.columns) as u32;
         build(Quantized { features, layers, embedding_len, constants: constants.into_tables() })
     };
-    if let Some(bits) = bits {
-        return build_with(bits);
-    }
-    let mut best = None;
-    for bits in WIDTHS {
-        let model = build_with(bits)?;
-        let mut worst = 1f64;
-        for clip in clips.iter().take(TRIED) {
-            let float = float_embedding(network, front_end, clip)?;
-            let integer: Vec<f64> = model.embed(clip)?.iter().map(|&v| v as f64).collect();
-            worst = worst.min(cosine(&integer, &float));
+    let (model, Quality { cosine, .. }) = match wanted.bits {
+        Some(bits) => {
+            let model = build_with(&Widths { bits, ..Widths::default() })?;
+            let found = quality(&model, clips, &floats, -1.0)?;
+            (model, found)
         }
-        tracing::info!(bits, worst, "tried a width");
-        best = Some(model);
-        if worst >= WANTED_COSINE {
-            break;
-        }
-    }
-    best.ok_or_else(|| ModelError::Malformed { reason: "no width was tried".into() })
+        None => search::search(build_with, clips, &floats, wanted.cosine)?,
+    };
+    Ok((model, cosine))
 }

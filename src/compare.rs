@@ -8,6 +8,7 @@ use crate::layers::affine::{Affine, Finish};
 use crate::layers::lowering::{AnyLayer, Placed};
 use crate::layers::matrix::FloatMatrix;
 use crate::layers::network::Network;
+use crate::layers::saturate::Clamped;
 use crate::model::Model;
 use crate::sumcheck::int::IntTable;
 
@@ -22,7 +23,12 @@ impl Model {
             let found = lowered.program.tensors().iter().position(|t| t.name == tensor);
             if let Some(i) = found {
                 let table = trace.get(TensorId(i as u32));
-                differences.extend(LayerDifference::new(layer, table, fraction_bits, float));
+                let difference = LayerDifference::new(layer, table, fraction_bits, float);
+                let of = &lowered.program.tensors()[i];
+                // A sign takes a bit, and reaches one further down than up.
+                let (below, signed) = ((-&of.low - 1i32).bits(), u64::from(of.low < 0.into()));
+                let width = (if signed == 0 { of.high.bits() } else { below.max(of.high.bits()) } + signed) as u32;
+                differences.extend(difference.map(|difference| LayerDifference { width, ..difference }));
             }
         };
         let features = &self.spec().features;
@@ -51,6 +57,11 @@ impl Model {
             compare(name, &format!("{name}/output"), layer.fraction_bits, &mean);
         }
         best_per_layer(&mut differences);
+        let costs = self.layer_costs(samples.len())?;
+        for difference in &mut differences {
+            let own = costs.iter().find(|cost| cost.name == difference.layer);
+            difference.share = own.map_or(0.0, |cost| cost.share);
+        }
         Ok(differences)
     }
 }
@@ -74,7 +85,10 @@ fn stands_for_a_value(layer: &AnyLayer) -> bool {
         | AnyLayer::Unfold(_)
         | AnyLayer::Join(_) => false,
         AnyLayer::Affine(Affine { finish: Finish::Exact, .. }) => false,
-        AnyLayer::Affine(Affine { finish: Finish::Activate { function, .. }, .. }) => !function.name.starts_with("exp"),
+        AnyLayer::Affine(Affine {
+            finish: Finish::Activate { function, .. } | Finish::Saturate { then: Clamped::Function(function), .. },
+            ..
+        }) => !function.name.starts_with("exp"),
         AnyLayer::Affine(_)
         | AnyLayer::Lstm(_)
         | AnyLayer::Gru(_)
@@ -126,6 +140,10 @@ pub struct LayerDifference {
     pub max_value: f64,
     /// Cosine of the two outputs, read as one vector each.
     pub cosine: f64,
+    /// Bits that the integers may have, a sign included.
+    pub width: u32,
+    /// The layer's share of the predicted proving time, 0 to 1.
+    pub share: f64,
 }
 
 impl LayerDifference {
@@ -143,6 +161,8 @@ impl LayerDifference {
             max_difference: pairs().map(|(a, b)| (a - b).abs()).fold(0.0, f64::max),
             max_value: float.max_abs(),
             cosine: calibration::cosine(&integer, &float.data),
+            width: 0,
+            share: 0.0,
         })
     }
 }

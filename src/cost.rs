@@ -1,29 +1,28 @@
 //! What proving costs, from the program alone.
 
+mod memory;
+mod proof_size;
+mod time;
+
+pub use self::memory::MARGIN;
+pub(crate) use self::memory::leaves;
+pub use self::time::Speed;
+
 use crate::error::ModelError;
 use crate::gkr::program::{Kind, Program, Relation};
 use crate::gkr::waves::Schedule;
-use crate::model::{Model, Tail};
+use crate::model::{Lowered, Model, Tail};
+use crate::statement::Mode;
 
 /// Predicted nanoseconds of one core a looked-up tuple; a yardstick for shares, not a promise.
 const NS_PER_LOOKUP: f64 = 120.0;
 /// Predicted nanoseconds of one core a committed byte.
 const NS_PER_BYTE: f64 = 50.0;
 
-/// Peak memory of the prover, in bytes: `BASE_BYTES + BYTES_PER_GENERATOR·generators + BYTES_PER_LEAF·leaves +
-/// BYTES_PER_ENTRY·entries`, where generators are those of the longest committed row, leaves those of the tree of
-/// fractions (looked-up tuples and rows of tables) and entries those of all tensors of the trace.
-///
-/// Fitted to 40 peaks of the resident set of the command line between 69 MB and 1.1 GB (`xvector-small` and
-/// `ecapa-small`, 1, 3, 10 and 30 s, 1 and 2 threads; runs of the same differ by up to 15 %, with what else the machine
-/// does): 1 to 37 % above the peak for peaks of more than 100 MB. It is never below, so that what is let in also fits.
-const BYTES_PER_LEAF: u64 = 36;
-/// See [`BYTES_PER_LEAF`].
-const BYTES_PER_ENTRY: u64 = 8;
-/// See [`BYTES_PER_LEAF`]: the multiples of a generator.
-const BYTES_PER_GENERATOR: u64 = 8 << 10;
-/// The program itself, its keys and tables, and what the allocator keeps.
-const BASE_BYTES: u64 = 100 << 20;
+/// Predicted nanoseconds of one core for so many leaves and committed bytes.
+pub(crate) fn ns_of(leaves: u64, bytes: u64) -> f64 {
+    leaves as f64 * NS_PER_LOOKUP + bytes as f64 * NS_PER_BYTE
+}
 
 /// The sizes of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +61,7 @@ impl Sizes {
 }
 
 /// What a program costs for a given length of audio.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Cost {
     /// Frames of the front end.
     pub frames: usize,
@@ -74,10 +73,18 @@ pub struct Cost {
     pub committed_values: u64,
     /// Bytes of the committed integers.
     pub committed_bytes: u64,
+    /// Entries of all weights.
+    pub weights: u64,
+    /// Leaves of the tree of fractions: looked-up tuples, and entries of tables.
+    pub leaves: u64,
+    /// Entries of all tensors but the weights.
+    pub entries: u64,
     /// Sum-check waves.
     pub waves: usize,
-    /// Predicted proof size in bytes.
+    /// Size of the file of a proof that hides what it is about, in bytes.
     pub proof_bytes: u64,
+    /// Size of the file of a proof in the clear, in bytes.
+    pub clear_proof_bytes: u64,
     /// Predicted peak memory of the prover in bytes.
     pub memory_bytes: u64,
     /// The layers, in order.
@@ -118,36 +125,39 @@ fn layer_of(name: &str) -> &str {
 }
 
 impl Model {
+    /// The layers and their shares of the cost of proving `samples` samples.
+    pub fn layer_costs(&self, samples: usize) -> Result<Vec<LayerCost>, ModelError> {
+        Ok(layer_costs(&self.decision(samples)?.program))
+    }
+
+    /// The program of a decision on `samples` samples.
+    fn decision(&self, samples: usize) -> Result<Lowered, ModelError> {
+        self.check_length(samples)?;
+        self.spec().lower(samples, Tail { threshold: Some(1), ..Tail::default() })
+    }
+
     /// What proving `samples` samples costs.
     pub fn cost(&self, samples: usize) -> Result<Cost, ModelError> {
-        self.check_length(samples)?;
-        let lowered = self.spec().lower(samples, Tail { threshold: Some(1), ..Tail::default() })?;
+        let lowered = self.decision(samples)?;
         let program = &lowered.program;
         let sizes = Sizes::new(program);
         let committed: Vec<_> = program.inputs().into_iter().chain(program.committed()).collect();
         let bytes = |id| program.tensor(id).entries as u64 * bytes_per_entry(program, id);
-        let width = |id| program.width_vars(id);
-        let rows = |id| {
-            let tensor = program.tensor(id);
-            ((tensor.rows << tensor.col_vars()).div_ceil(1 << width(id))) as u64
-        };
-        let tables: u64 = program.tables().iter().map(|t| t.len() as u64).sum();
-        let leaves = sizes.lookups + tables;
-        let depth = u64::from(leaves.next_power_of_two().trailing_zeros());
-        let messages = program.relations().len() as u64 * 3 + depth * depth + 4 * depth + 400;
-        let entries: u64 = program.tensors().iter().map(|t| (t.rows * t.cols) as u64).sum();
+        let [weights, entries] = memory::of_tensors(program);
+        let size = |mode| proof_size::proof_bytes(program, samples, mode);
         Ok(Cost {
             frames: self.front_end().num_frames(self.front_end().padded_samples(samples)).unwrap_or(0),
             macs: sizes.macs,
             lookups: sizes.lookups,
             committed_values: sizes.committed_values,
             committed_bytes: committed.iter().map(|&id| bytes(id)).sum(),
+            weights,
+            leaves: memory::leaves(program),
+            entries,
             waves: Schedule::new(program).waves.len(),
-            proof_bytes: 32 * (committed.iter().map(|&id| rows(id)).sum::<u64>() + messages),
-            memory_bytes: BASE_BYTES
-                + (BYTES_PER_GENERATOR << program.max_width_vars())
-                + BYTES_PER_LEAF * leaves
-                + BYTES_PER_ENTRY * entries,
+            proof_bytes: size(Mode::Zk)?,
+            clear_proof_bytes: size(Mode::Clear)?,
+            memory_bytes: memory::peak(program),
             layers: layer_costs(program),
         })
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::audio::FrontEnd;
-use crate::calibration;
+use crate::calibration::{self, TARGET_COSINE, Wanted};
 pub use crate::compare::LayerDifference;
 pub use crate::cost::{Cost, LayerCost};
 use crate::error::{AudioError, ModelError};
@@ -46,6 +46,8 @@ pub struct ModelBuilder {
     front_end: FrontEnd,
     name: String,
     bits: Option<u32>,
+    target_cosine: f64,
+    saturate: bool,
     threshold: f64,
 }
 
@@ -82,6 +84,22 @@ impl ModelBuilder {
         self
     }
 
+    /// Sets the cosine to the float embedding that chosen widths must reach on the recordings, in (0, 1]: 0.9999 unless
+    /// another is wanted.
+    #[must_use]
+    pub fn target_cosine(mut self, cosine: f64) -> Self {
+        self.target_cosine = cosine;
+        self
+    }
+
+    /// Clamps values that leave the range of a layer's table to it, and proves that: otherwise a recording in which one
+    /// does has no proof. It is part of the model.
+    #[must_use]
+    pub fn saturate(mut self, saturate: bool) -> Self {
+        self.saturate = saturate;
+        self
+    }
+
     /// Sets the decision threshold that suits the network, a cosine in (0, 1].
     #[must_use]
     pub fn threshold(mut self, threshold: f64) -> Self {
@@ -91,7 +109,14 @@ impl ModelBuilder {
 
     /// Chooses ranges and widths on recordings (16-bit samples at the front end's rate).
     pub fn calibrate(self, clips: &[Vec<i16>]) -> Result<Model, ModelError> {
-        let Self { network, onnx, front_end, name, bits, threshold } = self;
+        Ok(self.calibrate_measured(clips)?.0)
+    }
+
+    /// [`ModelBuilder::calibrate`], and the worst cosine of integer and float embedding of the recordings tried: below
+    /// −1 if one of them has no integer embedding.
+    pub fn calibrate_measured(self, clips: &[Vec<i16>]) -> Result<(Model, f64), ModelError> {
+        let Self { network, onnx, front_end, name, bits, target_cosine, saturate, threshold } = self;
+        let wanted = Wanted { bits, cosine: target_cosine, saturate };
         let one = f64::from(score::THRESHOLD_ONE);
         if network.input_columns != front_end.columns() {
             return Err(ModelError::Shape {
@@ -100,7 +125,7 @@ impl ModelBuilder {
                 found: format!("{} columns of front end {}", front_end.columns(), front_end.name),
             });
         }
-        calibration::calibrate(&network, &front_end, clips, bits, |quantized| {
+        calibration::calibrate(&network, &front_end, clips, wanted, |quantized| {
             let spec = Spec {
                 name: name.clone(),
                 features: quantized.features,
@@ -142,6 +167,8 @@ impl Model {
             front_end: FrontEnd::logmel40(),
             name: name.to_owned(),
             bits: None,
+            target_cosine: TARGET_COSINE,
+            saturate: false,
             threshold: DEFAULT_THRESHOLD,
         }
     }

@@ -27,6 +27,7 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
         "targets": scored.targets(),
         "recordings": scored.recordings,
         "failed": scored.failed,
+        "unprovable": scored.unprovable,
         "eer": exact.eer,
         "min_dcf": exact.min_dcf,
         "threshold": exact.threshold,
@@ -51,5 +52,9 @@ fn summary(scored: &Scored, exact: &Rates, float: Option<&Rates>) -> String {
     let head = format!("{} trials, {} of one speaker", scored.exact.len(), scored.targets());
     let float = float.map(|rates| line("float", rates)).unwrap_or_default();
     let difference = scored.difference.map(|d| format!("\n  largest difference of scores {d:.6}")).unwrap_or_default();
-    format!("{head}{}{float}{difference}", line("integer", exact))
+    let unprovable = match scored.unprovable {
+        0 => String::new(),
+        count => format!("\n  {count} of {} recordings could not be proved", scored.recordings),
+    };
+    format!("{head}{}{float}{difference}{unprovable}", line("integer", exact))
 }

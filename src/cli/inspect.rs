@@ -277,8 +277,12 @@ pub fn cost_json(cost: &Cost) -> Value {
         "lookups": cost.lookups,
         "committed_values": cost.committed_values,
         "committed_bytes": cost.committed_bytes,
+        "weights": cost.weights,
+        "leaves": cost.leaves,
+        "entries": cost.entries,
         "waves": cost.waves,
         "proof_bytes": cost.proof_bytes,
+        "clear_proof_bytes": cost.clear_proof_bytes,
         "memory_bytes": cost.memory_bytes,
         "layers": cost.layers.iter().map(layer).collect::<Vec<_>>(),
     })
@@ -287,7 +291,7 @@ pub fn cost_json(cost: &Cost) -> Value {
 /// The totals of a cost for people.
 pub fn cost_text(cost: &Cost) -> String {
     format!(
-        "  frames     {}\n  macs       {}\n  lookups    {}\n  committed  {} values, {}\n  waves      {}\n  proof      about {}\n  memory     about {}",
+        "  frames     {}\n  macs       {}\n  lookups    {}\n  committed  {} values, {}\n  waves      {}\n  proof      {}\n  memory     about {}",
         cost.frames,
         cost.macs,
         cost.lookups,

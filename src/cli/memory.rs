@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use voxcheck::Model;
+use voxcheck::cost::MARGIN;
 
 use super::error::{CliError, Result};
 use super::machine::kib_field;
@@ -16,10 +17,9 @@ pub fn check(model: &Model, samples: usize, max: Option<u64>) -> Result<()> {
         Some(bytes) => Some((bytes, "--max-memory")),
         None => smallest(&limits()),
     };
-    match (model.cost(samples), limit) {
-        (Ok(cost), Some((bytes, name))) if cost.memory_bytes > bytes => {
-            Err(CliError::memory(cost.memory_bytes, bytes, name))
-        }
+    let needed = model.memory_bytes(samples).map(|bytes| bytes + bytes / MARGIN);
+    match (needed, limit) {
+        (Ok(needed), Some((bytes, name))) if needed > bytes => Err(CliError::memory(needed, bytes, name)),
         _ => Ok(()),
     }
 }

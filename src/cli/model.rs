@@ -1,16 +1,18 @@
 //! `model import`, `check`, `estimate`, `ops` and `list`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 use voxcheck::Model;
 use voxcheck::audio::FrontEnd;
+use voxcheck::cost::Speed;
 use voxcheck::layers::onnx;
 use voxcheck::model::LayerDifference;
 
 use super::common::{BUILT_IN, BUNDLED, load_model, parse_threshold};
-use super::console::{Console, Outcome, human_bytes};
+use super::console::{Console, Outcome, human_bytes, human_time};
 use super::demo;
 use super::error::{CliError, Result};
 use super::files::{self, Access};
@@ -50,6 +52,13 @@ pub struct Import {
     /// Bits of activations and weights, 8 to 16, or auto
     #[arg(long, value_name = "N", default_value = "auto", value_parser = parse_bits)]
     bits: Bits,
+    /// Cosine to the float embedding that widths chosen by `--bits auto` must reach on the recordings, in (0, 1]
+    #[arg(long, value_name = "X", default_value = "0.9999", value_parser = parse_cosine)]
+    target_cosine: f64,
+    /// Clamp values that leave the calibrated range of a layer, and prove that: without it, recordings in which one does
+    /// have no proof. Costs up to a half more lookups
+    #[arg(long)]
+    saturate: bool,
     /// Cosine from which on two voices count as the same, in (0, 1] [default: 0.66]
     #[arg(long, value_name = "X", value_parser = parse_threshold)]
     threshold: Option<f64>,
@@ -104,6 +113,10 @@ fn parse_bits(text: &str) -> std::result::Result<Bits, String> {
     }
 }
 
+fn parse_cosine(text: &str) -> std::result::Result<f64, String> {
+    parse_threshold(text).map_err(|_| "not a cosine in (0, 1]".into())
+}
+
 fn parse_input(text: &str) -> std::result::Result<(String, f64), String> {
     let (name, value) = text.split_once('=').ok_or("not NAME=VALUE")?;
     let value = value.parse().ok().filter(|value: &f64| value.is_finite()).ok_or("the value is not a number")?;
@@ -146,13 +159,20 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
     let builder = Model::from_onnx_bytes(read_network(&args.network, &args.inputs)?, &name).map_err(failed)?;
     let clips = calibration(&args.calibrate, rate, console)?;
     let mut builder = builder.front_end(args.frontend.clone()).name(name);
+    builder = builder.target_cosine(args.target_cosine).saturate(args.saturate);
     if let Some(bits) = args.bits.0 {
         builder = builder.bits(bits);
     }
     if let Some(threshold) = args.threshold {
         builder = builder.threshold(threshold);
     }
-    let model = console.stage("calibrate", |_| builder.calibrate(&clips)).0.map_err(failed)?;
+    let (model, cosine) = console.stage("calibrate", |_| builder.calibrate_measured(&clips)).0.map_err(failed)?;
+    if cosine < -1.0 {
+        console.warn("a calibration recording has no proof with this model; give more bits (--bits) or --saturate");
+    } else if args.bits.0.is_none() && cosine < args.target_cosine {
+        let (wanted, name) = (args.target_cosine, model.name());
+        console.warn(format!("{name} reaches a cosine of {cosine:.6} with the most bits there are, not {wanted}"));
+    }
     let bytes = model.to_bytes();
     files::write(console, &args.output, &bytes, Access::Public)?;
     let fields = json!({
@@ -162,16 +182,19 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
         "embedding_len": model.embedding_len(),
         "default_threshold": model.default_threshold(),
         "clips": clips.len(),
+        "cosine": Some(cosine).filter(|cosine| *cosine >= -1.0),
+        "saturate": args.saturate,
         "model": args.output,
         "model_bytes": bytes.len(),
     });
     let text = format!(
-        "Imported {} as {}\n  front end  {}\n  embedding  {} values\n  calibrated on {} recording(s)\n  model      {}, {}",
+        "Imported {} as {}\n  front end  {}\n  embedding  {} values\n  calibrated on {} recording(s), cosine {:.6}\n  model      {}, {}",
         model.name(),
         model.id(),
         model.front_end().name,
         model.embedding_len(),
         clips.len(),
+        cosine.max(-1.0),
         args.output.display(),
         human_bytes(bytes.len() as u64),
     );
@@ -213,13 +236,20 @@ fn check(args: &Check, console: &mut Console) -> Result<Outcome> {
         "layers": layers.iter().map(difference_json).collect::<Vec<_>>(),
     });
     let width = layers.iter().map(|layer| layer.layer.chars().count()).max().unwrap_or(0).max(5);
-    let mut text =
-        format!("{:<width$} {:>11} {:>14} {:>12} {:>10}", "layer", "shape", "max difference", "max value", "cosine");
+    let mut text = format!(
+        "{:<width$} {:>11} {:>5} {:>14} {:>12} {:>10} {:>6}",
+        "layer", "shape", "bits", "max difference", "max value", "cosine", "cost"
+    );
     for layer in &layers {
         let shape = format!("{}x{}", layer.rows, layer.columns);
         text += &format!(
-            "\n{:<width$} {shape:>11} {:>14.3e} {:>12.4} {:>10.7}",
-            layer.layer, layer.max_difference, layer.max_value, layer.cosine
+            "\n{:<width$} {shape:>11} {:>5} {:>14.3e} {:>12.4} {:>10.7} {:>4.1} %",
+            layer.layer,
+            layer.width,
+            layer.max_difference,
+            layer.max_value,
+            layer.cosine,
+            100.0 * layer.share
         );
     }
     Ok(Outcome::new("model-check", fields, text))
@@ -233,6 +263,8 @@ fn difference_json(layer: &LayerDifference) -> Value {
         "max_difference": layer.max_difference,
         "max_value": layer.max_value,
         "cosine": layer.cosine,
+        "width": layer.width,
+        "share": layer.share,
     })
 }
 
@@ -240,11 +272,24 @@ fn estimate(args: &Estimate) -> Result<Outcome> {
     let model = load_model(&args.model)?;
     let samples = (args.seconds * f64::from(model.front_end().sample_rate)).round() as usize;
     let cost = cost_of(&model, samples, &args.model)?;
+    let (speed, threads) = (Speed::measure(), rayon::current_num_threads());
+    let [one_core, all] = cost.prove_seconds(speed, threads);
     let mut fields = cost_json(&cost);
+    fields["threads"] = json!(threads);
+    fields["prove_ms"] = json!(1e3 * all);
+    fields["prove_cpu_ms"] = json!(1e3 * one_core);
+    fields["speed"] = json!({"leaf_ns": speed.leaf_ns, "byte_ns": speed.byte_ns});
     fields["model_id"] = json!(model.id().to_string());
     fields["audio_seconds"] = json!(args.seconds);
     fields["samples"] = json!(samples);
-    let text = format!("{}, {} s of audio\n{}", model.name(), args.seconds, cost_text(&cost));
+    let text = format!(
+        "{}, {} s of audio\n{}\n  time       about {} with {threads} thread(s) of this machine, {} on one core",
+        model.name(),
+        args.seconds,
+        cost_text(&cost),
+        human_time(Duration::from_secs_f64(all)),
+        human_time(Duration::from_secs_f64(one_core)),
+    );
     Ok(Outcome::new("model-estimate", fields, text))
 }
 

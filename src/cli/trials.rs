@@ -47,6 +47,8 @@ pub struct Scored {
     pub recordings: usize,
     /// Recordings that could not be embedded.
     pub failed: Vec<String>,
+    /// Those of them that the model has no proof for.
+    pub unprovable: usize,
 }
 
 impl Scored {
@@ -64,7 +66,14 @@ struct Pair {
     target: bool,
 }
 
-type Embedded = BTreeMap<String, std::result::Result<Embeddings, String>>;
+/// Why a recording has no embedding.
+struct Failure {
+    reason: String,
+    /// Whether it was read and the model has no proof for it.
+    unprovable: bool,
+}
+
+type Embedded = BTreeMap<String, std::result::Result<Embeddings, Failure>>;
 
 /// Reads the list and scores its trials; recordings that fail are warned about.
 pub fn scored(args: &TrialArgs, console: &mut Console) -> Result<Scored> {
@@ -78,7 +87,7 @@ pub fn scored(args: &TrialArgs, console: &mut Console) -> Result<Scored> {
     let paths = find(&args.wav_dir, &pairs)?;
     let embedded = console.stage("embed", |_| embed_all(&model, &paths, args.seconds)).0;
     for (name, result) in &embedded {
-        if let Err(reason) = result {
+        if let Err(Failure { reason, .. }) = result {
             console.warn(format!("{name} counts as an error: {reason}"));
         }
     }
@@ -90,7 +99,9 @@ pub fn scored(args: &TrialArgs, console: &mut Console) -> Result<Scored> {
         differences.filter(|d| d.is_finite()).fold(0.0, f64::max)
     });
     let failed = embedded.iter().filter(|(_, result)| result.is_err()).map(|(name, _)| name.clone()).collect();
-    Ok(Scored { model, exact, float, difference, recordings: embedded.len(), failed })
+    let unprovable =
+        embedded.values().filter(|result| result.as_ref().is_err_and(|failure| failure.unprovable)).count();
+    Ok(Scored { model, exact, float, difference, recordings: embedded.len(), failed, unprovable })
 }
 
 fn bad_list(path: &Path, reason: String) -> CliError {
@@ -149,11 +160,13 @@ fn find(folder: &Path, pairs: &[Pair]) -> Result<BTreeMap<String, Option<PathBuf
 /// Embeds every recording once, in parallel.
 fn embed_all(model: &Model, paths: &BTreeMap<String, Option<PathBuf>>, seconds: Option<f64>) -> Embedded {
     let rate = model.front_end().sample_rate;
+    let unread = |reason: String| Failure { reason, unprovable: false };
     let embed = |path: &Option<PathBuf>| {
-        let path = path.as_ref().ok_or("it is not there")?;
-        let wav = files::read_wav_at(path, rate).map_err(|error| error.message)?;
+        let path = path.as_ref().ok_or_else(|| unread("it is not there".into()))?;
+        let wav = files::read_wav_at(path, rate).map_err(|error| unread(error.message))?;
         let keep = seconds.map_or(usize::MAX, |s| (s * f64::from(rate)).round() as usize);
-        Embeddings::of(model, &wav.samples[..wav.samples.len().min(keep)]).map_err(|error| error.to_string())
+        Embeddings::of(model, &wav.samples[..wav.samples.len().min(keep)])
+            .map_err(|error| Failure { reason: error.to_string(), unprovable: true })
     };
     paths.par_iter().map(|(name, path)| (name.clone(), embed(path))).collect()
 }

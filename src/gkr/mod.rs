@@ -77,6 +77,7 @@ mod leaves;
 pub mod ledger;
 mod lookup;
 mod matmul;
+pub mod meter;
 mod nodes;
 mod openings;
 pub mod pcs;

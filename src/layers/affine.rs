@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fixed;
 use super::lowering::{Constant, Layer, Value, layer_header};
+use super::saturate::Clamped;
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::TensorId;
@@ -166,6 +167,13 @@ pub enum Finish {
         /// The function.
         function: Function,
     },
+    /// Division by `2^shift`, rounded, clamped to what a table holds, then what the table says.
+    Saturate {
+        /// Bits dropped.
+        shift: u32,
+        /// What becomes of the quotient.
+        then: Clamped,
+    },
 }
 
 /// A function of one variable as a table.
@@ -198,6 +206,17 @@ impl Function {
 }
 
 impl Finish {
+    /// The same for arguments beyond its table, which are clamped.
+    #[must_use]
+    pub fn saturating(self) -> Self {
+        match self {
+            Self::Requantize { shift, bits } => Self::Saturate { shift, then: Clamped::Quotient { bits } },
+            Self::Rectify { shift, bits } => Self::Saturate { shift, then: Clamped::Rectified { bits } },
+            Self::Activate { shift, function } => Self::Saturate { shift, then: Clamped::Function(function) },
+            Self::Exact | Self::Saturate { .. } => self,
+        }
+    }
+
     /// Applies it.
     pub fn lower(&self, p: &mut ProgramBuilder, name: &str, acc: TensorId) -> Result<TensorId, ModelError> {
         Ok(match self {
@@ -205,6 +224,7 @@ impl Finish {
             Self::Requantize { shift, bits } => fixed::requantize(p, name, acc, *shift as usize, *bits as usize)?,
             Self::Rectify { shift, bits } => fixed::rectify(p, name, acc, *shift as usize, *bits as usize)?,
             Self::Activate { shift, function } => fixed::activate(p, name, acc, *shift as usize, &function.table())?,
+            Self::Saturate { shift, then } => then.lower(p, name, acc, *shift as usize)?,
         })
     }
 }

@@ -155,7 +155,7 @@ pub fn commit(p: &mut ProgramBuilder, name: &str, x: TensorId) -> Result<TensorI
 }
 
 /// `x + 2^(shift−1)`, whose quotient by `2^shift` is `x` rounded to nearest, ties up.
-fn rounded(p: &mut ProgramBuilder, name: &str, x: TensorId, shift: usize) -> Result<TensorId, ProgramError> {
+pub(super) fn rounded(p: &mut ProgramBuilder, name: &str, x: TensorId, shift: usize) -> Result<TensorId, ProgramError> {
     check_bits(name, shift)?;
     let half = if shift == 0 { 0 } else { 1i128 << (shift - 1) };
     p.linear(&format!("{name}: rounded"), vec![(1, p.whole(x))], half)

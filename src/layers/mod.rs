@@ -39,6 +39,7 @@ mod quantize_weights;
 pub mod recurrent;
 pub mod replay;
 pub mod row_softmax;
+pub mod saturate;
 pub mod score;
 pub mod softmax;
 pub mod time_pool;

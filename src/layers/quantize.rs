@@ -5,13 +5,15 @@
 //! slices stay linear forms until a layer needs their value, and become weights of
 //! its accumulator. Floats exist here only: what is built is integers.
 
+use std::collections::BTreeMap;
+
 use super::affine::Taps;
 use super::linear_form::{Accumulator, Columns, Source};
 use super::lowering::{AnyLayer, LayerRef, Placed};
 use super::matrix::FloatMatrix;
 use super::network::{Conv1d, Conv2d, Network, NodeRef, Op, Scalar};
 use super::norm::Average;
-use super::quantize_affine::{After, WIDE_BITS};
+use super::quantize_affine::{After, SATURATED_BITS, WIDE_BITS};
 pub use super::quantize_ranges::{Constants, Ranges};
 use super::quantize_rows::{folded_conv, scaled_parts};
 use super::quantize_waveform::added;
@@ -20,11 +22,26 @@ use crate::error::ModelError;
 
 /// What a quantizer decides by.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'a> {
     /// Bits of arguments of activation tables.
     pub bits: u32,
+    /// Bits of the arguments of some layers, by their names: instead of `bits`.
+    pub layer_bits: &'a BTreeMap<String, u32>,
     /// Whether the sequences' embeddings are averaged.
     pub average: bool,
+    /// Whether what leaves a table is clamped to it, instead of having no proof.
+    pub saturate: bool,
+}
+
+/// No layer has bits of its own.
+static NO_LAYERS: BTreeMap<String, u32> = BTreeMap::new();
+
+impl Options<'_> {
+    /// The same bits for all layers; one sequence, and nothing is clamped.
+    #[must_use]
+    pub fn uniform(bits: u32) -> Self {
+        Self { bits, layer_bits: &NO_LAYERS, average: false, saturate: false }
+    }
 }
 
 /// Quantizes `network`, whose input has `fraction_bits` fraction bits.
@@ -35,7 +52,7 @@ pub fn quantize(
     network: &Network,
     ranges: &Ranges,
     fraction_bits: i32,
-    options: Options,
+    options: Options<'_>,
     constants: &mut Constants,
 ) -> Result<Vec<Placed>, ModelError> {
     let input = Source {
@@ -109,7 +126,7 @@ impl Flat {
 pub(super) struct Quantizer<'a> {
     pub(super) network: &'a Network,
     pub(super) ranges: &'a Ranges,
-    pub(super) options: Options,
+    pub(super) options: Options<'a>,
     pub(super) constants: &'a mut Constants,
     pub(super) layers: Vec<Placed>,
     input: Source,
@@ -121,6 +138,16 @@ pub(super) struct Quantizer<'a> {
 impl Quantizer<'_> {
     pub(super) fn name(&self, at: usize) -> String {
         self.network.nodes[at].name.trim_matches('/').replace('/', ".")
+    }
+
+    /// Bits of the arguments of a layer's table.
+    pub(super) fn bits_of(&self, name: &str) -> u32 {
+        self.options.layer_bits.get(name).copied().unwrap_or(self.options.bits)
+    }
+
+    /// Bits of a quotient or of a table's arguments, at most: a table that is also clamped to is larger.
+    pub(super) fn most_bits(&self) -> u32 {
+        if self.options.saturate { SATURATED_BITS } else { WIDE_BITS }
     }
 
     /// Adds a layer.
@@ -390,7 +417,7 @@ mod tests {
         let network = Network { input_columns: 2, nodes: ops.into_iter().enumerate().map(node).collect() };
         let count = network.nodes.len();
         let ranges = Ranges { outputs: vec![1.0; count], gates: vec![0.0; count], ..Ranges::default() };
-        let options = Options { bits: 12, average: false };
+        let options = Options::uniform(12);
         let error = quantize(&network, &ranges, 12, options, &mut Constants::default()).unwrap_err();
         match &error {
             ModelError::NoIntegerForm { node, .. } => (node.clone(), error.to_string()),
@@ -422,7 +449,7 @@ mod tests {
             node(Op::Relu, vec![NodeRef::Node(1)]),
         ];
         let network = Network { input_columns: 2, nodes };
-        let options = Options { bits: 12, average: false };
+        let options = Options::uniform(12);
         let ranges = Ranges { outputs: vec![1.0; 3], gates: vec![0.0; 3], ..Ranges::default() };
         let result = quantize(&network, &ranges, 12, options, &mut Constants::default());
         assert!(matches!(result, Err(ModelError::NoIntegerForm { .. })), "{result:?}");

@@ -10,6 +10,9 @@ use crate::error::ModelError;
 
 /// Bits of values that are not arguments of a table.
 pub(super) const WIDE_BITS: u32 = 16;
+/// Bits of the same, and of arguments of tables, where what leaves them is clamped to them: tables for that are four times
+/// as large.
+pub(super) const SATURATED_BITS: u32 = 14;
 /// Bits of products of two values: less leave more bits to the weights that follow.
 const PRODUCT_BITS: u32 = 14;
 /// Fraction bits of a sigmoid: few, so that gates leave bits to the weights they are multiplied with.
@@ -68,7 +71,9 @@ struct Chosen {
 }
 
 impl After {
-    fn choose(self, bits: u32, range: f64) -> Chosen {
+    /// `most` is the largest number of bits of a quotient or of a table's arguments.
+    fn choose(self, bits: u32, most: u32, range: f64) -> Chosen {
+        let bits = bits.min(most);
         let activate = |argument_bits: i32, function: Function, fraction_bits: i32| Chosen {
             argument_bits,
             fraction_bits,
@@ -88,8 +93,9 @@ impl After {
                 bound: i64::MAX,
                 non_negative: false,
             },
-            Self::Requantize => Self::Quotient { bits: WIDE_BITS }.choose(bits, range),
+            Self::Requantize => Self::Quotient { bits: WIDE_BITS }.choose(bits, most, range),
             Self::Quotient { bits } => {
+                let bits = bits.min(most);
                 let fraction_bits = step(bits, range);
                 let finish = Box::new(move |shift| Finish::Requantize { shift, bits });
                 let bound = 1 << (bits - 1);
@@ -106,7 +112,7 @@ impl After {
                 }
             }
             Self::Sigmoid => smooth("sigmoid", bits, SIGMOID_BITS, sigmoid),
-            Self::Tanh => smooth("tanh", (bits + TANH_EXTRA_BITS).min(WIDE_BITS), TANH_BITS, f64::tanh),
+            Self::Tanh => smooth("tanh", (bits + TANH_EXTRA_BITS).min(most), TANH_BITS, f64::tanh),
             Self::Table { function, argument_bits, output_bits } => activate(argument_bits, function, output_bits),
             Self::Exp { low } => {
                 let (function, argument_bits) =
@@ -151,7 +157,7 @@ impl Quantizer<'_> {
         after: After,
     ) -> Result<Source, ModelError> {
         let exact = matches!(after, After::Exact { .. });
-        let chosen = after.choose(self.options.bits, range);
+        let chosen = after.choose(self.bits_of(&name), self.most_bits(), range);
         let fraction = |product: &Product| product.source.as_ref().map_or(0, |source| source.fraction_bits);
         let weight_bits: Vec<i32> = sum
             .products
@@ -174,6 +180,7 @@ impl Quantizer<'_> {
         let columns = sum.bias.len();
         let bias = self.constants.add(&FloatMatrix::new(1, columns, sum.bias), scale);
         let finish = (chosen.finish)((scale - chosen.argument_bits) as u32);
+        let finish = if self.options.saturate { finish.saturating() } else { finish };
         let Chosen { fraction_bits, bound, non_negative, .. } = chosen;
         let fraction_bits = if exact { scale } else { fraction_bits };
         let layer = AnyLayer::Affine(Affine { name, terms, bias, finish, fraction_bits });

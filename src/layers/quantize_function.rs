@@ -85,7 +85,7 @@ impl Quantizer<'_> {
     /// A table for a function of values that were seen within `[low, high]`.
     pub(super) fn function_of(&self, at: usize, f: &Scalar, [low, high]: [f64; 2]) -> Result<After, ModelError> {
         let (low, high) = if low <= high { (low, high) } else { (-1.0, 1.0) };
-        let bits = (self.options.bits + EXTRA_BITS).min(WIDE_BITS);
+        let bits = (self.bits_of(&self.name(at)) + EXTRA_BITS).min(self.most_bits());
         let found = table(f, bits, [low, high]).or_else(|| table(f, bits, [low / MARGIN, high / MARGIN]));
         let (function, argument_bits, output_bits) = found.ok_or_else(|| {
             let help = "keep its argument where it is defined, say by adding a constant before it";

@@ -78,7 +78,9 @@ impl Quantizer<'_> {
 
     pub(super) fn recurrent(&mut self, at: usize, name: String, input: NodeRef) -> Result<Columns, ModelError> {
         let source = self.plain(input)?;
-        let (gates, states) = (self.ranges.gates[at], self.ranges.outputs[at]);
+        // Gates of any range have tables that are clamped to.
+        let gates = if self.options.saturate { f64::INFINITY } else { self.ranges.gates[at] };
+        let states = self.ranges.outputs[at];
         let (layer, columns, bits) = match &self.network.nodes[at].op {
             Op::Lstm(lstm) => {
                 let layer = recurrent::lstm(name, lstm, source.fraction_bits, [gates, states], self.constants);

@@ -236,7 +236,7 @@ impl Quantizer<'_> {
             return Ok(Columns::of(Source { at: self.push(layer, vec![source.at]), ..source }));
         }
         // The value is computed for the pool alone: its quotients are rounded there.
-        let bits = (self.options.bits + POOL_EXTRA_BITS).min(POOL_BITS).min(WIDE_BITS);
+        let bits = (self.bits_of(&name) + POOL_EXTRA_BITS).min(POOL_BITS).min(WIDE_BITS);
         let (sum_name, sum) = self.accumulator(input, format!("{name}.sum"))?;
         let range = self.ranges.of(input);
         let source = self.affine(sum_name, sum, range, After::Quotient { bits })?;
@@ -245,7 +245,11 @@ impl Quantizer<'_> {
         else {
             return Err(self.no_inputs(at));
         };
-        let Finish::Requantize { shift, bits } = *finish else { return Err(self.no_inputs(at)) };
+        // What is clamped is clamped before its maximum is taken.
+        let [shift, bits] = match *finish {
+            Finish::Requantize { shift, bits } => [shift, bits],
+            _ => [0, i64::BITS - source.bound.leading_zeros() + 1],
+        };
         if kernel < 2 || shift == 0 {
             let layer = TimeMaxPool { name, kernel, stride, bits, fraction_bits: source.fraction_bits };
             return Ok(Columns::of(Source { at: self.push(AnyLayer::TimeMaxPool(layer), vec![source.at]), ..source }));

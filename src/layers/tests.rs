@@ -240,7 +240,7 @@ fn graph_is_close_to_float(network: &Network, rows: usize, sequences: usize, tol
     let mut ranges = Ranges::default();
     ranges.observe(network, &rounded, &outputs, rows);
     let mut constants = Constants::default();
-    let options = Options { bits: 14, average: false };
+    let options = Options::uniform(14);
     let layers = quantize(network, &ranges, 12, options, &mut constants).unwrap();
 
     let mut p = ProgramBuilder::new(16);
@@ -532,7 +532,7 @@ fn what_networks_on_samples_do_elsewhere_is_refused() {
         ops.iter().fold(NodeRef::Input, |x, op| graph.add(op.clone(), &[x]));
         let count = graph.network.nodes.len();
         let ranges = Ranges { input: 1.0, outputs: vec![1.0; count], gates: vec![0.0; count], ..Ranges::default() };
-        let options = Options { bits: 12, average: false };
+        let options = Options::uniform(12);
         let result = quantize(&graph.network, &ranges, 12, options, &mut Constants::default());
         assert_eq!(result.is_ok(), accepted, "{ops:?}: {result:?}");
         assert!(accepted || matches!(result, Err(ModelError::NoIntegerForm { .. })), "{ops:?}");

@@ -79,6 +79,21 @@ pub fn filled<T: Copy + Send + Sync>(count: usize, value: T) -> Vec<T> {
     map_cheap(count, |_| value)
 }
 
+/// `f()`, with one thread for all that it does.
+pub fn alone<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+    #[cfg(feature = "parallel")]
+    {
+        match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+            Ok(pool) => pool.install(f),
+            Err(_) => f(),
+        }
+    }
+    #[cfg(not(feature = "parallel"))]
+    {
+        f()
+    }
+}
+
 /// Number of threads that [`map`] may use.
 #[must_use]
 pub fn threads() -> usize {

@@ -16,6 +16,7 @@ use voxcheck::layers::network::{self, Network, Node, NodeRef, Op};
 use voxcheck::layers::pooling::Row;
 use voxcheck::layers::quantize::{Constants, Options, Ranges, quantize};
 use voxcheck::layers::row_softmax::RowSoftmax;
+use voxcheck::layers::saturate::Clamped;
 use voxcheck::layers::score::{self, THRESHOLD_ONE};
 use voxcheck::layers::softmax::Softmax;
 use voxcheck::sumcheck::error::Refusal;
@@ -57,23 +58,46 @@ fn dense(rows: usize, cols: usize) -> Op {
     Op::Dense { weight: weights(rows, cols, 6), bias: bias(cols) }
 }
 
+/// Operations one after another.
+fn chain(ops: Vec<Op>) -> Vec<Node> {
+    let input_of = |i: usize| if i == 0 { NodeRef::Input } else { NodeRef::Node(i - 1) };
+    let node = |(i, op)| Node { name: format!("n{i}"), op, inputs: vec![input_of(i)] };
+    ops.into_iter().enumerate().map(node).collect()
+}
+
 impl Stack {
     /// What the quantizer makes of a network.
     fn quantized(name: &'static str, ops: Vec<Op>, shape: (usize, usize, usize), average: bool) -> Self {
-        let input_of = |i: usize| if i == 0 { NodeRef::Input } else { NodeRef::Node(i - 1) };
-        let node = |(i, op)| Node { name: format!("n{i}"), op, inputs: vec![input_of(i)] };
-        Self::graph(name, ops.into_iter().enumerate().map(node).collect(), shape, average)
+        Self::graph(name, chain(ops), shape, average)
     }
 
     /// What the quantizer makes of a network that is no chain.
     fn graph(name: &'static str, nodes: Vec<Node>, shape: (usize, usize, usize), average: bool) -> Self {
+        Self::calibrated(name, nodes, shape, average, None)
+    }
+
+    /// A chain of operations that clamps what is beyond its tables, of which one was calibrated on values as many times
+    /// smaller as `loud` says.
+    fn clamped(name: &'static str, ops: Vec<Op>, shape: (usize, usize, usize), loud: f64) -> Self {
+        Self::calibrated(name, chain(ops), shape, false, Some(loud))
+    }
+
+    fn calibrated(
+        name: &'static str,
+        nodes: Vec<Node>,
+        shape: (usize, usize, usize),
+        average: bool,
+        loud: Option<f64>,
+    ) -> Self {
+        let saturate = loud.is_some();
         let network = Network { input_columns: shape.1, nodes };
         let input = samples(shape);
         let outputs = network.execute(&input, shape.0).unwrap();
         let mut ranges = Ranges::default();
         ranges.observe(&network, &input, &outputs, shape.0);
+        ranges.outputs.iter_mut().for_each(|range| *range /= loud.unwrap_or(1.0));
         let mut constants = Constants::default();
-        let options = Options { bits: BITS as u32, average };
+        let options = Options { average, saturate, ..Options::uniform(BITS as u32) };
         let mut layers = quantize(&network, &ranges, FRACTION_BITS, options, &mut constants).unwrap();
         layers.iter_mut().for_each(|placed| shrink(&mut placed.layer));
         Self { name, layers, weights: constants.into_tables(), shape }
@@ -213,6 +237,14 @@ fn affine() -> Vec<Stack> {
         Stack::quantized("conv2d", image.clone(), (12, 2, 1), false),
         fused(Stack::quantized("relu and max pool", image, (12, 2, 1), false)),
     ];
+    // What leaves a table a little, and what leaves it so far that it is cut into two parts.
+    stacks.extend([
+        Stack::clamped("clamped dense", vec![dense(3, 5)], (3, 3, 1), 5.0),
+        Stack::clamped("clamped dense and relu", vec![dense(3, 3), Op::Relu], (5, 3, 1), 9.0),
+        Stack::clamped("clamped dense and relu, by parts", vec![dense(3, 3), Op::Relu], (5, 3, 1), 3e5),
+        Stack::clamped("clamped dense and sigmoid", vec![dense(3, 1), Op::Sigmoid], (2, 3, 2), 5.0),
+        Stack::clamped("clamped dense and tanh, by parts", vec![dense(2, 3), Op::Tanh], (3, 2, 1), 3e5),
+    ]);
     // An accumulator that stays as it is.
     let mut exact = Constants::default();
     let (weight, bias) = (exact.add(&weights(3, 2, 1), 5), exact.add(&FloatMatrix::new(1, 2, bias(2)), 11));
@@ -605,6 +637,9 @@ fn kind(layer: &AnyLayer) -> &'static str {
             Finish::Requantize { .. } => "affine, requantised",
             Finish::Rectify { .. } => "affine, rectified",
             Finish::Activate { .. } => "affine, activated",
+            Finish::Saturate { then: Clamped::Quotient { .. }, .. } => "affine, clamped",
+            Finish::Saturate { then: Clamped::Rectified { .. }, .. } => "affine, clamped and rectified",
+            Finish::Saturate { then: Clamped::Function(_), .. } => "affine, clamped and activated",
         },
         AnyLayer::Lstm(layer) if layer.gates.saturate.is_some() => "lstm, saturating",
         AnyLayer::Lstm(_) => "lstm",
@@ -661,6 +696,9 @@ fn every_kind_of_layer_is_attacked() {
         "affine, exact",
         "affine, requantised",
         "affine, activated",
+        "affine, clamped",
+        "affine, clamped and rectified",
+        "affine, clamped and activated",
         "affine, rectified",
         "affine, of several inputs",
         "affine, with ones",

@@ -6,8 +6,10 @@ use proptest::prelude::*;
 use voxcheck::gkr::builder::ProgramBuilder;
 use voxcheck::gkr::program::{ProgramError, TensorId};
 use voxcheck::gkr::tables::Table;
+use voxcheck::layers::affine::Function;
 use voxcheck::layers::fixed;
 use voxcheck::layers::logarithm::{LogTables, logarithm};
+use voxcheck::layers::saturate::Clamped;
 
 use crate::{Gadget, free_integer, rounded};
 
@@ -123,6 +125,39 @@ fn a_saturating_activation_is_clamped_in_one_way() {
         let gadget =
             Gadget::scalar(range_bits, &[8], |p, x| fixed::activate_saturating(p, "z", x[0], shift, blocks, &function));
         on_all_bytes(&gadget, |x| saturated(&function, x, shift, blocks));
+    }
+}
+
+/// What a clamp stands for.
+fn clamped(table: &Table, x: i128, shift: usize) -> Option<i128> {
+    let (first, last) = table.column_range(0);
+    entry(table, rounded(x, shift).clamp(first.into(), last.into()))
+}
+
+/// Checks a clamp of one value, or of so many copies of it that another way of clamping is cheaper.
+fn check_clamp(range_bits: usize, shift: usize, then: &Clamped, table: &Table, xs: &[i128]) {
+    let gadget = Gadget::scalar(range_bits, &[10], |p, x| then.lower(p, "z", x[0], shift));
+    for &x in xs {
+        gadget.check(&[&[x]], clamped(table, x, shift).as_ref().map(std::slice::from_ref));
+    }
+}
+
+#[test]
+fn a_clamped_value_has_one_form_within_its_table_and_beyond() {
+    let xs: Vec<i128> = (-512..512).step_by(7).chain([-512, -1, 0, 1, 511]).collect();
+    for (range_bits, shift) in [(4, 0), (5, 1), (4, 3), (5, 5), (8, 2)] {
+        for bits in 1..5 {
+            let half = 1i64 << (bits - 1);
+            let line = |f: fn(i64) -> i64| Table::function("line", -half, (-half..half).map(f).collect());
+            check_clamp(range_bits, shift, &Clamped::Quotient { bits }, &line(|q| q), &xs);
+            check_clamp(range_bits, shift, &Clamped::Rectified { bits }, &line(|q| q.max(0)), &xs);
+        }
+        for (start, bits) in [(-16, 5), (3, 3), (-9, 3), (0, 1)] {
+            let table = wavy(start, bits);
+            let values = (0..table.len()).map(|i| table.entry(1, i)).collect();
+            let function = Function { name: "wavy".into(), start, values };
+            check_clamp(range_bits, shift, &Clamped::Function(function), &table, &xs);
+        }
     }
 }
 

@@ -156,7 +156,7 @@ impl RandomNetwork {
         let mut layers: Vec<Placed> = Vec::new();
         for (stage, ranges) in stages.iter().zip(&ranges) {
             let fraction_bits = layers.last().map_or(INPUT_FRACTION, |last| last.layer.as_layer().fraction_bits());
-            let options = Options { bits: self.bits, average: false };
+            let options = Options::uniform(self.bits);
             append(&mut layers, stage.quantize(ranges, fraction_bits, options, &mut constants)?);
         }
         let mut p = ProgramBuilder::new(self.range_bits);

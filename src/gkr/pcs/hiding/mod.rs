@@ -56,6 +56,7 @@ mod verifier;
 pub use self::channel::{ClearProver, ClearVerifier, MessageRow, OpeningProver, OpeningVerifier, Secret, Settled};
 pub use self::form::{Form, Hidden};
 pub use self::prover::HidingProver;
+pub(crate) use self::verifier::identities;
 pub use self::verifier::{HidingVerifier, Owed, Replay};
 
 #[cfg(test)]

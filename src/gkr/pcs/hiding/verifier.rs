@@ -189,6 +189,17 @@ impl<C: ClearVerifier> OpeningVerifier for HidingVerifier<C> {
     }
 }
 
+/// As many neutral elements, for a walk in which points play no role.
+///
+/// # Errors
+/// If elements of this kind have another encoding than points.
+pub(crate) fn identities<E: CanonicalDeserialize>(label: Label, count: usize) -> Result<Vec<E>, VerifyError> {
+    let mut identity = [0u8; 32];
+    identity[31] = 0x40;
+    let read = |_| E::deserialize_with_mode(&identity[..], Compress::Yes, Validate::No);
+    (0..count).map(read).collect::<Result<_, _>>().map_err(|_| VerifyError::Malformed(label))
+}
+
 /// The challenges and public scalars of a proof that is being made: with them, its prover walks through the
 /// verifier's code and learns what equations it has to satisfy. Points play no role in them.
 #[derive(Debug, Default)]
@@ -215,10 +226,7 @@ impl VerifierChannel<Fr> for Replay {
         label: Label,
         count: usize,
     ) -> Result<Vec<E>, VerifyError> {
-        let mut identity = [0u8; 32];
-        identity[31] = 0x40;
-        let read = |_| E::deserialize_with_mode(&identity[..], Compress::Yes, Validate::No);
-        (0..count).map(read).collect::<Result<_, _>>().map_err(|_| VerifyError::Malformed(label))
+        identities(label, count)
     }
 
     fn challenge(&mut self, _: Label) -> Fr {

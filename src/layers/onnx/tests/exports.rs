@@ -51,7 +51,7 @@ fn integers(name: &str, network: &Network, input: &FloatMatrix) -> Vec<f64> {
     let mut ranges = Ranges::default();
     ranges.observe(network, &rounded, &outputs, rounded.rows);
     let mut constants = Constants::default();
-    let options = Options { bits: 14, average: false };
+    let options = Options::uniform(14);
     let layers = quantize(network, &ranges, 12, options, &mut constants).unwrap_or_else(|e| panic!("{name}: {e}"));
     let mut p = ProgramBuilder::new(16);
     let x = p.input("x", (input.rows, input.cols), -32768, 32767).unwrap();

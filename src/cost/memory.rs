@@ -1,0 +1,57 @@
+//! The prover's memory.
+
+use crate::error::ModelError;
+use crate::gkr::program::{Kind, Program};
+use crate::gkr::tables::Table;
+use crate::model::Model;
+
+/// The program itself, its keys and tables, and what the allocator keeps. This and the following are fitted to 28 peaks of
+/// the resident set between 89 MB and 1.7 GB (five models, 1, 3 and 10 s, 1 and 2 threads, Linux, x86-64); `docs/performance.md`
+/// has the table. Runs of the same differ by a few percent.
+const BASE: u64 = 52_000_000;
+/// Bytes for a generator: its multiples, and what computing them takes.
+const GENERATOR: u64 = 26_400;
+/// Tenths of a byte for a leaf: the stored levels of the tree, and where the tuple is in its table.
+const LEAF: u64 = 455;
+/// Tenths of a byte for an entry: the trace, and what is folded.
+const ENTRY: u64 = 23;
+/// Tenths of a byte for a weight: the model, and what loading it takes.
+const WEIGHT: u64 = 85;
+
+/// Leaves of the tree of fractions.
+pub(crate) fn leaves(program: &Program) -> u64 {
+    let tables: u64 = program.tables().iter().map(|table| Table::len(table) as u64).sum();
+    super::Sizes::new(program).lookups + tables
+}
+
+/// Entries of all weights, and of all other tensors.
+pub(super) fn of_tensors(program: &Program) -> [u64; 2] {
+    let mut entries = [0; 2];
+    for tensor in program.tensors() {
+        entries[usize::from(!matches!(tensor.kind, Kind::Constant(_)))] += (tensor.rows * tensor.cols) as u64;
+    }
+    entries
+}
+
+/// Peak memory of the prover of `program`: the resident set of the command line.
+///
+/// ```text
+/// BASE + GENERATOR·generators + LEAF·leaves + ENTRY·entries + WEIGHT·weights
+/// ```
+///
+/// where generators are those of the longest committed row, leaves those of the tree of fractions, and entries those of all
+/// tensors but the weights.
+pub(super) fn peak(program: &Program) -> u64 {
+    let [weights, entries] = of_tensors(program);
+    BASE + (GENERATOR << program.max_width_vars()) + (LEAF * leaves(program) + ENTRY * entries + WEIGHT * weights) / 10
+}
+
+impl Model {
+    /// [`Cost::memory_bytes`](super::Cost::memory_bytes) for `samples` samples, and nothing else of the cost.
+    pub fn memory_bytes(&self, samples: usize) -> Result<u64, ModelError> {
+        Ok(peak(&self.decision(samples)?.program))
+    }
+}
+
+/// How far below a prediction the peak may be, and above which no proof is begun: one part in this many is added.
+pub const MARGIN: u64 = 5;
