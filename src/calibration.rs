@@ -1,5 +1,9 @@
 //! Calibration: the values that a float network takes on recordings, and the widths that follow.
 
+mod lengths;
+
+use std::ops::RangeInclusive;
+
 use crate::audio::features::Features;
 use crate::audio::{FrontEnd, float};
 use crate::error::ModelError;
@@ -12,6 +16,8 @@ use crate::sumcheck::int::IntTable;
 
 /// Cosine to the float embedding that automatic widths must reach on every recording tried.
 const WANTED_COSINE: f64 = 0.9999;
+/// Distance of a single number from its float that counts as much as opposite vectors do.
+const SINGLE: f64 = 10.0;
 /// Widths tried, the cheapest first.
 const WIDTHS: [u32; 5] = [11, 12, 13, 14, 16];
 /// Recordings on which widths are tried.
@@ -24,6 +30,8 @@ pub(crate) struct Quantized {
     pub(crate) features: Features,
     pub(crate) layers: Vec<Placed>,
     pub(crate) embedding_len: u32,
+    /// Samples that a recording may have.
+    pub(crate) lengths: RangeInclusive<usize>,
     pub(crate) constants: Vec<IntTable>,
 }
 
@@ -33,6 +41,15 @@ pub fn cosine(a: &[f64], b: &[f64]) -> f64 {
     let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
     let norms = (dot(a, a) * dot(b, b)).sqrt();
     if norms == 0.0 { 0.0 } else { dot(a, b) / norms }
+}
+
+/// How close integers of some fraction bits are to floats, 1 if they are equal: their cosine, or of a single number, such
+/// as a probability, the distance in units of [`SINGLE`].
+fn closeness(integer: &[f64], float: &[f64], fraction_bits: i32) -> f64 {
+    match (integer, float) {
+        (&[a], &[b]) => 1.0 - (a * f64::from(-fraction_bits).exp2() - b).abs() / b.abs().max(1.0) / SINGLE,
+        _ => cosine(integer, float),
+    }
 }
 
 /// The float embedding of a recording.
@@ -51,27 +68,6 @@ pub(crate) fn mean_of_rows(m: &FloatMatrix) -> Vec<f64> {
     (0..m.cols).map(|c| (0..m.rows).map(|r| m.row(r)[c]).sum::<f64>() / m.rows as f64).collect()
 }
 
-/// Fewest samples of which the network makes an embedding.
-pub(crate) fn min_samples(network: &Network, front_end: &FrontEnd) -> Result<usize, ModelError> {
-    if front_end.partials.is_some() {
-        return Ok(front_end.min_samples());
-    }
-    let mut samples = front_end.min_samples();
-    // Frames come one a hop; no network here needs more than a few thousand.
-    for _ in 0..4096 {
-        let frames = front_end.num_frames(samples).unwrap_or(0);
-        if network.shapes(frames).is_ok_and(|shapes| shapes.last().is_some_and(|shape| shape.length == 1)) {
-            return Ok(samples);
-        }
-        samples += front_end.hop;
-    }
-    Err(ModelError::Shape {
-        layer: "network".into(),
-        expected: "one embedding a recording".into(),
-        found: "no length of audio that gives one".into(),
-    })
-}
-
 /// Observes the recordings and builds a model: with `bits`, or with the fewest that are accurate.
 pub(crate) fn calibrate(
     network: &Network,
@@ -80,11 +76,20 @@ pub(crate) fn calibrate(
     bits: Option<u32>,
     build: impl Fn(Quantized) -> Result<Model, ModelError>,
 ) -> Result<Model, ModelError> {
+    if clips.is_empty() {
+        return Err(ModelError::Malformed { reason: "calibration needs at least one recording".into() });
+    }
+    let longest = clips.iter().map(Vec::len).max().unwrap_or(0);
+    let lengths = lengths::lengths(network, front_end, longest)?;
+    let mut windows = Vec::new();
+    for clip in clips {
+        windows.extend(lengths::windows(clip, &lengths)?);
+    }
     let mut ranges = Ranges::default();
     let mut largest = 0f64;
     // A network may take recordings of one length only: that of those it is calibrated on.
     let mut length = front_end.partials.map_or(1 << 12, |p| p.frames);
-    for clip in clips {
+    for clip in &windows {
         let input = float::network_input(front_end, clip)?;
         let outputs = network.execute(&input.features, input.sequence_length)?;
         ranges.observe(network, &input.features, &outputs, input.sequence_length);
@@ -95,9 +100,6 @@ pub(crate) fn calibrate(
         // Samples may have all their bits, however quiet these recordings are: twice this is their range.
         ranges.input = 0.5;
     }
-    if clips.is_empty() {
-        return Err(ModelError::Malformed { reason: "calibration needs at least one recording".into() });
-    }
     let build_with = |bits: u32| -> Result<Model, ModelError> {
         let mut constants = Constants::default();
         let features = Features::new(front_end, FEATURE_MARGIN * largest, &mut constants)?;
@@ -105,7 +107,8 @@ pub(crate) fn calibrate(
         let layers = quantize(network, &ranges, features.fraction_bits, options, &mut constants)?;
         let shapes = network.shapes(length)?;
         let embedding_len = shapes.last().map_or(0, |shape| shape.columns) as u32;
-        build(Quantized { features, layers, embedding_len, constants: constants.into_tables() })
+        let (lengths, constants) = (lengths.clone(), constants.into_tables());
+        build(Quantized { features, layers, embedding_len, lengths, constants })
     };
     if let Some(bits) = bits {
         return build_with(bits);
@@ -114,10 +117,10 @@ pub(crate) fn calibrate(
     for bits in WIDTHS {
         let model = build_with(bits)?;
         let mut worst = 1f64;
-        for clip in clips.iter().take(TRIED) {
+        for clip in windows.iter().step_by(windows.len().div_ceil(TRIED)) {
             let float = float_embedding(network, front_end, clip)?;
             let integer: Vec<f64> = model.embed(clip)?.iter().map(|&v| v as f64).collect();
-            worst = worst.min(cosine(&integer, &float));
+            worst = worst.min(closeness(&integer, &float, model.spec().embedding_fraction_bits()));
         }
         tracing::info!(bits, worst, "tried a width");
         best = Some(model);
