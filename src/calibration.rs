@@ -1,8 +1,11 @@
 //! Calibration: the values that a float network takes on recordings, and the widths that follow.
 
+mod lengths;
 mod search;
 
-use self::search::{Quality, Widths, quality};
+use std::ops::RangeInclusive;
+
+use self::search::{Quality, TRIED, Widths, quality};
 use crate::audio::features::Features;
 use crate::audio::{FrontEnd, float};
 use crate::error::ModelError;
@@ -15,6 +18,8 @@ use crate::sumcheck::int::IntTable;
 
 /// Cosine to the float embedding that automatic widths must reach on every recording tried, unless another is wanted.
 pub(crate) const TARGET_COSINE: f64 = 0.9999;
+/// Distance of a single number from its float that counts as much as opposite vectors do.
+const SINGLE: f64 = 10.0;
 /// How far features may go beyond the largest seen.
 const FEATURE_MARGIN: f64 = 2.0;
 
@@ -23,6 +28,8 @@ pub(crate) struct Quantized {
     pub(crate) features: Features,
     pub(crate) layers: Vec<Placed>,
     pub(crate) embedding_len: u32,
+    /// Samples that a recording may have.
+    pub(crate) lengths: RangeInclusive<usize>,
     pub(crate) constants: Vec<IntTable>,
 }
 
@@ -32,6 +39,15 @@ pub fn cosine(a: &[f64], b: &[f64]) -> f64 {
     let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
     let norms = (dot(a, a) * dot(b, b)).sqrt();
     if norms == 0.0 { 0.0 } else { dot(a, b) / norms }
+}
+
+/// How close integers of some fraction bits are to floats, 1 if they are equal: their cosine, or of a single number, such
+/// as a probability, the distance in units of [`SINGLE`].
+fn closeness(integer: &[f64], float: &[f64], fraction_bits: i32) -> f64 {
+    match (integer, float) {
+        (&[a], &[b]) => 1.0 - (a * f64::from(-fraction_bits).exp2() - b).abs() / b.abs().max(1.0) / SINGLE,
+        _ => cosine(integer, float),
+    }
 }
 
 /// The float embedding of a recording.
@@ -50,27 +66,6 @@ pub(crate) fn mean_of_rows(m: &FloatMatrix) -> Vec<f64> {
     (0..m.cols).map(|c| (0..m.rows).map(|r| m.row(r)[c]).sum::<f64>() / m.rows as f64).collect()
 }
 
-/// Fewest samples of which the network makes an embedding.
-pub(crate) fn min_samples(network: &Network, front_end: &FrontEnd) -> Result<usize, ModelError> {
-    if front_end.partials.is_some() {
-        return Ok(front_end.min_samples());
-    }
-    let mut samples = front_end.min_samples();
-    // Frames come one a hop; no network here needs more than a few thousand.
-    for _ in 0..4096 {
-        let frames = front_end.num_frames(samples).unwrap_or(0);
-        if network.shapes(frames).is_ok_and(|shapes| shapes.last().is_some_and(|shape| shape.length == 1)) {
-            return Ok(samples);
-        }
-        samples += front_end.hop;
-    }
-    Err(ModelError::Shape {
-        layer: "network".into(),
-        expected: "one embedding a recording".into(),
-        found: "no length of audio that gives one".into(),
-    })
-}
-
 /// What is wanted of a model.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
@@ -82,7 +77,7 @@ pub(crate) struct Wanted {
     pub(crate) saturate: bool,
 }
 
-/// Observes the recordings and builds a model, and the worst cosine of its embeddings to the float ones on the first few
+/// Observes the recordings and builds a model, and the worst cosine of its embeddings to the float ones on a few
 /// recordings.
 pub(crate) fn calibrate(
     network: &Network,
@@ -91,12 +86,21 @@ pub(crate) fn calibrate(
     wanted: Wanted,
     build: impl Fn(Quantized) -> Result<Model, ModelError>,
 ) -> Result<(Model, f64), ModelError> {
+    if clips.is_empty() {
+        return Err(ModelError::Malformed { reason: "calibration needs at least one recording".into() });
+    }
+    let longest = clips.iter().map(Vec::len).max().unwrap_or(0);
+    let lengths = lengths::lengths(network, front_end, longest)?;
+    let mut windows = Vec::new();
+    for clip in clips {
+        windows.extend(lengths::windows(clip, &lengths)?);
+    }
     let mut ranges = Ranges::default();
     let mut largest = 0f64;
-    let mut floats = Vec::with_capacity(clips.len());
+    let mut floats = Vec::with_capacity(windows.len());
     // A network may take recordings of one length only: that of those it is calibrated on.
     let mut length = front_end.partials.map_or(1 << 12, |p| p.frames);
-    for clip in clips {
+    for clip in &windows {
         let input = float::network_input(front_end, clip)?;
         let outputs = network.execute(&input.features, input.sequence_length)?;
         ranges.observe(network, &input.features, &outputs, input.sequence_length);
@@ -108,9 +112,6 @@ pub(crate) fn calibrate(
         // Samples may have all their bits, however quiet these recordings are: twice this is their range.
         ranges.input = 0.5;
     }
-    if clips.is_empty() {
-        return Err(ModelError::Malformed { reason: "calibration needs at least one recording".into() });
-    }
     let build_with = |widths: &Widths| -> Result<Model, ModelError> {
         let mut constants = Constants::default();
         let features = Features::new(front_end, FEATURE_MARGIN * largest, &mut constants)?;
@@ -119,15 +120,18 @@ pub(crate) fn calibrate(
         let layers = quantize(network, &ranges, features.fraction_bits, options, &mut constants)?;
         let shapes = network.shapes(length)?;
         let embedding_len = shapes.last().map_or(0, |shape| shape.columns) as u32;
-        build(Quantized { features, layers, embedding_len, constants: constants.into_tables() })
+        let (lengths, constants) = (lengths.clone(), constants.into_tables());
+        build(Quantized { features, layers, embedding_len, lengths, constants })
     };
+    let tried = windows.iter().zip(&floats).step_by(windows.len().div_ceil(TRIED));
+    let tried: Vec<(&[i16], &[f64])> = tried.map(|(window, float)| (*window, float.as_slice())).collect();
     let (model, Quality { cosine, .. }) = match wanted.bits {
         Some(bits) => {
             let model = build_with(&Widths { bits, ..Widths::default() })?;
-            let found = quality(&model, clips, &floats, -1.0)?;
+            let found = quality(&model, &tried, -1.0)?;
             (model, found)
         }
-        None => search::search(build_with, clips, &floats, wanted.cosine)?,
+        None => search::search(build_with, &tried, wanted.cosine)?,
     };
     Ok((model, cosine))
 }

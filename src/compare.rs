@@ -105,6 +105,7 @@ fn stands_for_a_value(layer: &AnyLayer) -> bool {
         | AnyLayer::AtMost(_)
         | AnyLayer::AddRows(_)
         | AnyLayer::RowSoftmax(_)
+        | AnyLayer::Hypot(_)
         | AnyLayer::PaddedMaxPool(_) => true,
     }
 }

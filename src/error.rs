@@ -71,7 +71,10 @@ pub enum AudioError {
         min: u64,
     },
     /// More samples than are accepted.
-    #[error("the recording is too long: {samples} samples, at most {max} are accepted; cut it with: {CUT}")]
+    #[error(
+        "the recording is too long: {samples} samples, at most {max} are accepted; cut it with: \
+             ffmpeg -i IN.wav -af atrim=end_sample={max} -c:a pcm_s16le OUT.wav"
+    )]
     TooLong {
         /// Samples found.
         samples: u64,
@@ -98,8 +101,6 @@ pub enum AudioError {
 
 /// Shown wherever any conversion to the accepted format helps.
 const CONVERT: &str = "ffmpeg -i IN -ac 1 -ar 16000 -c:a pcm_s16le OUT.wav";
-/// Shown when a recording is too long.
-const CUT: &str = "ffmpeg -i IN.wav -t 60 -c copy OUT.wav";
 
 /// A model that cannot be used, or an input that does not fit it.
 #[derive(Debug, Error)]

@@ -5,7 +5,6 @@ mod spec;
 
 pub use self::spec::{Lowered, Spec, Tail};
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ use crate::sumcheck::int::{IntTable, IntVec};
 /// Bits of the range table of models that take audio.
 const RANGE_BITS: usize = 16;
 /// Most samples of a proof: a minute at 16 kHz.
-const MAX_SAMPLES: usize = 60 * 16_000;
+pub(crate) const MAX_SAMPLES: usize = 60 * 16_000;
 /// Bits of an entry of a template.
 pub const TEMPLATE_BITS: usize = 16;
 /// Fraction bits of an entry of a template: an entry of a unit vector is at most 1.
@@ -108,6 +107,12 @@ impl ModelBuilder {
     }
 
     /// Chooses ranges and widths on recordings (16-bit samples at the front end's rate).
+    ///
+    /// A network that takes recordings of one length only sees parts of that length of longer ones.
+    ///
+    /// # Errors
+    /// [`ModelError`] if there is no recording or one is too short, network and front end do not fit one another, or the
+    /// network has no integer form.
     pub fn calibrate(self, clips: &[Vec<i16>]) -> Result<Model, ModelError> {
         Ok(self.calibrate_measured(clips)?.0)
     }
@@ -125,19 +130,22 @@ impl ModelBuilder {
                 found: format!("{} columns of front end {}", front_end.columns(), front_end.name),
             });
         }
-        calibration::calibrate(&network, &front_end, clips, wanted, |quantized| {
+        let (model, cosine) = calibration::calibrate(&network, &front_end, clips, wanted, |quantized| {
             let spec = Spec {
                 name: name.clone(),
                 features: quantized.features,
                 layers: quantized.layers,
                 embedding_len: quantized.embedding_len,
-                min_samples: calibration::min_samples(&network, &front_end)? as u32,
-                max_samples: MAX_SAMPLES as u32,
+                min_samples: *quantized.lengths.start() as u32,
+                max_samples: *quantized.lengths.end() as u32,
                 threshold: (threshold * one).clamp(1.0, one) as u32,
             };
             let constants = quantized.constants.into_iter().map(Arc::new).collect();
             Ok(Model { spec: Arc::new(spec), constants: Arc::new(constants), onnx: onnx.clone().map(Arc::new) })
-        })
+        })?;
+        // Whatever cannot be decided about should be known now, not when something is proved.
+        model.spec.lower(model.min_samples(), Tail { threshold: Some(model.spec.threshold), ..Tail::default() })?;
+        Ok((model, cosine))
     }
 }
 
@@ -148,7 +156,7 @@ impl Model {
         let onnx = std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
         let name = path.file_stem().map_or_else(|| "model".into(), |stem| stem.to_string_lossy().into_owned());
         // Tensors may lie in files beside it; a model carries its original whole.
-        let onnx = onnx::prepare(onnx, path.parent(), &BTreeMap::new())?;
+        let onnx = onnx::prepare(onnx, path.parent(), &onnx::Settings::default())?;
         Self::from_onnx_bytes(onnx, &name)
     }
 

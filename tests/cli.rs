@@ -821,6 +821,23 @@ mod models {
         assert_eq!(exit, 0, "{value}");
         assert_has(&value, &["frames", "lookups", "proof_bytes", "memory_bytes", "layers"]);
         assert_error(&["enrol", "--model", &network, &demo_wav("slt_1.wav"), "-o", &folder.path("t")], 65, "E-MODEL");
+        let fixed = folder.path("fixed.vxm");
+        let arguments = ["model", "import", &network, "--frontend", "logmel24", "--length", "16000", "-o", &fixed];
+        let (exit, value) = json(&arguments);
+        assert_eq!(
+            (exit, &value["min_samples"], &value["max_samples"]),
+            (0, &15_920.into(), &16_079.into()),
+            "{value}"
+        );
+        let warnings = value["warnings"].as_array().unwrap();
+        assert!(warnings.iter().any(|text| text.as_str().unwrap().contains("one length")), "{value}");
+        assert_error(&["embed", "--model", &fixed, &demo_wav("slt_1.wav")], 65, "E-WAV-TOO-LONG");
+        let (exit, value) = json(&["model", "estimate", &fixed]);
+        assert_eq!((exit, &value["samples"]), (0, &16_079.into()), "{value}");
+        let short = ["model", "import", &network, "--frontend", "logmel24", "--length", "100", "-o", &fixed, "--force"];
+        assert_error(&short, 2, "E-USAGE");
+        let output = ["--graph-output", "nothing", "-o", &fixed, "--force"];
+        assert_error(&[&short[..5], &output[..]].concat(), 65, "E-MODEL-ATTRIBUTE");
         let garbage = folder.write("garbage.onnx", b"garbage");
         let output = folder.path("g.vxm");
         assert_error(&["model", "import", &garbage, "--frontend", "logmel24", "-o", &output], 65, "E-MODEL");

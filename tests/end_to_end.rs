@@ -275,7 +275,7 @@ fn network_on_samples() -> Network {
         let inputs = vec![if i == 0 { NodeRef::Input } else { NodeRef::Node(i - 1) }];
         Node { name: format!("n{i}"), op, inputs }
     };
-    Network { input_columns: 1, nodes: ops.into_iter().enumerate().map(node).collect() }
+    Network::new(1, ops.into_iter().enumerate().map(node).collect())
 }
 
 #[test]
@@ -393,4 +393,73 @@ fn accepted_and_rejected_proofs_of_one_length_have_one_length() {
         })
         .into();
     assert_eq!(lens[0], lens[1]);
+}
+
+/// Speech of four speakers.
+fn speech(data: &std::path::Path) -> Vec<Vec<i16>> {
+    let names = ["367-130732-0001", "1688-142285-0000", "1998-15444-0000", "2414-128291-0001"];
+    names.map(|name| wav::read(data.join(format!("wav/speakers/{name}.wav"))).unwrap().samples).to_vec()
+}
+
+/// Enrols and proves; whatever is decided is verified.
+fn is_proved(model: &Model, enrolled: &[i16], probe: &[i16]) {
+    let (pk, vk) = setup(model).unwrap();
+    let wav = |samples: &[i16]| wav::Wav { sample_rate: 16_000, samples: samples.to_vec() };
+    let template = pk.enrol(&[wav(enrolled)], 0.7).unwrap();
+    let (statement, proof) = pk.prove(&wav(probe), &template, &Context::default()).unwrap();
+    assert_eq!(vk.verify(&statement, &proof), Ok(statement.verdict()));
+    let mut other = proof.to_bytes();
+    let last = other.len() - 100;
+    other[last] ^= 1;
+    assert!(Proof::from_bytes(&other).is_ok_and(|other| vk.verify(other.statement(), &other).is_err()));
+}
+
+#[test]
+fn a_network_of_one_second_takes_recordings_of_one_second_only() {
+    use voxcheck::error::{AudioError, ModelError};
+    let Some(data) = data() else { return };
+    let clips = speech(&data);
+    for file in ["kws_dscnn", "raw_export/kws_dscnn"] {
+        let network = Model::from_onnx(data.join(format!("models/{file}.onnx"))).unwrap();
+        let model = network.front_end(voxcheck::audio::FrontEnd::kws10()).calibrate(&clips).unwrap();
+        assert_eq!((model.min_samples(), model.max_samples()), (15_840, 16_159));
+        let second = |clip: &[i16]| clip[16_000..32_000].to_vec();
+        for clip in &clips {
+            let float = model.embed_float(&second(clip)).unwrap().unwrap();
+            let integer: Vec<f64> = model.embed(&second(clip)).unwrap().iter().map(|&v| v as f64).collect();
+            assert!(cosine(&integer, &float) >= 0.999);
+        }
+        let error = model.embed(&clips[0]).unwrap_err();
+        assert!(matches!(error, ModelError::Audio(AudioError::TooLong { max: 16_159, .. })), "{error}");
+        let error = model.embed(&clips[0][..15_839]).unwrap_err();
+        assert!(matches!(error, ModelError::Audio(AudioError::TooShort { min: 15_840, .. })), "{error}");
+        if file == "kws_dscnn" {
+            is_proved(&model, &second(&clips[0]), &second(&clips[1]));
+        }
+    }
+}
+
+#[test]
+fn voice_activity_of_a_chunk_of_samples_is_proved() {
+    let Some(data) = data() else { return };
+    let clips = speech(&data);
+    for (file, rows) in [("silero_vad_16k_static_op16", None), ("silero_vad_16k_op15", Some(576))] {
+        let bytes = std::fs::read(data.join(format!("models/{file}.onnx"))).unwrap();
+        let settings = voxcheck::layers::onnx::Settings { rows, ..Default::default() };
+        let bytes = voxcheck::layers::onnx::prepare(bytes, None, &settings).unwrap();
+        let network = Model::from_onnx_bytes(bytes, file).unwrap();
+        let model = network.front_end(voxcheck::audio::FrontEnd::raw()).calibrate(&clips).unwrap();
+        assert_eq!((model.min_samples(), model.max_samples(), model.embedding_len()), (576, 576, 1));
+        let unit = f64::from(-model.spec().embedding_fraction_bits()).exp2();
+        let mut worst = 0f64;
+        for chunk in clips.iter().flat_map(|clip| clip.chunks_exact(576).step_by(23)) {
+            let (integer, float) = (model.embed(chunk).unwrap()[0], model.embed_float(chunk).unwrap().unwrap()[0]);
+            worst = worst.max((integer as f64 * unit - float).abs());
+        }
+        println!("{file}: largest difference of probabilities {worst:.1e}");
+        assert!(worst <= 0.01, "{worst}");
+        if rows.is_none() {
+            is_proved(&model, &clips[0][20_000..20_576], &clips[0][30_000..30_576]);
+        }
+    }
 }

@@ -91,7 +91,7 @@ fn network(columns: usize) -> Network {
         let inputs = vec![if i == 0 { NodeRef::Input } else { NodeRef::Node(i - 1) }];
         Node { name: format!("n{i}"), op, inputs }
     };
-    Network { input_columns: columns, nodes: ops.into_iter().enumerate().map(node).collect() }
+    Network::new(columns, ops.into_iter().enumerate().map(node).collect())
 }
 
 #[test]

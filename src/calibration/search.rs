@@ -26,7 +26,7 @@ const WIDTHS: [u32; 9] = [8, 9, 10, 11, 12, 13, 14, 15, 16];
 /// Widths that a layer of its own is given: with the margin, values of the first two have a byte.
 const LAYER_WIDTHS: [u32; 3] = [8, 9, 10];
 /// Recordings on which widths are tried.
-const TRIED: usize = 4;
+pub(super) const TRIED: usize = 4;
 /// Layers whose widths are tried, at most.
 const MOST_LAYERS: usize = 24;
 /// Multiply-accumulates of all runs for layers of their own.
@@ -57,15 +57,10 @@ fn nonzero_bytes(table: &IntTable) -> u64 {
     table.values().iter().map(digits).sum()
 }
 
-/// Runs a model on recordings whose float embeddings are known, until one misses the `target`.
-pub(super) fn quality(
-    model: &Model,
-    clips: &[Vec<i16>],
-    floats: &[Vec<f64>],
-    target: f64,
-) -> Result<Quality, ModelError> {
+/// Runs a model on recordings with their float embeddings, until one misses the `target`.
+pub(super) fn quality(model: &Model, tried: &[(&[i16], &[f64])], target: f64) -> Result<Quality, ModelError> {
     let mut quality = Quality { cosine: 1.0, cost: 0.0, macs: 0 };
-    for (clip, float) in clips.iter().zip(floats).take(TRIED) {
+    for &(clip, float) in tried {
         let (lowered, trace) = match model.run(clip) {
             Ok(run) => run,
             // A recording that leaves a table at this width is as far as one can be.
@@ -76,7 +71,8 @@ pub(super) fn quality(
         let embedding: Vec<f64> = integers(trace.get(lowered.embedding)).iter().map(|&v| v as f64).collect();
         let committed = program.of_kind(|kind| matches!(kind, Kind::Input | Kind::Witness));
         let bytes: u64 = committed.into_iter().map(|id| nonzero_bytes(trace.get(id))).sum();
-        quality.cosine = quality.cosine.min(super::cosine(&embedding, float));
+        let bits = model.spec().embedding_fraction_bits();
+        quality.cosine = quality.cosine.min(super::closeness(&embedding, float, bits));
         quality.cost += ns_of(leaves(program), bytes);
         quality.macs += Sizes::new(program).macs;
         if quality.cosine < target {
@@ -111,16 +107,15 @@ fn argument_bits(layer: &AnyLayer) -> Option<(&str, u32)> {
 /// The model of the cheapest widths found that reach `target`, or of the widest ones.
 pub(super) fn search(
     build: impl Fn(&Widths) -> Result<Model, ModelError>,
-    clips: &[Vec<i16>],
-    floats: &[Vec<f64>],
+    recordings: &[(&[i16], &[f64])],
     target: f64,
 ) -> Result<(Model, Quality), ModelError> {
-    let (mut widths, mut best) = uniform(&build, clips, floats, target)?;
+    let (mut widths, mut best) = uniform(&build, recordings, target)?;
     if best.1.cosine < target {
         return Ok(best);
     }
     let mut runs = (MOST_MACS / best.1.macs.max(1)) as usize;
-    let samples = clips.first().map_or(0, Vec::len);
+    let samples = recordings.first().map_or(0, |(samples, _)| samples.len());
     for name in dearest_layers(&best.0, samples)? {
         for bits in LAYER_WIDTHS.into_iter().filter(|&bits| bits < widths.bits) {
             let Some(left) = runs.checked_sub(1) else { return Ok(best) };
@@ -128,7 +123,7 @@ pub(super) fn search(
             let mut tried = widths.clone();
             tried.layers.insert(name.clone(), bits);
             let model = build(&tried)?;
-            let found = quality(&model, clips, floats, target)?;
+            let found = quality(&model, recordings, target)?;
             tracing::info!(name, bits, found.cosine, found.cost, "tried a width for a layer");
             if found.cosine >= target {
                 if found.cost < best.1.cost {
@@ -144,14 +139,13 @@ pub(super) fn search(
 /// The fewest bits for all layers, by bisection: more bits are hardly ever less accurate.
 fn uniform(
     build: &impl Fn(&Widths) -> Result<Model, ModelError>,
-    clips: &[Vec<i16>],
-    floats: &[Vec<f64>],
+    recordings: &[(&[i16], &[f64])],
     target: f64,
 ) -> Result<(Widths, (Model, Quality)), ModelError> {
     let tried = |bits: u32| -> Result<(Widths, (Model, Quality)), ModelError> {
         let widths = Widths { bits, ..Widths::default() };
         let model = build(&widths)?;
-        let found = quality(&model, clips, floats, target)?;
+        let found = quality(&model, recordings, target)?;
         tracing::info!(bits, found.cosine, found.cost, "tried a width");
         Ok((widths, (model, found)))
     };

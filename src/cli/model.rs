@@ -18,6 +18,8 @@ use super::error::{CliError, Result};
 use super::files::{self, Access};
 use super::inspect::{cost_json, cost_text};
 
+/// Length of audio that is estimated unless another is asked for, in seconds.
+const USUAL_SECONDS: f64 = 3.0;
 /// Longest audio that can be estimated, in seconds.
 const MAX_SECONDS: f64 = 86_400.0;
 
@@ -62,9 +64,8 @@ pub struct Import {
     /// Cosine from which on two voices count as the same, in (0, 1] [default: 0.66]
     #[arg(long, value_name = "X", value_parser = parse_threshold)]
     threshold: Option<f64>,
-    /// Fixes an input of the graph: all its entries are this number (repeat for several)
-    #[arg(long = "input", value_name = "NAME=VALUE", value_parser = parse_input)]
-    inputs: Vec<(String, f64)>,
+    #[command(flatten)]
+    settings: Settings,
     /// Name of the model [default: that of the file]
     #[arg(long)]
     name: Option<String>,
@@ -85,9 +86,22 @@ pub struct Check {
     /// Recording: WAV, 16-bit mono at the model's rate
     #[arg(long, value_name = "W")]
     wav: PathBuf,
-    /// Fixes an input of the graph, as in `import`
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// What a graph leaves open.
+#[derive(clap::Args, Debug)]
+struct Settings {
+    /// Fixes an input of the graph: all its entries are this number (repeat for several)
     #[arg(long = "input", value_name = "NAME=VALUE", value_parser = parse_input)]
     inputs: Vec<(String, f64)>,
+    /// Fixes the length of recordings, for graphs that decide by it what they compute
+    #[arg(long, value_name = "SAMPLES", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    length: Option<u32>,
+    /// Output of the graph that is the embedding [default: the first]
+    #[arg(long, value_name = "NAME")]
+    graph_output: Option<String>,
 }
 
 /// Arguments of `estimate`.
@@ -96,9 +110,9 @@ pub struct Estimate {
     /// Model file (.vxm) or built-in name
     #[arg(value_name = "M", default_value = BUNDLED)]
     model: PathBuf,
-    /// Length of the recording
-    #[arg(long, value_name = "S", default_value = "3", value_parser = parse_seconds)]
-    seconds: f64,
+    /// Length of the recording [default: 3, or what is next to it that the model takes]
+    #[arg(long, value_name = "S", value_parser = parse_seconds)]
+    seconds: Option<f64>,
 }
 
 /// Bits, or the importer's choice.
@@ -123,11 +137,37 @@ fn parse_input(text: &str) -> std::result::Result<(String, f64), String> {
     Ok((name.to_owned(), value))
 }
 
-/// The bytes of a network that needs no file beside it.
-fn read_network(path: &Path, inputs: &[(String, f64)]) -> Result<Vec<u8>> {
+/// The bytes of a network that needs no file beside it; `rows` is how many its input has unless `settings` say so.
+fn read_network(path: &Path, settings: &Settings, front_end: &FrontEnd, rows: Option<usize>) -> Result<Vec<u8>> {
     let folder = path.parent().filter(|_| path.is_file());
-    let fixed = inputs.iter().cloned().collect();
-    onnx::prepare(files::read(path)?, folder, &fixed).map_err(|error| CliError::model(path, &error))
+    let given = settings.length.map(|samples| {
+        let frames = front_end.num_frames(samples as usize);
+        frames.ok_or_else(|| {
+            let message = format!("--length {samples} is too short for one frame of {}", front_end.name);
+            CliError::usage(message, format!("at least {} samples are needed", front_end.min_samples()))
+        })
+    });
+    let settings = onnx::Settings {
+        inputs: settings.inputs.iter().cloned().collect(),
+        rows: given.transpose()?.or(rows),
+        output: settings.graph_output.clone(),
+    };
+    onnx::prepare(files::read(path)?, folder, &settings).map_err(|error| CliError::model(path, &error))
+}
+
+/// Says what is assumed about inputs and outputs that nobody fixed or chose.
+fn warn_of_assumptions(bytes: &[u8], path: &Path, console: &mut Console) -> Result<()> {
+    let interface = onnx::interface(bytes).map_err(|error| CliError::model(path, &error))?;
+    for (name, value) in &interface.constants {
+        console.warn(format!("input {name} is taken to be {value} everywhere; fix it with --input {name}=VALUE"));
+    }
+    if !interface.unused.is_empty() {
+        let others: Vec<&str> = interface.unused.iter().take(8).map(String::as_str).collect();
+        let (output, others) = (&interface.output, others.join(", "));
+        console
+            .warn(format!("output {output} is the embedding, {others} left out; choose one with --graph-output NAME"));
+    }
+    Ok(())
 }
 
 fn parse_front_end(text: &str) -> std::result::Result<FrontEnd, String> {
@@ -153,10 +193,18 @@ pub fn run(command: &Command, console: &mut Console) -> Result<Outcome> {
 fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
     files::check_output(console, &args.output)?;
     let rate = args.frontend.sample_rate;
-    let failed = |error| CliError::model(&args.network, &error);
+    let failed = |error| {
+        let mut error = CliError::model(&args.network, &error);
+        if error.code == "E-MODEL-SHAPE" && args.settings.length.is_none() {
+            error.help += "; if the graph decides by the length of recordings, fix it with --length SAMPLES";
+        }
+        error
+    };
     let stem = args.network.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let name = args.name.clone().or(stem).unwrap_or_else(|| "model".into());
-    let builder = Model::from_onnx_bytes(read_network(&args.network, &args.inputs)?, &name).map_err(failed)?;
+    let network = read_network(&args.network, &args.settings, &args.frontend, None)?;
+    warn_of_assumptions(&network, &args.network, console)?;
+    let builder = Model::from_onnx_bytes(network, &name).map_err(failed)?;
     let clips = calibration(&args.calibrate, rate, console)?;
     let mut builder = builder.front_end(args.frontend.clone()).name(name);
     builder = builder.target_cosine(args.target_cosine).saturate(args.saturate);
@@ -167,6 +215,13 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
         builder = builder.threshold(threshold);
     }
     let (model, cosine) = console.stage("calibrate", |_| builder.calibrate_measured(&clips)).0.map_err(failed)?;
+    let (least, most) = (model.min_samples(), model.max_samples());
+    if clips.iter().any(|clip| clip.len() > most) {
+        console.warn(format!(
+            "the network takes recordings of one length: {least} to {most} samples; \
+             of longer ones, parts of that length were calibrated on"
+        ));
+    }
     if cosine < -1.0 {
         console.warn("a calibration recording has no proof with this model; give more bits (--bits) or --saturate");
     } else if args.bits.0.is_none() && cosine < args.target_cosine {
@@ -181,6 +236,8 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
         "front_end": model.front_end().name,
         "embedding_len": model.embedding_len(),
         "default_threshold": model.default_threshold(),
+        "min_samples": least,
+        "max_samples": most,
         "clips": clips.len(),
         "cosine": Some(cosine).filter(|cosine| *cosine >= -1.0),
         "saturate": args.saturate,
@@ -188,7 +245,7 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
         "model_bytes": bytes.len(),
     });
     let text = format!(
-        "Imported {} as {}\n  front end  {}\n  embedding  {} values\n  calibrated on {} recording(s), cosine {:.6}\n  model      {}, {}",
+        "Imported {} as {}\n  front end  {}\n  embedding  {} values\n  takes      {least} to {most} samples\n  calibrated on {} recording(s), cosine {:.6}\n  model      {}, {}",
         model.name(),
         model.id(),
         model.front_end().name,
@@ -224,9 +281,13 @@ fn calibration(paths: &[PathBuf], rate: u32, console: &mut Console) -> Result<Ve
 }
 
 fn check(args: &Check, console: &mut Console) -> Result<Outcome> {
-    let bytes = read_network(&args.against, &args.inputs)?;
-    let network = onnx::read(&bytes).map_err(|error| CliError::model(&args.against, &error))?;
     let model = load_model(&args.model)?;
+    let front_end = model.front_end();
+    // A model of one number of frames was made of a network of as many, whether its file says so or --length did.
+    let [least, most] = [model.min_samples(), model.max_samples()].map(|samples| front_end.num_frames(samples));
+    let rows = least.filter(|_| least == most && front_end.partials.is_none());
+    let bytes = read_network(&args.against, &args.settings, front_end, rows)?;
+    let network = onnx::read(&bytes).map_err(|error| CliError::model(&args.against, &error))?;
     let wav = files::read_wav_at(&args.wav, model.front_end().sample_rate)?;
     let (result, _) = console.stage("compare", |_| model.compare(&network, &wav.samples));
     let layers = result.map_err(|error| CliError::model(&args.model, &error))?;
@@ -270,7 +331,10 @@ fn difference_json(layer: &LayerDifference) -> Value {
 
 fn estimate(args: &Estimate) -> Result<Outcome> {
     let model = load_model(&args.model)?;
-    let samples = (args.seconds * f64::from(model.front_end().sample_rate)).round() as usize;
+    let rate = f64::from(model.front_end().sample_rate);
+    let near = |seconds: f64| ((seconds * rate).round() as usize).max(model.min_samples()).min(model.max_samples());
+    let samples = args.seconds.map_or_else(|| near(USUAL_SECONDS), |seconds| (seconds * rate).round() as usize);
+    let seconds = args.seconds.unwrap_or(samples as f64 / rate);
     let cost = cost_of(&model, samples, &args.model)?;
     let (speed, threads) = (Speed::measure(), rayon::current_num_threads());
     let [one_core, all] = cost.prove_seconds(speed, threads);
@@ -280,12 +344,11 @@ fn estimate(args: &Estimate) -> Result<Outcome> {
     fields["prove_cpu_ms"] = json!(1e3 * one_core);
     fields["speed"] = json!({"leaf_ns": speed.leaf_ns, "byte_ns": speed.byte_ns});
     fields["model_id"] = json!(model.id().to_string());
-    fields["audio_seconds"] = json!(args.seconds);
+    fields["audio_seconds"] = json!(seconds);
     fields["samples"] = json!(samples);
     let text = format!(
-        "{}, {} s of audio\n{}\n  time       about {} with {threads} thread(s) of this machine, {} on one core",
+        "{}, {seconds} s of audio\n{}\n  time       about {} with {threads} thread(s) of this machine, {} on one core",
         model.name(),
-        args.seconds,
         cost_text(&cost),
         human_time(Duration::from_secs_f64(all)),
         human_time(Duration::from_secs_f64(one_core)),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    affine, at_most, attention, average_pool, centre, gate, grid, layer_norm, log_magnitude, max_pool, moves,
+    affine, at_most, attention, average_pool, centre, gate, grid, hypot, layer_norm, log_magnitude, max_pool, moves,
     multi_head, norm, pooling, recurrent, row_softmax, time_pool, waveform,
 };
 use crate::error::ModelError;
@@ -193,6 +193,8 @@ pub enum AnyLayer {
     RowSoftmax(row_softmax::RowSoftmax),
     /// Largest value of every patch, some of which reach beyond the image.
     PaddedMaxPool(max_pool::PaddedMaxPool),
+    /// Magnitude of two parts.
+    Hypot(hypot::Hypot),
 }
 
 impl AnyLayer {
@@ -232,6 +234,7 @@ impl AnyLayer {
             Self::AddRows(layer) => layer,
             Self::RowSoftmax(layer) => layer,
             Self::PaddedMaxPool(layer) => layer,
+            Self::Hypot(layer) => layer,
         }
     }
 }

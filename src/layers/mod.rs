@@ -11,6 +11,7 @@ pub mod fixed;
 pub mod gate;
 pub mod gelu;
 pub mod grid;
+pub mod hypot;
 pub mod layer_norm;
 mod linear_form;
 pub mod log_magnitude;

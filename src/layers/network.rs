@@ -28,6 +28,8 @@ use crate::error::ModelError;
 pub struct Network {
     /// Number of columns of the input.
     pub input_columns: usize,
+    /// Number of rows of a sequence, if the network takes sequences of one length only.
+    pub input_rows: Option<usize>,
     /// The layers; each takes its inputs from earlier ones.
     pub nodes: Vec<Node>,
 }
@@ -71,6 +73,12 @@ pub(super) struct Sequences<'a> {
 }
 
 impl Network {
+    /// A network on sequences of any length.
+    #[must_use]
+    pub fn new(input_columns: usize, nodes: Vec<Node>) -> Self {
+        Self { input_columns, input_rows: None, nodes }
+    }
+
     /// Runs the network on sequences of `sequence_length` rows, stacked along the rows of `input`.
     /// Returns the output of every node; the last is that of the network.
     ///
@@ -110,6 +118,9 @@ impl Network {
         if sequence_length == 0 || self.input_columns == 0 || self.nodes.is_empty() {
             let found = format!("{sequence_length} rows, {} columns, {} layers", self.input_columns, self.nodes.len());
             return Err(shape_error("input", "at least one of each", found));
+        }
+        if let Some(rows) = self.input_rows.filter(|&rows| rows != sequence_length) {
+            return Err(shape_error("input", format!("{rows} rows"), format!("{sequence_length} rows")));
         }
         let first = Shape { length: sequence_length, columns: self.input_columns };
         let mut shapes: Vec<Shape> = Vec::with_capacity(self.nodes.len());

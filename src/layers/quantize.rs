@@ -256,7 +256,9 @@ impl Quantizer<'_> {
     fn finish(&mut self) -> Result<(), ModelError> {
         let Some(last) = self.network.nodes.len().checked_sub(1) else { return Ok(()) };
         let mut source = self.plain(NodeRef::Node(last))?;
-        if source.at != LayerRef::Layer(self.layers.len().saturating_sub(1) as u32) {
+        // What a softmax gives is ranged by two limbs: wider than a score admits.
+        let wide = matches!(self.layers.last(), Some(Placed { layer: AnyLayer::RowSoftmax(_), .. }));
+        if wide || source.at != LayerRef::Layer(self.layers.len().saturating_sub(1) as u32) {
             source = self.requantized(NodeRef::Node(last), &Columns::of(source))?;
         }
         if self.options.average {
@@ -308,6 +310,7 @@ impl Quantizer<'_> {
             }
             Op::Slice { first, columns: count } => columns(self.columns(input)?.slice(*first, *count)),
             Op::Multiply => columns(self.multiply(at, name)?),
+            Op::Hypot => columns(self.hypot(at, name)?),
             Op::MaxPool2d(pool) => columns(self.max_pool(at, name, pool)?),
             Op::MaxPool1d { kernel, stride } => columns(self.time_max_pool(at, name, [*kernel, *stride])?),
             Op::MirrorPad => self.mirrored(at, input),
@@ -414,7 +417,7 @@ mod tests {
             let inputs = vec![if i == 0 { NodeRef::Input } else { NodeRef::Node(i - 1) }];
             Node { name: format!("/encoder/layer.{i}"), op, inputs }
         };
-        let network = Network { input_columns: 2, nodes: ops.into_iter().enumerate().map(node).collect() };
+        let network = Network::new(2, ops.into_iter().enumerate().map(node).collect());
         let count = network.nodes.len();
         let ranges = Ranges { outputs: vec![1.0; count], gates: vec![0.0; count], ..Ranges::default() };
         let options = Options::uniform(12);
@@ -448,7 +451,7 @@ mod tests {
             node(Op::Concat, vec![NodeRef::Node(0); 64]),
             node(Op::Relu, vec![NodeRef::Node(1)]),
         ];
-        let network = Network { input_columns: 2, nodes };
+        let network = Network::new(2, nodes);
         let options = Options::uniform(12);
         let ranges = Ranges { outputs: vec![1.0; 3], gates: vec![0.0; 3], ..Ranges::default() };
         let result = quantize(&network, &ranges, 12, options, &mut Constants::default());

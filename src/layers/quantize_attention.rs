@@ -23,6 +23,8 @@ const RECIPROCAL_BITS: u32 = 36;
 const WEIGHT_BITS: u32 = 15;
 /// Most rows that a model's attention may have: a minute of frames.
 const MAX_ROWS: usize = 6144;
+/// Most rows of causal attention: its mask has as many columns.
+const MAX_CAUSAL_ROWS: usize = 1024;
 
 /// Fraction bits of distances of scores, of which none lies further than `spread` from the largest, with the margin.
 fn distance_fraction(spread: f64) -> i32 {
@@ -77,9 +79,6 @@ impl Quantizer<'_> {
     ) -> Result<Columns, ModelError> {
         let [query, key, value] = self.network.nodes[at].inputs[..] else { return Err(self.no_inputs(at)) };
         let ranges = [query, key, value].map(|input| self.ranges.of(input).max(1e-3));
-        if causal {
-            return Err(self.no_integer_form(at, "with a causal mask", "use attention over the whole recording"));
-        }
         // Factors that bring all three to one range, the scores' own scale among those of the queries and keys.
         let common = ranges[2];
         let factors = [common / ranges[0], common / ranges[1], 1.0];
@@ -127,6 +126,7 @@ impl Quantizer<'_> {
             reciprocal_bits: RECIPROCAL_BITS,
         };
         let ones = self.constants.add(&FloatMatrix::from_fn(MAX_ROWS, 1, |_, _| 1.0), 0);
+        let mask = causal.then(|| self.constants.add(&MultiHeadAttention::causal_mask(MAX_CAUSAL_ROWS), 0));
         let (bits, fraction_bits) = (WIDE_BITS, source.fraction_bits);
         let (heads, shift) = (heads as u32, RECIPROCAL_BITS);
         let layer = MultiHeadAttention {
@@ -135,7 +135,7 @@ impl Quantizer<'_> {
             width: width as u32,
             softmax,
             ones,
-            mask: None,
+            mask,
             shift,
             bits,
             fraction_bits,

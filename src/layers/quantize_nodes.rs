@@ -2,6 +2,7 @@
 
 use super::affine::Taps;
 use super::gate::Gate;
+use super::hypot::Hypot;
 use super::linear_form::{Columns, Part, Source};
 use super::lowering::AnyLayer;
 use super::matrix::FloatMatrix;
@@ -9,12 +10,16 @@ use super::max_pool::{MaxPool, PaddedMaxPool};
 use super::network::{MaxPool2d, NodeRef, Op};
 use super::norm::Normalize;
 use super::quantize::Quantizer;
-use super::quantize_affine::requantized_product;
+use super::quantize_affine::{After, requantized_product};
 use super::quantize_recurrent as recurrent;
 use crate::error::ModelError;
 
 /// Bits by which a norm is computed more finely than its input.
 const GUARD_BITS: u32 = 8;
+/// How far beyond the largest factor seen one may lie.
+const LIKELY: f64 = 8.0;
+/// Bits of the parts of a magnitude.
+const PART_BITS: u32 = 15;
 /// Fraction bits of unit vectors.
 const UNIT_BITS: i32 = 14;
 
@@ -23,11 +28,12 @@ impl Quantizer<'_> {
     pub(super) fn multiply(&mut self, at: usize, name: String) -> Result<Columns, ModelError> {
         let [left, right] = self.network.nodes[at].inputs[..] else { return Err(self.no_inputs(at)) };
         let (left_value, right_value) = (self.columns(left)?, self.columns(right)?);
-        let (factor, mut value, gate) = match (left_value.plain(), right_value.plain()) {
-            (_, Some(gate)) => (left, left_value.clone(), gate.clone()),
-            (Some(gate), None) => (right, right_value, gate.clone()),
-            (None, None) => (left, left_value, self.requantized(right, &right_value)?),
+        let (factor, mut value, by, gate) = match (left_value.plain(), right_value.plain()) {
+            (_, Some(gate)) => (left, left_value.clone(), right, gate.clone()),
+            (Some(gate), None) => (right, right_value, left, gate.clone()),
+            (None, None) => (left, left_value, right, self.requantized(right, &right_value)?),
         };
+        let gate = self.likely(gate, by);
         // A product a source: of more than two, their sum is cheaper.
         if value.parts.len() > 2 || value.parts.iter().any(|part| !part.is_whole(value.len())) {
             value = Columns::of(self.requantized(factor, &value)?);
@@ -51,6 +57,28 @@ impl Quantizer<'_> {
             product.push(Part { source: gate, first: 0, at: 0, scale: value.shift });
         }
         Ok(product)
+    }
+
+    /// A factor with the bound that its product is rounded for: tables of functions with a pole, such as reciprocals,
+    /// hold values far beyond those that were seen. A product of one of these cannot be proved.
+    fn likely(&self, source: Source, node: NodeRef) -> Source {
+        let seen = (LIKELY * self.ranges.of(node) * f64::from(source.fraction_bits).exp2()).ceil() as i64;
+        Source { bound: source.bound.min(seen.max(1)), ..source }
+    }
+
+    /// Both parts as integers of one scale and of [`PART_BITS`], so that a limb holds the root.
+    pub(super) fn hypot(&mut self, at: usize, name: String) -> Result<Columns, ModelError> {
+        let [first, second] = self.network.nodes[at].inputs[..] else { return Err(self.no_inputs(at)) };
+        let range = self.ranges.of(first).max(self.ranges.of(second));
+        let mut parts = Vec::with_capacity(2);
+        for (part, input) in [("first", first), ("second", second)] {
+            let sum = self.accumulator(input, String::new())?.1;
+            parts.push(self.affine(format!("{name}.{part}"), sum, range, After::Quotient { bits: PART_BITS })?);
+        }
+        let inputs = parts.iter().map(|part| part.at).collect();
+        let (fraction_bits, columns) = (parts[0].fraction_bits, parts[0].columns);
+        let at = self.push(AnyLayer::Hypot(Hypot { name, fraction_bits }), inputs);
+        Ok(Columns::of(Source { at, fraction_bits, columns, bound: 1 << PART_BITS, non_negative: true }))
     }
 
     pub(super) fn max_pool(&mut self, at: usize, name: String, pool: &MaxPool2d) -> Result<Columns, ModelError> {

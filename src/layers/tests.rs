@@ -228,7 +228,7 @@ fn close_to_float(nodes: Vec<Op>, rows: usize, cols: usize, sequences: usize, to
             Node { name: format!("n{i}"), op, inputs }
         })
         .collect();
-    graph_is_close_to_float(&Network { input_columns: cols, nodes }, rows, sequences, tolerance);
+    graph_is_close_to_float(&Network::new(cols, nodes), rows, sequences, tolerance);
 }
 
 /// Quantizes a network, runs the program, and compares; returns the lookup leaves.
@@ -358,7 +358,7 @@ struct Graph {
 
 impl Graph {
     fn new(input_columns: usize) -> Self {
-        Self { network: Network { input_columns, nodes: Vec::new() } }
+        Self { network: Network::new(input_columns, Vec::new()) }
     }
 
     fn add(&mut self, op: Op, inputs: &[NodeRef]) -> NodeRef {

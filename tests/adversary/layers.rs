@@ -90,7 +90,7 @@ impl Stack {
         loud: Option<f64>,
     ) -> Self {
         let saturate = loud.is_some();
-        let network = Network { input_columns: shape.1, nodes };
+        let network = Network::new(shape.1, nodes);
         let input = samples(shape);
         let outputs = network.execute(&input, shape.0).unwrap();
         let mut ranges = Ranges::default();
@@ -174,6 +174,7 @@ fn shrink(layer: &mut AnyLayer) {
         | AnyLayer::Join(_)
         | AnyLayer::AddRows(_)
         | AnyLayer::RowSoftmax(_)
+        | AnyLayer::Hypot(_)
         | AnyLayer::PaddedMaxPool(_) => {}
     }
 }
@@ -484,11 +485,22 @@ fn attentive_pool() -> Vec<Node> {
     graph.0
 }
 
+/// The magnitude of a spectrum.
+fn magnitude() -> Vec<Node> {
+    let mut graph = Graph(Vec::new());
+    let parts = graph.add(dense(3, 4), &[NodeRef::Input]);
+    let [re, im] = [0, 2].map(|first| graph.add(Op::Slice { first, columns: 2 }, &[parts]));
+    let magnitude = graph.add(Op::Hypot, &[re, im]);
+    graph.add(dense(2, 2), &[magnitude]);
+    graph.0
+}
+
 /// What is no chain.
 fn graphs() -> Vec<Stack> {
     vec![
         Stack::graph("res2 block", res2_block(), (5, 2, 1), false),
         Stack::graph("attentive pooling", attentive_pool(), (5, 2, 1), false),
+        Stack::graph("magnitude", magnitude(), (5, 3, 1), false),
     ]
 }
 
@@ -676,6 +688,7 @@ fn kind(layer: &AnyLayer) -> &'static str {
         AnyLayer::AddRows(_) => "rows added",
         AnyLayer::RowSoftmax(_) => "softmax of rows",
         AnyLayer::PaddedMaxPool(_) => "max pool with padding",
+        AnyLayer::Hypot(_) => "magnitude",
     }
 }
 

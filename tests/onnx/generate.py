@@ -251,3 +251,69 @@ def posenc():
     x=g.o('Flatten',x,axis=1); x=g.o('Gemm',x,g.c(W(240,5)),g.c(W(5)))
     g.save('posenc',[1,20,8],x,X(1,20,8),'btc')
 posenc()
+f32=lambda v:np.array(v,np.float32)
+def head(g,x,c,n=6):
+    x=g.o('ReduceMean',x,axes=[1],keepdims=0)
+    return g.o('Gemm',x,g.c(W(n,c)),g.c(W(n)),transB=1)
+# plain recurrences, both directions
+def rnn_plain(name,direction):
+    g=G(14); d=2 if direction=='bidirectional' else 1
+    x=g.o('Transpose','x',perm=[1,0,2])
+    y,h_=g.o('RNN',x,g.c(W(d,10,8)),g.c(W(d,10,10)),g.c(W(d,20)),nout=2,hidden_size=10,direction=direction)
+    y=g.o('Transpose',y,perm=[2,0,1,3]); y=g.o('Reshape',y,g.c(i64(0,-1,d*10)))
+    x=g.o('Relu',g.o('MatMul',y,g.c(W(d*10,8)))) ; g.save(name,[1,'T',8],head(g,x,8),X(1,30,8),'btc')
+for name,direction in [('rnn_fw','forward'),('rnn_rev','reverse'),('rnn_bi','bidirectional')]: rnn_plain(name,direction)
+# group normalisation as torch exports it, and as an operator; instance normalisation of channels
+def group_norm(name,kind,C=12,Gr=3):
+    g=G(21 if kind=='operator' else 17); x=g.o('Transpose','x',perm=[0,2,1])
+    x=g.o('Conv',x,g.c(W(C,8,3)),g.c(W(C)),kernel_shape=[3],pads=[1,1])
+    if kind=='spelled':
+        y=g.o('Reshape',x,g.c(i64(0,Gr,-1)))
+        y=g.o('InstanceNormalization',y,g.c(np.ones(Gr,np.float32)),g.c(np.zeros(Gr,np.float32)),epsilon=1e-5)
+        y=g.o('Reshape',y,g.o('Shape',x))
+        y=g.o('Add',g.o('Mul',y,g.c(1+W(C,1,scale=.3))),g.c(W(C,1)))
+    elif kind=='operator':
+        y=g.o('GroupNormalization',x,g.c(1+W(C,scale=.3)),g.c(W(C)),num_groups=Gr,epsilon=1e-5)
+    else:
+        y=g.o('InstanceNormalization',x,g.c(1+W(C,scale=.3)),g.c(W(C)),epsilon=1e-5)
+    y=g.o('Relu',y); y=g.o('Transpose',y,perm=[0,2,1])
+    y=g.o('ReduceMean',y,g.c(i64(1)),keepdims=0) if kind=='operator' else g.o('ReduceMean',y,axes=[1],keepdims=0)
+    y=g.o('Gemm',y,g.c(W(6,C)),g.c(W(6)),transB=1)
+    g.save(name,[1,'T',8],y,X(1,40,8),'btc')
+for name,kind in [('group_norm','operator'),('group_norm_spelled','spelled'),('instance_norm','instance')]: group_norm(name,kind)
+# time cut, split and put together again
+def rows():
+    g=G(17); x=g.o('Relu',g.o('MatMul','x',g.c(W(8,12))))
+    a,b,c=g.o('Split',x,g.c(i64(5,8,7)),nout=3,axis=1)
+    d=g.o('Gather',x,g.c(i64(11)),axis=1); e=g.o('Slice',x,g.c(i64(3)),g.c(i64(9)),g.c(i64(1)))
+    y=g.o('Concat',c,d,g.c(W(1,2,12)),g.o('Tanh',b),g.o('Neg',a),e,axis=1)
+    y=g.o('Relu',g.o('MatMul',y,g.c(W(12,10)))); y=g.o('Flatten',y,axis=1)
+    g.save('rows',[1,20,8],g.o('Gemm',y,g.c(W(6,290)),g.c(W(6)),transB=1),X(1,20,8),'btc')
+rows()
+# a constant choice, by channel and by row
+def where():
+    g=G(17); x=g.o('Relu',g.o('MatMul','x',g.c(W(8,12)))); z=g.o('Tanh',g.o('MatMul','x',g.c(W(8,12))))
+    x=g.o('Where',g.c(rng.random((12,))<.5),x,z)
+    x=g.o('Where',g.c(rng.random((1,20,1))<.6),x,g.c(f32(0.25)))
+    x=g.o('Mul',x,g.c(W(1,20,1,scale=1)))
+    g.save('where',[1,20,8],head(g,x,12),X(1,20,8),'btc')
+where()
+# attention that hides later keys by a choice
+def causal():
+    g=G(17); x=g.o('MatMul','x',g.c(W(8,16)))
+    def heads(perm): return g.o('Transpose',g.o('Reshape',g.o('MatMul',x,g.c(W(16,16))),g.c(i64(0,0,2,8))),perm=perm)
+    q,k,v=heads([0,2,1,3]),heads([0,2,3,1]),heads([0,2,1,3])
+    s=g.o('Mul',g.o('MatMul',q,k),g.c(f32(8**-.5)))
+    s=g.o('Where',g.c(np.tril(np.ones((1,1,20,20),bool))),s,g.c(f32(-np.inf)))
+    y=g.o('MatMul',g.o('Softmax',s,axis=-1),v)
+    y=g.o('Reshape',g.o('Transpose',y,perm=[0,2,1,3]),g.c(i64(0,0,16)))
+    g.save('causal',[1,20,8],head(g,g.o('Relu',y),16),X(1,20,8),'btc')
+causal()
+# transposed convolutions
+def upsampled():
+    g=G(17); x=g.o('Transpose','x',perm=[0,2,1])
+    x=g.o('Relu',g.o('ConvTranspose',x,g.c(W(8,6,5)),g.c(W(6)),strides=[2],pads=[2,1],output_padding=[1],kernel_shape=[5]))
+    x=g.o('Relu',g.o('ConvTranspose',x,g.c(W(6,8,3)),strides=[3],kernel_shape=[3]))
+    x=g.o('Relu',g.o('ConvTranspose',x,g.c(W(8,5,4)),g.c(W(5)),strides=[1],pads=[1,2],kernel_shape=[4]))
+    g.save('upsampled',[1,'T',8],head(g,g.o('Transpose',x,perm=[0,2,1]),5),X(1,15,8),'btc')
+upsampled()

@@ -78,7 +78,7 @@ fn quantized(ops: Vec<Op>, bits: u32, largest_gate: f64) -> Vec<AnyLayer> {
         .collect();
     let count = nodes.len();
     let ranges = Ranges { outputs: vec![1.9; count], gates: vec![largest_gate; count], ..Ranges::default() };
-    let network = Network { input_columns: 1, nodes };
+    let network = Network::new(1, nodes);
     let options = Options::uniform(bits);
     let layers = quantize(&network, &ranges, 7, options, &mut Constants::default()).unwrap();
     layers.into_iter().map(|placed| placed.layer).collect()

@@ -60,7 +60,7 @@ fn network(sizes: &Sizes) -> Network {
     let embedding = builder.dense(pooled, [2 * sizes.aggregated, sizes.embedding], 1.0);
     let norm = builder.norm(sizes.embedding, (0.0, 1.0));
     builder.push("embedding", norm, &[embedding]);
-    Network { input_columns: sizes.features, nodes: builder.nodes }
+    Network::new(sizes.features, builder.nodes)
 }
 
 impl Builder {

@@ -72,7 +72,7 @@ fn network(sizes: &Sizes) -> Network {
     let norm = builder.norm(2 * sizes.aggregated, RECTIFIED);
     let pooled = builder.push("norm", norm, &[pooled]);
     builder.dense(pooled, [2 * sizes.aggregated, sizes.embedding], 1.0);
-    Network { input_columns: 1, nodes: builder.nodes }
+    Network::new(1, builder.nodes)
 }
 
 /// One convolution of one column, without padding.

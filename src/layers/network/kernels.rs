@@ -13,6 +13,7 @@ pub(super) fn run(op: &Op, inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_le
             y.data.fill(1.0);
             each_value(inputs, y, out_length, |y, x| *y *= x);
         }
+        Op::Hypot => each_value(inputs, y, out_length, |y, x| *y = y.hypot(x)),
         Op::Concat => concat(inputs, y, out_length),
         Op::AttentiveStatsPool { min_variance } => attentive_stats(inputs, *min_variance, y),
         Op::Dense { weight, bias } => {

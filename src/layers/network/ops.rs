@@ -100,6 +100,8 @@ pub enum Op {
         /// Smallest variance taken, at least 0.
         min_variance: f64,
     },
+    /// √(a² + b²) of two inputs, entry by entry.
+    Hypot,
     /// A function of every value.
     Function(Scalar),
     /// Rows in another order, some of them, or more of them.
@@ -184,6 +186,7 @@ impl Op {
             Self::Concat => "concatenation",
             Self::Slice { .. } => "taking columns",
             Self::Multiply => "a product",
+            Self::Hypot => "a magnitude of two parts",
             Self::AttentiveStatsPool { .. } => "attentive statistics pooling",
             Self::AveragePool2d(_) => "average pooling",
             Self::Function(_) => "a function",

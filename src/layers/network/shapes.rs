@@ -37,7 +37,12 @@ impl Op {
     pub(super) fn output(&self, layer: &str, inputs: &[Shape]) -> Result<Shape, ModelError> {
         let several = matches!(
             self,
-            Self::Add | Self::Concat | Self::Multiply | Self::AttentiveStatsPool { .. } | Self::Attention { .. }
+            Self::Add
+                | Self::Concat
+                | Self::Multiply
+                | Self::Hypot
+                | Self::AttentiveStatsPool { .. }
+                | Self::Attention { .. }
         );
         let input = match *inputs {
             [input] => input,
@@ -108,7 +113,7 @@ impl Op {
                 Some(end) if *kept > 0 && end <= columns => Ok(Shape { length, columns: *kept }),
                 _ => Err(shape_error(layer, format!("some of {columns} columns"), format!("{kept} from {first}"))),
             },
-            Self::Add | Self::Concat | Self::Multiply | Self::AttentiveStatsPool { .. } => {
+            Self::Add | Self::Concat | Self::Multiply | Self::Hypot | Self::AttentiveStatsPool { .. } => {
                 self.output_of_several(layer, inputs)
             }
             Self::Attention { heads, scale, .. } => attention(layer, inputs, *heads, *scale),
@@ -147,7 +152,7 @@ impl Op {
     }
 
     fn output_of_several(&self, layer: &str, inputs: &[Shape]) -> Result<Shape, ModelError> {
-        let fewest = if matches!(self, Self::Multiply | Self::AttentiveStatsPool { .. }) { 2 } else { 1 };
+        let fewest = if matches!(self, Self::Multiply | Self::Hypot | Self::AttentiveStatsPool { .. }) { 2 } else { 1 };
         if inputs.len() < fewest || inputs.len() > MAX_INPUTS || (fewest == 2 && inputs.len() > 2) {
             let found = format!("{} inputs", inputs.len());
             return Err(shape_error(layer, format!("{fewest} inputs, or as many as the operation takes"), found));
@@ -155,7 +160,9 @@ impl Op {
         let length = inputs.iter().map(|shape| shape.length).max().unwrap_or(0);
         let columns = inputs[0].columns;
         for input in inputs {
-            if input.length != length && (input.length != 1 || matches!(self, Self::AttentiveStatsPool { .. })) {
+            if input.length != length
+                && (input.length != 1 || matches!(self, Self::Hypot | Self::AttentiveStatsPool { .. }))
+            {
                 return Err(shape_error(layer, format!("{length} rows"), format!("{} rows", input.length)));
             }
             if !matches!(self, Self::Concat) {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 /// A network of one layer.
 fn single(columns: usize, op: Op) -> Network {
     let node = Node { name: "layer".into(), op, inputs: vec![NodeRef::Input] };
-    Network { input_columns: columns, nodes: vec![node] }
+    Network::new(columns, vec![node])
 }
 
 fn run(op: Op, input: &FloatMatrix, sequence_length: usize) -> FloatMatrix {
@@ -57,7 +57,7 @@ fn pooling_by_hand_keeps_sequences_apart() {
 /// The output of the last node, whose inputs are given.
 fn run_on(ops: Vec<(Op, Vec<NodeRef>)>, input: &FloatMatrix, length: usize) -> Result<FloatMatrix, ModelError> {
     let node = |(op, inputs)| Node { name: "layer".into(), op, inputs };
-    let network = Network { input_columns: input.cols, nodes: ops.into_iter().map(node).collect() };
+    let network = Network::new(input.cols, ops.into_iter().map(node).collect());
     Ok(network.execute(input, length)?.pop().unwrap())
 }
 

@@ -7,7 +7,7 @@ use super::import::Importer;
 use super::layout::{extents_of, shape};
 use super::node::NodeView;
 use super::shape::atom_of;
-use super::value::{Axis, Data, Value, count};
+use super::value::{Atom, Axis, Data, Value, count};
 use crate::error::ModelError;
 use crate::layers::network::{Op, RowMove};
 
@@ -152,7 +152,11 @@ impl<'a> Importer<'a> {
             (result.rows, result.axes[axis]) = (vec![], vec![]);
             return Ok(result);
         }
-        Err(node.unsupported("of time, only the first and the last step can be gathered"))
+        if let [Atom { extent: Some(extent), .. }] = data.axes[axis][..] {
+            let first = axis_index(node, at, extent)? as i64;
+            return self.kept(node, data, axis, [first, first + 1, 1]);
+        }
+        Err(node.unsupported("of time of unknown length, only the first and the last step can be gathered"))
     }
 
     /// Channels in runs, one an output.
@@ -161,8 +165,11 @@ impl<'a> Importer<'a> {
         node.at_most_inputs(2)?;
         let data = self.first(node)?;
         let axis = axis_index(node, node.int("axis", 0)?, data.axes.len())?;
-        let extent = count(&data.axes[axis]).filter(|_| data.is_in_columns(axis));
-        let extent = extent.ok_or_else(|| node.unsupported("only channels can be split"))?;
+        let along_time = !data.is_in_columns(axis);
+        let extent = count(&data.axes[axis]);
+        let extent = extent.ok_or_else(|| {
+            node.unsupported("time can only be split if its length is known; fix it (--length SAMPLES)")
+        })?;
         let outputs = node.outputs().len();
         if node.has("num_outputs") && usize::try_from(node.int("num_outputs", 0)?) != Ok(outputs) {
             return Err(node.malformed(format!("has {outputs} outputs, not as many as it says")));
@@ -179,8 +186,13 @@ impl<'a> Importer<'a> {
         for &size in &sizes {
             let len =
                 usize::try_from(size).ok().filter(|&n| n > 0 && n <= extent - first).ok_or_else(|| misfit(&sizes))?;
-            let wanted: Vec<usize> = (first..first + len).collect();
-            runs.push(Value::Data(self.picked(node, &data, axis, &wanted)?));
+            let run = if along_time {
+                self.kept(node, &data, axis, [first as i64, (first + len) as i64, 1])?
+            } else {
+                let wanted: Vec<usize> = (first..first + len).collect();
+                self.picked(node, &data, axis, &wanted)?
+            };
+            runs.push(Value::Data(run));
             first += len;
         }
         if first != extent || runs.len() < outputs {
@@ -196,6 +208,9 @@ impl<'a> Importer<'a> {
             && let Some(pool) = self.statistics_pooling(node, axis)?
         {
             return Ok(pool);
+        }
+        if let Some(result) = self.one_after_another(node, axis)? {
+            return Ok(Value::Data(result));
         }
         let (mut inputs, mut expanded) = (Vec::new(), false);
         for index in 0..node.num_inputs() {

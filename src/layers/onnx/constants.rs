@@ -49,14 +49,26 @@ impl Importer<'_> {
     ) -> Result<Value, ModelError> {
         let name = node.required_input(constant)?;
         let tensor = self.tensor(node, name)?;
-        let mut data = match self.value(node, node.required_input(data)?)? {
+        let data = match self.value(node, node.required_input(data)?)? {
             Value::Expanded(data) => data,
             _ => self.data(node, node.required_input(data)?)?,
         };
+        self.combined_with(node, data, &tensor, f)
+    }
+
+    /// A value combined with a constant; `f` turns the constant into a factor and a summand.
+    pub(super) fn combined_with(
+        &mut self,
+        node: &NodeView,
+        data: Data,
+        tensor: &Tensor,
+        f: impl Fn(f64) -> (f64, f64),
+    ) -> Result<Value, ModelError> {
+        let mut data = data;
         while data.axes.len() < tensor.dims.len() {
             data.axes.insert(0, vec![]);
         }
-        if let Some(x) = single(&tensor) {
+        if let Some(x) = single(tensor) {
             let (factor, summand) = f(x);
             return self.scaled(node, &data, factor, summand).map(Value::Data);
         }
@@ -64,13 +76,13 @@ impl Importer<'_> {
         // A constant may have channels where the value has one.
         let wider = data.axes[offset..].iter().zip(&tensor.dims).any(|(axis, &n)| axis.is_empty() && n > 1);
         if wider {
-            return self.spread(node, data, &tensor, f);
+            return self.spread(node, data, tensor, f);
         }
-        if let Some(values) = self.constant_columns(node, &data, &tensor)? {
+        if let Some(values) = self.constant_columns(node, &data, tensor)? {
             let (scale, shift) = values.into_iter().map(f).unzip();
             return self.affine(node, &data, scale, shift);
         }
-        self.constant_rows(node, data, &tensor, f)
+        self.constant_rows(node, data, tensor, f)
     }
 
     /// A value of one channel and a constant of several.
@@ -101,7 +113,7 @@ impl Importer<'_> {
         self.affine(node, &wide, scale, shift)
     }
 
-    /// A constant that differs along time: a summand for every row, if their number is known.
+    /// A constant that differs along time: a factor and a summand for every row, if their number is known.
     fn constant_rows(
         &mut self,
         node: &NodeView,
@@ -123,9 +135,6 @@ impl Importer<'_> {
             .ok_or_else(|| node.unsupported("a constant along time needs a time axis of its own"))?;
         let total = rows.iter().fold(1usize, |n, &extent| n.saturating_mul(extent));
         self.spend(node, total.saturating_mul(data.columns()))?;
-        if f(2.0).0 != 1.0 {
-            return Err(node.unsupported("only a sum with a constant along time can be imported, no product"));
-        }
         let entry = |r: usize, c: usize| {
             let (mut rest, mut digits) = (r, vec![0; rows.len()]);
             for (digit, &extent) in digits.iter_mut().zip(&rows).rev() {
@@ -136,9 +145,23 @@ impl Importer<'_> {
                 let row = data.rows.iter().position(|atom| axis[..] == [*atom]).map(|at| digits[at]);
                 sum * n + if n == 1 { 0 } else { row.unwrap_or(index[offset + i]) }
             });
-            f(values.get(place).copied().unwrap_or(0.0)).1
+            f(values.get(place).copied().unwrap_or(0.0))
         };
-        let rows = FloatMatrix::from_fn(total, data.columns(), entry);
-        Ok(Value::Data(self.push(node, &data, Op::AddRows { rows })))
+        let factors = FloatMatrix::from_fn(total, data.columns(), |r, c| entry(r, c).0);
+        let summands = FloatMatrix::from_fn(total, data.columns(), |r, c| entry(r, c).1);
+        if factors.data.iter().chain(&summands.data).any(|x| !x.is_finite()) {
+            return Err(node.malformed("divides by zero along time"));
+        }
+        let mut result = data;
+        if factors.data.iter().any(|&factor| factor != 1.0) {
+            // A value of nothing but the factors, and a product with it.
+            let nothing = self.scaled(node, &result, 0.0, 0.0)?;
+            let factors = self.push(node, &nothing, Op::AddRows { rows: factors });
+            result = self.push_all(node, &[result, factors], Op::Multiply);
+        }
+        if summands.data.iter().any(|&summand| summand != 0.0) {
+            result = self.push(node, &result, Op::AddRows { rows: summands });
+        }
+        Ok(Value::Data(result))
     }
 }

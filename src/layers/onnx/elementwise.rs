@@ -146,7 +146,7 @@ impl<'a> Importer<'a> {
                 Ok(Value::Statistic(Statistic { epsilon, ..value }))
             }
             [Value::Scores(scores), Value::Constant(mask)] | [Value::Constant(mask), Value::Scores(scores)] => {
-                masked_scores(node, *scores, &mask)
+                self.masked(node, *scores, &mask)
             }
             [Value::Norm(data, axis, squared), Value::Constant(floor)]
                 if single(&floor).is_some_and(|x| (0.0..=1e-6).contains(&x)) =>
@@ -330,6 +330,11 @@ impl<'a> Importer<'a> {
                 self.apply(node, &data, "Clip", vec![minimum, maximum]).map(Value::Data)
             }
         }
+    }
+
+    /// Scores and a mask that leaves all keys, or those up to the query.
+    pub(super) fn masked(&mut self, node: &NodeView, scores: Scores, mask: &Tensor) -> Result<Value, ModelError> {
+        masked_scores(node, scores, mask)
     }
 
     fn operands(&mut self, node: &NodeView) -> Result<[Value; 2], ModelError> {

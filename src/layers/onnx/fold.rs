@@ -27,6 +27,9 @@ pub(super) fn evaluate(
         ("ReduceSum" | "ReduceProd" | "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceL2" | "ReduceSumSquare", _) => {
             reduce(node, first, inputs.get(1).copied().flatten())?
         }
+        ("DequantizeLinear", [_, Some(scale), rest @ ..]) => {
+            dequantize(node, first, scale, rest.first().copied().flatten())?
+        }
         ("MatMul", [_, Some(second)]) => matmul(first, second, room),
         ("Split", _) => return moves::split(node, first, inputs.get(1).copied().flatten()),
         (operator, [_]) if first.floats().is_some() => function(node, operator, first)?,
@@ -107,7 +110,45 @@ fn cast(node: &NodeView, x: &Tensor, like: Option<&Tensor>) -> Result<Option<Ten
     })
 }
 
-fn select(node: &NodeView, [which, yes, no]: [&Tensor; 3], room: usize) -> Result<Option<Tensor>, ModelError> {
+/// `(x − zero)·scale`, scale and zero point of one number or one for every entry of an axis.
+fn dequantize(
+    node: &NodeView,
+    x: &Tensor,
+    scale: &Tensor,
+    zero: Option<&Tensor>,
+) -> Result<Option<Tensor>, ModelError> {
+    if node.int("block_size", 0)? != 0 {
+        return Err(node.refuse("block_size", "a number", "quantize by channel or tensor"));
+    }
+    let misfit = || node.malformed("has a scale or zero point that does not fit");
+    let (Some(values), Some(scales)) = (x.ints(), scale.floats()) else { return Ok(None) };
+    let zeros = zero.map(|zero| zero.ints().ok_or_else(misfit)).transpose()?;
+    let inner = match scales.len() {
+        1 => usize::MAX,
+        len => {
+            let axis = moves::axis_index(node, node.int("axis", 1)?, x.dims.len())?;
+            if x.dims[axis] != len {
+                return Err(misfit());
+            }
+            x.dims[axis + 1..].iter().product::<usize>().max(1)
+        }
+    };
+    if zeros.is_some_and(|zeros| zeros.len() != scales.len()) {
+        return Err(misfit());
+    }
+    let value = |(i, &x): (usize, &i64)| {
+        let at = i / inner % scales.len();
+        (x as f64 - zeros.map_or(0.0, |zeros| zeros[at] as f64)) * scales[at]
+    };
+    Ok(Some(floats(&x.dims, values.iter().enumerate().map(value).collect())))
+}
+
+/// Entries of one constant where a condition holds, of another where it does not.
+pub(super) fn select(
+    node: &NodeView,
+    [which, yes, no]: [&Tensor; 3],
+    room: usize,
+) -> Result<Option<Tensor>, ModelError> {
     let misfit = || node.malformed("has operands that do not fit one another");
     let dims = broadcast(&yes.dims, &no.dims).and_then(|dims| broadcast(&dims, &which.dims)).ok_or_else(misfit)?;
     let count = size(node, &dims, room)?;

@@ -9,10 +9,10 @@ use std::rc::Rc;
 use super::fold;
 use super::inputs;
 use super::node::NodeView;
-use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
+use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use super::registry;
 use super::tensor::{Tensor, Values};
-use super::value::{Atom, Axis, Data, Value};
+use super::value::{Atom, Axis, Data, Value, count};
 use crate::error::ModelError;
 use crate::layers::network::{Network, Node, NodeRef, Op};
 
@@ -35,6 +35,8 @@ pub(super) struct Importer<'a> {
     /// Nodes that may still be walked.
     steps: usize,
     atoms: u32,
+    /// Names that the output needs; nothing else is computed.
+    demanded: HashSet<&'a str>,
     /// What stands side by side in every concatenation.
     joined: HashMap<usize, Vec<Data>>,
 }
@@ -50,12 +52,13 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
             return Err(malformed(format!("it has two tensors named {name:?}")));
         }
     }
-    let given = inputs::read(graph, &initializers)?;
+    let given = inputs::read(graph)?;
     // Whether time or channels come first is a convention of the model: only one of them fits, and
     // the error worth reading is that of the way that leads further.
     let mut furthest: Option<(usize, ModelError)> = None;
     for data in given.ways {
         let input_columns = data.columns();
+        let input_rows = count(&data.rows).filter(|_| !data.rows.is_empty());
         let constants = given.constants.iter().map(|(name, tensor)| (*name, Value::Constant(Rc::clone(tensor))));
         let mut importer = Importer {
             nodes: Vec::new(),
@@ -64,12 +67,14 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
             initializers: initializers.clone(),
             budget: file_size.saturating_mul(8).saturating_add(EXTRA_NUMBERS),
             steps: MAX_NODES,
+            demanded: HashSet::new(),
             joined: HashMap::new(),
         };
         match importer.run(graph, opset) {
             Ok(last) => {
-                let nodes = super::simplify::needed(super::simplify::fuse(importer.nodes), last);
-                return Ok(Network { input_columns, nodes });
+                let nodes =
+                    super::simplify::needed(super::simplify::fuse(super::simplify::magnitudes(importer.nodes)), last);
+                return Ok(Network { input_columns, input_rows, nodes });
             }
             Err(error) => {
                 let layers = importer.nodes.len();
@@ -111,26 +116,30 @@ fn opset(model: &ModelProto) -> Result<i64, ModelError> {
     Ok(opset)
 }
 
-/// Which nodes the named value needs; branches of a condition count with the node itself.
-fn needed_nodes(nodes: &[NodeProto], output: &str) -> Vec<bool> {
-    let mut wanted: HashSet<&str> = HashSet::from([output]);
-    let mut needed = vec![false; nodes.len()];
-    for (proto, needed) in nodes.iter().zip(&mut needed).rev() {
-        *needed = proto.output.iter().any(|name| !name.is_empty() && wanted.contains(name.as_str()));
-        if *needed {
-            read_by(proto, &mut wanted);
+/// Adds to the names that are asked for those that they are computed from, in the branches of conditions, too. Of a
+/// condition only those outputs count that are asked for; of a loop all do.
+fn demand<'a>(nodes: &'a [NodeProto], wanted: &mut HashSet<&'a str>) {
+    for proto in nodes.iter().rev() {
+        if !is_demanded(proto, wanted) {
+            continue;
+        }
+        wanted.extend(proto.input.iter().map(String::as_str).filter(|name| !name.is_empty()));
+        for graph in proto.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
+            let same = graph.output.len() == proto.output.len();
+            for (index, output) in graph.output.iter().enumerate() {
+                let outside = proto.output.get(index).map_or("", String::as_str);
+                if !same || wanted.contains(outside) {
+                    wanted.extend(output.name.as_deref());
+                }
+            }
+            demand(&graph.node, wanted);
         }
     }
-    needed
 }
 
-/// The names that a node reads, in its branches, too.
-fn read_by<'a>(proto: &'a NodeProto, names: &mut HashSet<&'a str>) {
-    names.extend(proto.input.iter().map(String::as_str));
-    for graph in proto.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
-        graph.node.iter().for_each(|node| read_by(node, names));
-        names.extend(graph.output.iter().filter_map(|output| output.name.as_deref()));
-    }
+/// Whether an output of a node is asked for.
+fn is_demanded(proto: &NodeProto, wanted: &HashSet<&str>) -> bool {
+    proto.output.iter().any(|name| !name.is_empty() && wanted.contains(name.as_str()))
 }
 
 impl<'a> Importer<'a> {
@@ -140,12 +149,9 @@ impl<'a> Importer<'a> {
             return Err(refuse("outputs", graph.output.len(), "export it with one output"));
         };
         let name = output.name.as_deref().unwrap_or_default();
-        let needed = needed_nodes(&graph.node, name);
-        for (index, proto) in graph.node.iter().enumerate() {
-            if needed.get(index) == Some(&true) {
-                self.step(proto, index, opset)?;
-            }
-        }
+        self.demanded.insert(name);
+        demand(&graph.node, &mut self.demanded);
+        self.walk(&graph.node, opset)?;
         let end = NodeView::new(graph.node.last().ok_or_else(|| malformed("no nodes"))?, 0, opset);
         let data = self.data(&end, name)?;
         let data = self.flat(&end, data)?;
@@ -154,6 +160,16 @@ impl<'a> Importer<'a> {
             NodeRef::Node(last) => Ok(last),
             NodeRef::Input => Err(malformed("its output is its input")),
         }
+    }
+
+    /// Walks the nodes that something asks for.
+    pub(super) fn walk(&mut self, nodes: &'a [NodeProto], opset: i64) -> Result<(), ModelError> {
+        for (index, proto) in nodes.iter().enumerate() {
+            if is_demanded(proto, &self.demanded) {
+                self.step(proto, index, opset)?;
+            }
+        }
+        Ok(())
     }
 
     /// Walks one node.
@@ -230,10 +246,15 @@ impl<'a> Importer<'a> {
                 return Err(node.malformed(format!("has a second tensor named {name:?}")));
             }
         }
-        for (index, proto) in graph.node.iter().enumerate() {
-            self.step(proto, index, node.opset)?;
-        }
-        graph.output.iter().map(|output| self.value(node, output.name.as_deref().unwrap_or_default())).collect()
+        self.walk(&graph.node, node.opset)?;
+        let value = |(index, output): (usize, &ValueInfoProto)| {
+            let asked = node.outputs().get(index).is_some_and(|name| self.demanded.contains(name.as_str()));
+            match asked {
+                true => self.value(node, output.name.as_deref().unwrap_or_default()),
+                false => Ok(Value::Unavailable("nothing asked for it")),
+            }
+        };
+        graph.output.iter().enumerate().map(value).collect()
     }
 
     /// What a name stands for.
@@ -362,6 +383,11 @@ impl<'a> Importer<'a> {
             node.malformed("uses constants again and again; the network would be far larger than its file")
         })?;
         Ok(())
+    }
+
+    /// Numbers that constants may still have.
+    pub(super) fn room(&self) -> usize {
+        self.budget
     }
 
     /// A constant of one of the operator `Constant`'s attributes.

@@ -1,10 +1,11 @@
 //! The inputs of a graph: the one that is the network's, and those that are constants by nature.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::rc::Rc;
 
+use super::Interface;
 use super::import::{malformed, refuse};
-use super::proto::{GraphProto, TensorProto, ValueInfoProto};
+use super::proto::{GraphProto, ValueInfoProto};
 use super::tensor::{Tensor, Values, is_integer};
 use super::value::{Atom, Axis, Data, count};
 use crate::error::ModelError;
@@ -45,23 +46,64 @@ fn usual(name: &str) -> Option<f64> {
     }
 }
 
-/// Reads the inputs of a graph.
-pub(super) fn read<'a>(
-    graph: &'a GraphProto,
-    initializers: &HashMap<&str, &TensorProto>,
-) -> Result<Inputs<'a>, ModelError> {
+/// An input that is fixed, and the number that all its entries are.
+type Fixed<'a> = (&'a ValueInfoProto, f64);
+
+/// The inputs of a graph that its file gives no values: the network's own, and those that are fixed by their names.
+pub(super) fn split(graph: &GraphProto) -> Result<(&ValueInfoProto, Vec<Fixed<'_>>), ModelError> {
     // Old files list constants among the inputs.
-    let free: Vec<&ValueInfoProto> = graph.input.iter().filter(|info| !initializers.contains_key(name(info))).collect();
-    let fixed = |info: &ValueInfoProto| free.len() > 1 && usual(name(info)).is_some();
-    let open: Vec<&&ValueInfoProto> = free.iter().filter(|info| !fixed(info)).collect();
+    let given: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_deref().unwrap_or("")).collect();
+    let free: Vec<&ValueInfoProto> = graph.input.iter().filter(|info| !given.contains(name(info))).collect();
+    let fixed = |info: &ValueInfoProto| usual(name(info)).filter(|_| free.len() > 1);
+    let open: Vec<&ValueInfoProto> = free.iter().copied().filter(|info| fixed(info).is_none()).collect();
     let [input] = open[..] else {
         let names: Vec<_> = open.iter().map(|info| name(info)).take(8).collect();
         let help = "export it with one input, or fix the others (--input NAME=VALUE)";
         return Err(refuse("inputs", names, help));
     };
+    Ok((input, free.iter().filter_map(|&info| Some((info, fixed(info)?))).collect()))
+}
+
+/// What a graph takes and gives.
+pub(super) fn interface(graph: &GraphProto) -> Result<Interface, ModelError> {
+    let (input, fixed) = split(graph)?;
+    let mut outputs = graph.output.iter().map(|info| name(info).to_owned());
+    let output = outputs.next().ok_or_else(|| refuse("outputs", 0, "export it with one output"))?;
+    Ok(Interface {
+        input: name(input).to_owned(),
+        constants: fixed.iter().map(|&(info, value)| (name(info).to_owned(), value)).collect(),
+        output,
+        unused: outputs.collect(),
+    })
+}
+
+/// Gives the one open extent of the network's input a value.
+pub(super) fn fix_rows(graph: &mut GraphProto, rows: usize) -> Result<(), ModelError> {
+    let input = name(split(graph)?.0).to_owned();
+    let found = graph.input.iter_mut().find(|info| name(info) == input);
+    let dims = found.and_then(|info| Some(&mut info.r#type.as_mut()?.tensor_type.as_mut()?.shape.as_mut()?.dim));
+    let dims = dims.ok_or_else(|| malformed(format!("input {input:?} has no shape")))?;
+    let extents: Vec<_> = dims.iter().map(|dim| dim.dim_value.filter(|&extent| extent > 0)).collect();
+    let wanted = i64::try_from(rows).ok().filter(|&rows| rows > 0);
+    let open: Vec<usize> = (1..extents.len()).filter(|&at| extents[at].is_none()).collect();
+    match (&open[..], wanted) {
+        (&[at], Some(_)) => dims[at].dim_value = wanted,
+        // Nothing is open, and nothing else was said.
+        ([], Some(_)) if extents.iter().skip(1).any(|&extent| extent == wanted) => {}
+        _ => {
+            let help = format!("input {input:?} has extents {extents:?}: a length is for one that is open");
+            return Err(refuse("length", rows, &help));
+        }
+    }
+    Ok(())
+}
+
+/// Reads the inputs of a graph.
+pub(super) fn read(graph: &GraphProto) -> Result<Inputs<'_>, ModelError> {
+    let (input, fixed) = split(graph)?;
     let mut constants = Vec::new();
-    for info in free.iter().filter(|info| fixed(info)) {
-        constants.push((name(info), Rc::new(constant(info, usual(name(info)).unwrap_or(0.0))?)));
+    for (info, value) in fixed {
+        constants.push((name(info), Rc::new(constant(info, value)?)));
     }
     let extents = extents(input).ok_or_else(|| malformed(format!("input {:?} has no shape", name(input))))?;
     if extents.first().copied().flatten().unwrap_or(1) != 1 {

@@ -15,10 +15,12 @@ mod axes;
 mod columns;
 mod constants;
 mod conv;
+mod conv_transpose;
 mod dense;
 mod elementwise;
 mod fold;
 mod fold_moves;
+mod group_norm;
 mod import;
 mod inputs;
 mod layout;
@@ -29,10 +31,12 @@ mod prepare;
 mod proto;
 mod recurrent;
 mod registry;
+mod select;
 mod shape;
 mod simplify;
 mod statistics;
 mod tensor;
+mod time;
 mod value;
 
 use std::collections::BTreeMap;
@@ -56,13 +60,47 @@ pub fn read(bytes: &[u8]) -> Result<Network, ModelError> {
     import::import(&decode(bytes)?, bytes.len())
 }
 
-/// Makes a model stand by itself: tensors that lie in files of `folder` become part of it, and every input that
-/// `fixed` names becomes a constant, all of whose entries are that number.
+/// What an import settles about a graph that its file leaves open.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// Inputs that become constants, and the number that all of their entries are.
+    pub inputs: BTreeMap<String, f64>,
+    /// Rows of the network's input, frames or samples, where the file leaves one extent open.
+    pub rows: Option<usize>,
+    /// The output that is the network's, if it is not the first.
+    pub output: Option<String>,
+}
+
+/// What a network takes and gives, by the names of its graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interface {
+    /// The input.
+    pub input: String,
+    /// Other inputs, which are constants, and the number that all of their entries are.
+    pub constants: Vec<(String, f64)>,
+    /// The output.
+    pub output: String,
+    /// Other outputs, which are left out.
+    pub unused: Vec<String>,
+}
+
+/// Makes a model stand by itself: tensors that lie in files of `folder` become part of it, and so does what `settings`
+/// say.
 ///
 /// # Errors
-/// [`ModelError`] if the model cannot be decoded, an input is not there or large, or a file cannot be read.
-pub fn prepare(bytes: Vec<u8>, folder: Option<&Path>, fixed: &BTreeMap<String, f64>) -> Result<Vec<u8>, ModelError> {
-    prepare::prepare(bytes, folder, fixed)
+/// [`ModelError`] if the model cannot be decoded, an input or output is not there or large, its extents are not open, or
+/// a file cannot be read.
+pub fn prepare(bytes: Vec<u8>, folder: Option<&Path>, settings: &Settings) -> Result<Vec<u8>, ModelError> {
+    prepare::prepare(bytes, folder, settings)
+}
+
+/// What [`read`] takes for the input and the output of a model, and what it assumes about other inputs.
+///
+/// # Errors
+/// [`ModelError`] if the model cannot be decoded, or does not have one input and an output.
+pub fn interface(bytes: &[u8]) -> Result<Interface, ModelError> {
+    let model = decode(bytes)?;
+    inputs::interface(model.graph.as_ref().ok_or_else(|| import::malformed("it has no graph"))?)
 }
 
 fn decode(bytes: &[u8]) -> Result<proto::ModelProto, ModelError> {

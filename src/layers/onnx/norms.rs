@@ -78,12 +78,18 @@ impl<'a> Importer<'a> {
         let data = self.first(node)?;
         let channels = data.axes.get(1).and_then(|axis| count(axis));
         let spatial: Vec<_> = data.axes.get(2..).unwrap_or_default().concat();
-        let whole = data.rows.iter().all(|atom| spatial.contains(atom)) && spatial.len() == data.rows.len();
+        let whole = data.rows.iter().all(|atom| spatial.contains(atom)) && data.is_in_columns(1);
         let (Some(channels), true) = (channels, whole && !data.single_row()) else {
             return Err(shape(node, "[1, channels, time]", extents_of(&data.axes)));
         };
         let (scale, shift) = (self.vector(node, 1, channels)?, self.vector(node, 2, channels)?);
-        let normed = self.push(node, &data, Op::InstanceNorm { epsilon });
+        let normed = if data.columns() == 1 {
+            self.push(node, &data, Op::InstanceNorm { epsilon })
+        } else {
+            // As exporters write normalisation of groups, the channels of one are part of a longer axis.
+            let group: Vec<usize> = (0..data.columns()).map(|column| data.index_of_column(column)[1]).collect();
+            self.normalised_groups(node, &data, &group, epsilon)?
+        };
         if scale.iter().all(|&a| a == 1.0) && shift.iter().all(|&s| s == 0.0) {
             return Ok(Value::Data(normed));
         }

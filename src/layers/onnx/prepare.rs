@@ -1,4 +1,4 @@
-//! Makes a model file stand by itself: what is stored beside it, and inputs that are fixed, become part of it.
+//! Makes a model file stand by itself: what is stored beside it, and what an import settles, become part of it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -7,6 +7,7 @@ use std::path::{Component, Path};
 
 use prost::Message;
 
+use super::Settings;
 use super::import::{malformed, refuse};
 use super::inputs;
 use super::proto::{ModelProto, TensorProto};
@@ -17,22 +18,18 @@ use crate::error::ModelError;
 const MAX_OUTSIDE: u64 = 1 << 31;
 
 /// The bytes of a model that needs nothing but them: `bytes` themselves, unless tensors lie in files of `folder` or
-/// inputs are given a value. Every entry of such an input has that value; its symbolic extents are 1.
-pub(super) fn prepare(
-    bytes: Vec<u8>,
-    folder: Option<&Path>,
-    fixed: &BTreeMap<String, f64>,
-) -> Result<Vec<u8>, ModelError> {
+/// something is settled. Every entry of an input that is fixed has its value; its symbolic extents are 1.
+pub(super) fn prepare(bytes: Vec<u8>, folder: Option<&Path>, settings: &Settings) -> Result<Vec<u8>, ModelError> {
     let mut model = super::decode(&bytes)?;
     let outside = model.graph.iter().flat_map(|graph| &graph.initializer).any(is_outside);
-    if fixed.is_empty() && !(outside && folder.is_some()) {
+    if *settings == Settings::default() && !(outside && folder.is_some()) {
         return Ok(bytes);
     }
     if let Some(folder) = folder {
         embed(&mut model, folder)?;
     }
     let Some(graph) = &mut model.graph else { return Err(malformed("it has no graph")) };
-    for (name, &value) in fixed {
+    for (name, &value) in &settings.inputs {
         let Some(info) = graph.input.iter().find(|info| inputs::name(info) == name) else {
             let names: Vec<_> = graph.input.iter().map(inputs::name).take(8).collect();
             return Err(refuse("input", name, &format!("fix one of {names:?}")));
@@ -49,6 +46,16 @@ pub(super) fn prepare(
         }
         graph.initializer.retain(|tensor| tensor.name.as_ref() != Some(name));
         graph.initializer.push(proto);
+    }
+    if let Some(rows) = settings.rows {
+        inputs::fix_rows(graph, rows)?;
+    }
+    if let Some(output) = &settings.output {
+        let names: Vec<String> = graph.output.iter().map(|info| inputs::name(info).to_owned()).take(8).collect();
+        graph.output.retain(|info| inputs::name(info) == output);
+        if graph.output.len() != 1 {
+            return Err(refuse("output", output, &format!("choose one of {names:?}")));
+        }
     }
     Ok(model.encode_to_vec())
 }

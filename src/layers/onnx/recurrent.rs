@@ -1,4 +1,4 @@
-//! LSTM and GRU: forward, reverse and both.
+//! LSTM, GRU and plain recurrences: forward, reverse and both.
 
 use super::import::Importer;
 use super::layout::{extents_of, shape};
@@ -19,6 +19,9 @@ const RECURRENT_ATTRIBUTES: [&str; 9] = [
     "layout",
     "linear_before_reset",
 ];
+
+/// A gate with this bias is open, with its negative shut: the sigmoid rounds to 1 or 0 in every table.
+const STILL: f64 = 12.0;
 
 /// Weights of a recurrent layer in the layout of the network.
 struct Recurrent {
@@ -60,6 +63,36 @@ impl<'a> Importer<'a> {
             let [bias_input, bias_hidden] = parts.biases;
             let (input, hidden, w_input, w_hidden) = (data.columns(), parts.hidden, parts.w_input, parts.w_hidden);
             let gru = Gru { input, hidden, w_input, w_hidden, bias_input, bias_hidden, linear_before_reset };
+            Ok((Op::Gru(gru), hidden))
+        })
+    }
+
+    /// A plain recurrence `h = tanh(x·W + b + h'·R + d)`: a GRU whose reset gate is open and whose update gate is shut.
+    pub(super) fn rnn(&mut self, node: &NodeView) -> Result<Vec<Value>, ModelError> {
+        node.only(&RECURRENT_ATTRIBUTES)?;
+        node.at_most_inputs(6)?;
+        let data = self.recurrent_input(node, &["Tanh"], &[5])?;
+        self.directions(node, data, |importer, data, direction| {
+            let parts = importer.recurrent_weights(node, data, direction, &[0])?;
+            let (input, hidden) = (data.columns(), parts.hidden);
+            importer.spend(node, input.saturating_add(hidden).saturating_mul(2 * hidden))?;
+            let last = |matrix: &FloatMatrix| {
+                let entry = |r: usize, c: usize| if c < 2 * hidden { 0.0 } else { matrix.row(r)[c - 2 * hidden] };
+                FloatMatrix::from_fn(matrix.rows, 3 * hidden, entry)
+            };
+            let [b, d] = &parts.biases;
+            let bias = |gates: [f64; 2], last: &[f64]| -> Vec<f64> {
+                gates.iter().flat_map(|&gate| vec![gate; hidden]).chain(last.iter().copied()).collect()
+            };
+            let gru = Gru {
+                input,
+                hidden,
+                w_input: last(&parts.w_input),
+                w_hidden: last(&parts.w_hidden),
+                bias_input: bias([-STILL, STILL], b),
+                bias_hidden: bias([0.0, 0.0], d),
+                linear_before_reset: true,
+            };
             Ok((Op::Gru(gru), hidden))
         })
     }

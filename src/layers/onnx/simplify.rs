@@ -22,6 +22,44 @@ fn scalar(op: &Op) -> Option<Scalar> {
     }
 }
 
+/// The input of a node that is its square.
+fn square_root_of(node: &Node) -> Option<NodeRef> {
+    let square = Scalar::known("Pow", Some(vec![2.0]));
+    match (&node.op, &node.inputs[..]) {
+        (Op::Function(f), &[input]) if Some(f) == square.as_ref() => Some(input),
+        (Op::Function(Scalar::Product(a, b)), &[input]) if (&**a, &**b) == (&Scalar::Input, &Scalar::Input) => {
+            Some(input)
+        }
+        (Op::Multiply, &[a, b]) if a == b => Some(a),
+        _ => None,
+    }
+}
+
+/// Roots of sums of two squares become magnitudes, which are exact where tables of squares are not.
+pub(super) fn magnitudes(nodes: Vec<Node>) -> Vec<Node> {
+    let mut nodes = nodes;
+    let root = Scalar::known("Sqrt", None);
+    for at in 0..nodes.len() {
+        let parts = match (&nodes[at].op, &nodes[at].inputs[..]) {
+            (Op::Function(f), &[NodeRef::Node(sum)]) if Some(f) == root.as_ref() => match nodes.get(sum) {
+                Some(Node { op: Op::Add, inputs, .. }) => inputs.clone(),
+                _ => continue,
+            },
+            _ => continue,
+        };
+        let before = |input: &NodeRef| match *input {
+            NodeRef::Node(index) => square_root_of(nodes.get(index)?),
+            NodeRef::Input => None,
+        };
+        let parts: Option<Vec<NodeRef>> = parts.iter().map(before).collect();
+        if let Some(parts) = parts.filter(|parts| parts.len() == 2) {
+            let node = &mut nodes[at];
+            (node.op, node.inputs) = (Op::Hypot, parts);
+        }
+    }
+    nodes
+}
+
 /// Longest chain of functions that is followed.
 const MAX_CHAIN: usize = 16;
 

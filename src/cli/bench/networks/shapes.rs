@@ -60,7 +60,7 @@ impl Chain {
     /// The stage that ends here; the next one has `columns` columns.
     fn stage(&mut self, columns: usize) -> Stage {
         let nodes = std::mem::take(&mut self.nodes);
-        Stage::Network(Network { input_columns: std::mem::replace(&mut self.input_columns, columns), nodes })
+        Stage::Network(Network::new(std::mem::replace(&mut self.input_columns, columns), nodes))
     }
 }
 

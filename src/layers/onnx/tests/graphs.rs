@@ -216,7 +216,10 @@ fn inputs_that_are_fixed_become_constants_and_choose_branches() {
     let bytes = proto.encode_to_vec();
     let run = |bytes: &[u8]| last(&read(bytes).unwrap(), &FloatMatrix::new(1, 2, vec![1.0, -1.0]), 1).data;
     assert_eq!(run(&bytes), [2.0, -2.0]);
-    let fixed = |name: &str| prepare(bytes.clone(), None, &BTreeMap::from([(name.to_owned(), 8000.0)]));
+    let fixed = |name: &str| {
+        let inputs = BTreeMap::from([(name.to_owned(), 8000.0)]);
+        prepare(bytes.clone(), None, &Settings { inputs, ..Settings::default() })
+    };
     assert_eq!(run(&fixed("sr").unwrap()), [3.0, -3.0]);
     assert!(fixed("nothing").unwrap_err().to_string().contains("nothing"));
 }
@@ -235,11 +238,54 @@ fn tensors_beside_the_file_are_read_from_its_folder_only() {
         let outside = TensorProto { data_location: Some(1), external_data, ..tensor("w", &[2], vec![]) };
         model(&[1, 2], vec![node("Mul", &["x", "w"], &["y"], &[])], vec![outside])
     };
-    let prepared = |location: &str, offset: &str| prepare(file(location, offset), Some(dir.path()), &BTreeMap::new());
+    let prepared =
+        |location: &str, offset: &str| prepare(file(location, offset), Some(dir.path()), &Settings::default());
     let network = read(&prepared("weights", "4").unwrap()).unwrap();
     assert_eq!(last(&network, &FloatMatrix::new(1, 2, vec![1.0, 1.0]), 1).data, [2.0, 3.0]);
     assert!(read(&file("weights", "4")).is_err());
     for (location, offset) in [("weights", "8"), ("../weights", "4"), ("/weights", "4"), ("none", "4"), ("", "0")] {
         assert!(prepared(location, offset).is_err(), "{location} {offset}");
     }
+}
+
+#[test]
+fn integer_weights_are_what_they_stand_for() {
+    let of = |name: &str, dims: &[i64], data_type: i32, values: &[i32]| TensorProto {
+        name: Some(name.into()),
+        dims: dims.to_vec(),
+        data_type: Some(data_type),
+        int32_data: values.to_vec(),
+        ..Default::default()
+    };
+    let nodes = |axis: i64| {
+        vec![
+            node("DequantizeLinear", &["q", "scale", "zero"], &["w"], &[int("axis", axis)]),
+            node("MatMul", &["x", "w"], &["y"], &[]),
+        ]
+    };
+    let weights = || {
+        vec![of("q", &[2, 2], 3, &[1, -2, 3, 4]), tensor("scale", &[2], vec![0.5, 0.25]), of("zero", &[2], 3, &[0, 2])]
+    };
+    let run = |axis: i64| {
+        let network = read(&model(&[1, 2], nodes(axis), weights())).unwrap();
+        last(&network, &FloatMatrix::new(1, 2, vec![1.0, 10.0]), 1).data
+    };
+    assert_eq!(run(1), [0.5 + 15.0, -1.0 + 5.0]);
+    assert_eq!(run(0), [0.5 + 2.5, -1.0 + 5.0]);
+    let mut wrong = weights();
+    wrong[1] = tensor("scale", &[3], vec![1.0; 3]);
+    assert!(read(&model(&[1, 2], nodes(1), wrong)).is_err());
+}
+
+#[test]
+fn what_follows_one_another_needs_known_lengths() {
+    let nodes = vec![node("Neg", &["x"], &["z"], &[]), node("Concat", &["x", "z"], &["y"], &[int("axis", 1)])];
+    let known = read(&model(&[1, 3, 2], nodes.clone(), vec![])).unwrap();
+    assert_eq!(known.input_rows, Some(3));
+    let x = FloatMatrix::new(3, 2, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let expected = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, -1.0, -2.0, -3.0, -4.0, -5.0, -6.0];
+    assert_eq!(last(&known, &x, 3).data, expected);
+    assert!(known.execute(&x, 1).is_err(), "a network of three rows takes three");
+    let error = read(&model(&[1, 0, 2], nodes, vec![])).unwrap_err();
+    assert!(error.to_string().contains("--length"), "{error}");
 }

@@ -213,11 +213,42 @@ fn keyword_spotting_matches_its_reference() {
 }
 
 #[test]
-fn silero_is_a_network_of_samples() {
+fn silero_matches_its_reference() {
     let Some(dir) = test_data::dir() else { return };
-    let network = load(&dir.join("models/silero_vad_16k_static_op16.onnx"));
-    let x = FloatMatrix::from_fn(576, 1, |r, _| (r as f64 * 0.05).sin() * 0.3);
-    let y = last(&network, &x, 576);
-    assert_eq!((network.input_columns, y.rows, y.cols), (1, 1, 1));
-    assert!((0.0..1.0).contains(&y.data[0]), "{y:?}");
+    let reference = test_data::tensors(&dir.join("reference/silero/ref8_3s.safetensors"));
+    let fixed = load(&dir.join("models/silero_vad_16k_static_op16.onnx"));
+    // The graph as it is exported computes its shapes, and decides by them and by the rate.
+    let bytes = std::fs::read(dir.join("models/silero_vad_16k_op15.onnx")).unwrap();
+    let found = interface(&bytes).unwrap();
+    assert_eq!((found.input.as_str(), found.output.as_str()), ("input", "output"));
+    assert_eq!(found.constants, [("state".to_owned(), 0.0), ("sr".to_owned(), 16_000.0)]);
+    assert_eq!(found.unused, ["stateN"]);
+    let settings = |rows| Settings { rows: Some(rows), ..Settings::default() };
+    let open = read(&prepare(bytes.clone(), None, &settings(576)).unwrap()).unwrap();
+    assert!(open.nodes.iter().any(|node| node.op == Op::Hypot));
+    let mut differences = Vec::new();
+    for name in UTTERANCES {
+        let wav = wav::read(dir.join(format!("wav/speakers/{name}.wav"))).unwrap();
+        // The first chunk follows 64 zeros, and its state is zero.
+        let sample = |t: usize| t.checked_sub(64).map_or(0.0, |t| f64::from(wav.samples[t]) / 32768.0);
+        let x = FloatMatrix::from_fn(576, 1, |t, _| sample(t));
+        let expected = reference[&format!("{name}.prob")].values[0];
+        for network in [&fixed, &open] {
+            assert_eq!((network.input_columns, network.input_rows), (1, Some(576)));
+            differences.push((last(network, &x, 576).data[0] - expected).abs());
+        }
+    }
+    report("silero", &[1.0], &differences);
+    assert!(differences.iter().all(|&difference| difference < 1e-5), "{differences:?}");
+    // Other lengths and extents that are not open are refused, and so is a length of nothing.
+    assert!(prepare(bytes, None, &settings(0)).is_err());
+    let bytes = std::fs::read(dir.join("models/silero_vad_16k_static_op16.onnx")).unwrap();
+    assert!(prepare(bytes.clone(), None, &settings(576)).is_ok());
+    assert!(prepare(bytes.clone(), None, &settings(512)).unwrap_err().to_string().contains("576"));
+    let output = |name: &str| {
+        let settings = Settings { output: Some(name.to_owned()), ..Settings::default() };
+        prepare(bytes.clone(), None, &settings).and_then(|bytes| interface(&bytes))
+    };
+    assert_eq!(output("stateN").unwrap().output, "stateN");
+    assert!(output("nothing").unwrap_err().to_string().contains("stateN"));
 }
