@@ -5,7 +5,7 @@ mod search;
 
 use std::ops::RangeInclusive;
 
-use self::search::{Quality, TRIED, Widths, quality};
+use self::search::{Quality, TRIED, Tried, Widths, quality};
 use crate::audio::features::Features;
 use crate::audio::{FrontEnd, float};
 use crate::error::ModelError;
@@ -123,15 +123,14 @@ pub(crate) fn calibrate(
         let (lengths, constants) = (lengths.clone(), constants.into_tables());
         build(Quantized { features, layers, embedding_len, lengths, constants })
     };
-    let tried = windows.iter().zip(&floats).step_by(windows.len().div_ceil(TRIED));
-    let tried: Vec<(&[i16], &[f64])> = tried.map(|(window, float)| (*window, float.as_slice())).collect();
+    let all: Vec<Tried<'_>> = windows.iter().zip(&floats).map(|(window, float)| (*window, float.as_slice())).collect();
     let (model, Quality { cosine, .. }) = match wanted.bits {
         Some(bits) => {
             let model = build_with(&Widths { bits, ..Widths::default() })?;
-            let found = quality(&model, &tried, -1.0)?;
+            let found = quality(&model, &search::spread(&all, TRIED), -1.0)?;
             (model, found)
         }
-        None => search::search(build_with, &tried, wanted.cosine)?,
+        None => search::search(build_with, &all, wanted.cosine)?,
     };
     Ok((model, cosine))
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Uniform   the fewest bits in 8 … 16 for the arguments of all activation tables that reach the cosine on every recording tried
+//! Confirm   on more of the recordings, as many as take no longer than a few seconds; a bit more until it is reached on them
 //! Layers    from the layer whose committed values cost most on: fewer bits for it alone, if the cosine is still reached and
 //!           the proof is cheaper
 //! ```
@@ -27,10 +28,21 @@ const WIDTHS: [u32; 9] = [8, 9, 10, 11, 12, 13, 14, 15, 16];
 const LAYER_WIDTHS: [u32; 3] = [8, 9, 10];
 /// Recordings on which widths are tried.
 pub(super) const TRIED: usize = 4;
+/// Multiply-accumulates of the runs that confirm a width, and most of their recordings.
+const CONFIRM_MACS: u64 = 4_000_000_000;
+const CONFIRMED: usize = 48;
 /// Layers whose widths are tried, at most.
 const MOST_LAYERS: usize = 24;
 /// Multiply-accumulates of all runs for layers of their own.
 const MOST_MACS: u64 = 30_000_000_000;
+
+/// A recording and its float embedding.
+pub(super) type Tried<'a> = (&'a [i16], &'a [f64]);
+
+/// At most `count` of the recordings, from all over the list.
+pub(super) fn spread<'a>(recordings: &[Tried<'a>], count: usize) -> Vec<Tried<'a>> {
+    recordings.iter().step_by(recordings.len().div_ceil(count).max(1)).copied().collect()
+}
 
 /// What a choice of widths gives on the recordings.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,7 +70,7 @@ fn nonzero_bytes(table: &IntTable) -> u64 {
 }
 
 /// Runs a model on recordings with their float embeddings, until one misses the `target`.
-pub(super) fn quality(model: &Model, tried: &[(&[i16], &[f64])], target: f64) -> Result<Quality, ModelError> {
+pub(super) fn quality(model: &Model, tried: &[Tried<'_>], target: f64) -> Result<Quality, ModelError> {
     let mut quality = Quality { cosine: 1.0, cost: 0.0, macs: 0 };
     for &(clip, float) in tried {
         let (lowered, trace) = match model.run(clip) {
@@ -107,12 +119,24 @@ fn argument_bits(layer: &AnyLayer) -> Option<(&str, u32)> {
 /// The model of the cheapest widths found that reach `target`, or of the widest ones.
 pub(super) fn search(
     build: impl Fn(&Widths) -> Result<Model, ModelError>,
-    recordings: &[(&[i16], &[f64])],
+    all: &[Tried<'_>],
     target: f64,
 ) -> Result<(Model, Quality), ModelError> {
+    let recordings = &spread(all, TRIED);
     let (mut widths, mut best) = uniform(&build, recordings, target)?;
     if best.1.cosine < target {
         return Ok(best);
+    }
+    let each = best.1.macs / recordings.len().max(1) as u64;
+    let more = spread(all, ((CONFIRM_MACS / each.max(1)) as usize).clamp(TRIED, CONFIRMED));
+    let confirmed = |model: &Model| Ok::<_, ModelError>(quality(model, &more, target)?.cosine >= target);
+    while !confirmed(&best.0)? {
+        let Some(&bits) = WIDTHS.iter().find(|&&bits| bits > widths.bits) else { break };
+        widths.bits = bits;
+        let model = build(&widths)?;
+        let found = quality(&model, recordings, target)?;
+        tracing::info!(bits, found.cosine, found.cost, "one more bit, for other recordings");
+        best = (model, found);
     }
     let mut runs = (MOST_MACS / best.1.macs.max(1)) as usize;
     let samples = recordings.first().map_or(0, |(samples, _)| samples.len());
@@ -126,7 +150,7 @@ pub(super) fn search(
             let found = quality(&model, recordings, target)?;
             tracing::info!(name, bits, found.cosine, found.cost, "tried a width for a layer");
             if found.cosine >= target {
-                if found.cost < best.1.cost {
+                if found.cost < best.1.cost && confirmed(&model)? {
                     (widths, best) = (tried, (model, found));
                 }
                 break;
@@ -139,7 +163,7 @@ pub(super) fn search(
 /// The fewest bits for all layers, by bisection: more bits are hardly ever less accurate.
 fn uniform(
     build: &impl Fn(&Widths) -> Result<Model, ModelError>,
-    recordings: &[(&[i16], &[f64])],
+    recordings: &[Tried<'_>],
     target: f64,
 ) -> Result<(Widths, (Model, Quality)), ModelError> {
     let tried = |bits: u32| -> Result<(Widths, (Model, Quality)), ModelError> {

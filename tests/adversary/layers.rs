@@ -737,6 +737,7 @@ fn every_kind_of_layer_is_attacked() {
         "instance norm",
         "framing",
         "log magnitude",
+        "magnitude",
         "centre",
         "offset",
         "time max pool",

@@ -10,6 +10,9 @@ use super::value::{Data, Value};
 use crate::error::ModelError;
 use crate::layers::network::{Conv1d, Op, RowMove};
 
+/// Largest kernel, stride or pad.
+const MAX_REACH: usize = 4096;
+
 impl Importer<'_> {
     pub(super) fn conv_transpose(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         node.only(&[
@@ -36,6 +39,9 @@ impl Importer<'_> {
         else {
             return Err(node.malformed("has strides, dilations or pads of another number of axes"));
         };
+        if [kernel, stride, before, after].into_iter().any(|extent| extent > MAX_REACH) {
+            return Err(node.refuse("kernel, strides or pads", "too many rows", "give at most 4096"));
+        }
         let group = usize::try_from(node.int("group", 1)?).ok().filter(|&n| n > 0 && in_channels.is_multiple_of(n));
         let group = group.ok_or_else(|| node.malformed("has no number of groups that divides its channels"))?;
         let more = node.ints("output_padding").map_or(Some(0), |more| usize::try_from(*more.first()?).ok());

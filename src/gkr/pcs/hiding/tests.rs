@@ -246,9 +246,12 @@ impl Script {
         Hyrax::send(Label::Commitment, &commitment, &mut channel);
         channel.send(Label::UserMessage, &first);
         let _ = channel.challenge(Label::UserChallenge);
-        channel.send(Label::UserMessage, &second);
-        if let Self::Round { .. } = self {
-            let _ = channel.challenge(Label::RoundChallenge);
+        match self {
+            Self::Sum { .. } => channel.send(Label::UserMessage, &second),
+            Self::Round { .. } => {
+                channel.send(Label::Round, &second);
+                let _ = channel.challenge(Label::RoundChallenge);
+            }
         }
         let claims = channel.claims(Vec::new, |replay| self.walk(replay).map(|()| Vec::new()));
         let committed = [Committed { table: &table, commitment: &commitment, blinds: &Blinds::none() }];
