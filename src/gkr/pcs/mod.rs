@@ -32,6 +32,7 @@ mod groups;
 pub mod hiding;
 pub mod hyrax;
 pub mod inner_product;
+mod keys;
 mod layout;
 mod messages;
 mod msm;

@@ -13,7 +13,7 @@ use super::{ClearProver, ClearVerifier, Secret};
 use crate::gkr::pcs::combination::Combination;
 use crate::gkr::pcs::curve;
 use crate::gkr::pcs::generators::Generators;
-use crate::gkr::pcs::hyrax::ProverKey;
+use crate::gkr::pcs::keys::ProverKey;
 use crate::sumcheck::channel::{ProverChannel, SecretChannel, VerifierChannel};
 use crate::sumcheck::eq::eq_table;
 use crate::sumcheck::error::{Check, StatementError, VerifyError};

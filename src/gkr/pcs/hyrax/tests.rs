@@ -1,3 +1,5 @@
+use std::sync::OnceLock;
+
 use ark_ff::{Field, UniformRand};
 use ark_poly::{DenseMultilinearExtension, Polynomial};
 use ark_std::rand::rngs::StdRng;
