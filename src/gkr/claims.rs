@@ -15,6 +15,7 @@ use crate::sumcheck::batch::suffix;
 use crate::sumcheck::channel::Scalar;
 use crate::sumcheck::eq::{eq_prefix, eq_prefix_sum};
 use crate::sumcheck::error::VerifyError;
+use crate::sumcheck::vectors::{add_scaled, dot, scaled};
 
 /// A point, and the values of `eq(point, ·)` once they have been asked for. Clones share them.
 #[derive(Clone, Debug)]
@@ -94,7 +95,7 @@ impl RowWeights {
     /// `Σ_t a(t)·b(t)` over `rows` rows: if the other weights are `eq` at a point, the extension of these there.
     #[must_use]
     pub fn dot(&self, rows: usize, other: &Self) -> Fr {
-        self.explicit(rows).iter().zip(other.explicit(rows).iter()).map(|(&a, &b)| a * b).sum()
+        dot(&self.explicit(rows), &other.explicit(rows))
     }
 }
 
@@ -123,6 +124,10 @@ pub trait ValueSource {
     /// Something public that only equations depend on, and no claim: whoever checks none need not compute it.
     fn public(&mut self, value: impl FnOnce() -> Fr) -> Fr {
         value()
+    }
+    /// Weights of rows that only values and claims depend on: whoever needs neither need not compute them.
+    fn weights(&mut self, weights: impl FnOnce() -> Vec<Fr>) -> RowWeights {
+        RowWeights::Explicit(Arc::new(weights()))
     }
 }
 
@@ -188,9 +193,9 @@ impl<S: Scalar<Fr>> Claims<S> {
     ) -> Result<S, VerifyError> {
         let mut parts = Vec::new();
         let mut constant = Fr::from(0u64);
-        split(program, view, tap_weights, rows, cols, Fr::from(1u64), &mut parts, &mut constant);
+        split(program, view, tap_weights, rows, cols, Fr::from(1u64), &mut parts, &mut constant, values);
         let mut sum = S::from(constant);
-        for part in merge(program, parts) {
+        for part in merge(program, parts, values) {
             let value = values.value(part.tensor, &part.rows, &part.cols)?;
             sum = sum + value.clone() * part.coefficient;
             self.push(TensorClaim { tensor: part.tensor, rows: part.rows, cols: part.cols, value });
@@ -201,7 +206,7 @@ impl<S: Scalar<Fr>> Claims<S> {
 
 /// Rewrites `coefficient · claim(view)` as a sum of parts and a constant.
 #[allow(clippy::too_many_arguments)] // a recursion that carries a claim and two results
-fn split(
+fn split<V: ValueSource>(
     program: &Program,
     view: &View,
     tap_weights: &[Fr],
@@ -210,16 +215,16 @@ fn split(
     coefficient: Fr,
     parts: &mut Vec<Part>,
     constant: &mut Fr,
+    values: &mut V,
 ) {
     let tensor = program.tensor(view.tensor);
     let rows = if view.rows.is_identity() && tap_weights == [Fr::from(1u64)] {
         rows.clone()
     } else {
-        let weights = rows.explicit(view.rows.out_rows());
-        RowWeights::Explicit(Arc::new(view.rows.pull_back(&weights, tap_weights)))
+        values.weights(|| view.rows.pull_back(&rows.explicit(view.rows.out_rows()), tap_weights))
     };
     for (factor, cols) in split_cols(tensor, view.cols, cols) {
-        split_tensor(program, view.tensor, &rows, &cols, coefficient * factor, parts, constant);
+        split_tensor(program, view.tensor, &rows, &cols, coefficient * factor, parts, constant, values);
     }
 }
 
@@ -257,7 +262,8 @@ fn split_cols(tensor: &Tensor, map: ColMap, cols: &[Fr]) -> Vec<(Fr, Vec<Fr>)> {
 }
 
 /// [`split`] for a tensor as it is.
-fn split_tensor(
+#[allow(clippy::too_many_arguments)] // as above
+fn split_tensor<V: ValueSource>(
     program: &Program,
     id: TensorId,
     rows: &RowWeights,
@@ -265,6 +271,7 @@ fn split_tensor(
     coefficient: Fr,
     parts: &mut Vec<Part>,
     constant: &mut Fr,
+    values: &mut V,
 ) {
     let tensor = program.tensor(id);
     let Some(linear) = program.linear(id) else {
@@ -277,23 +284,24 @@ fn split_tensor(
     }
     for (factor, term) in &linear.terms {
         let tap_weights: Vec<Fr> = term.tap_weights.iter().map(|&w| Fr::from(w)).collect();
-        split(program, term, &tap_weights, rows, cols, coefficient * Fr::from(*factor), parts, constant);
+        split(program, term, &tap_weights, rows, cols, coefficient * Fr::from(*factor), parts, constant, values);
     }
 }
 
 /// Adds up parts on one tensor at one column point.
-fn merge(program: &Program, parts: Vec<Part>) -> Vec<Part> {
+fn merge(program: &Program, parts: Vec<Part>, values: &mut impl ValueSource) -> Vec<Part> {
     let mut merged: Vec<Part> = Vec::with_capacity(parts.len());
     for part in parts {
         match merged.iter_mut().find(|m| m.tensor == part.tensor && m.cols == part.cols) {
             None => merged.push(part),
             Some(other) => {
                 let rows = program.tensor(part.tensor).rows;
-                let (a, b) = (other.rows.explicit(rows), part.rows.explicit(rows));
-                let (p, q) = (other.coefficient, part.coefficient);
-                let sum = a.iter().zip(b.iter()).map(|(&a, &b)| p * a + q * b).collect();
-                other.coefficient = Fr::from(1u64);
-                other.rows = RowWeights::Explicit(Arc::new(sum));
+                let weights = values.weights(|| {
+                    let mut sum = scaled(other.coefficient, &other.rows.explicit(rows));
+                    add_scaled(&mut sum, part.coefficient, &part.rows.explicit(rows));
+                    sum
+                });
+                (other.coefficient, other.rows) = (Fr::from(1u64), weights);
             }
         }
     }

@@ -148,10 +148,15 @@ pub(super) fn build(program: &Program, trace: &Trace, layout: &Layout, compressi
     let is_tuples = |block: &&Block| matches!(block.content, Content::Tuples { .. });
     let tuples = layout.blocks.iter().find(is_tuples).map_or(layout.len, |block| block.start);
     numerators.resize(tuples, Fr::from(0u64));
-    let tables = program.tables().iter().zip(0..);
-    let mut values: Vec<Fr> =
-        tables.flat_map(|(table, i)| denominators(table, compression.base(TableId(i)), &compression.powers)).collect();
-    values.push(Fr::from(1u64));
+    let entries: usize = program.tables().iter().map(Table::len).sum();
+    // The last one is that of the neutral fraction.
+    let mut values = par::filled(entries + 1, Fr::from(1u64));
+    let mut rest = values.as_mut_slice();
+    for (table, i) in program.tables().iter().zip(0..) {
+        let out;
+        (out, rest) = rest.split_at_mut(table.len());
+        denominators(table, compression.base(TableId(i)), &compression.powers, out);
+    }
     let entries = trace.entries().unwrap_or_else(|| {
         let Located { mut entries, missing, .. } = locate(program, trace, layout);
         if missing.is_some() {
@@ -163,9 +168,8 @@ pub(super) fn build(program: &Program, trace: &Trace, layout: &Layout, compressi
 }
 
 /// The denominators of a table's entries, `base − Σ_j βʲ·Tⱼ`.
-fn denominators(table: &Table, base: Fr, powers: &[Fr]) -> Vec<Fr> {
+fn denominators(table: &Table, base: Fr, powers: &[Fr], out: &mut [Fr]) {
     let runs: Vec<(usize, Fr)> = (0..table.columns.len()).map(|k| (k * table.len(), -powers[k])).collect();
-    let mut out = par::filled(table.len(), Fr::from(0u64));
     let mut entries: Vec<i64> = Vec::with_capacity(runs.len() * table.len());
     for column in &table.columns {
         match column {
@@ -176,12 +180,11 @@ fn denominators(table: &Table, base: Fr, powers: &[Fr]) -> Vec<Fr> {
     // Narrow integers cost half as much.
     if entries.iter().all(|&entry| entry == i64::from(entry as i32)) {
         let narrow: Vec<i32> = entries.iter().map(|&entry| entry as i32).collect();
-        fold_runs(&narrow, &runs, &mut out);
+        fold_runs(&narrow, &runs, out);
     } else {
-        fold_runs(&entries, &runs, &mut out);
+        fold_runs(&entries, &runs, out);
     }
-    par::for_chunks_mut(&mut out, ENTRY_BLOCK, |_, out| out.iter_mut().for_each(|out| *out = out.plus(base)));
-    out
+    par::for_chunks_mut(out, ENTRY_BLOCK, |_, out| out.iter_mut().for_each(|out| *out = out.plus(base)));
 }
 
 /// Entries of a table that are computed in one go.

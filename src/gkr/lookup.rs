@@ -34,7 +34,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Fr;
-use super::claims::{Claims, RowWeights, TensorClaim, ValueSource};
+use super::claims::{Claims, TensorClaim, ValueSource};
 use super::fraction::LeafClaim;
 use super::program::{Lookup, Program, Relation, TableId, num_vars};
 use super::view::{ColMap, View};
@@ -157,9 +157,9 @@ pub(super) fn reduce<V: ValueSource>(
     let mut eq_tables: HashMap<usize, Arc<Vec<Fr>>> = HashMap::new();
     for block in &layout.blocks {
         let (inner, outer) = leaf.point.split_at(block.width_vars.min(leaf.point.len()));
-        let weights = eq_range(outer, block.start >> block.width_vars, block.rows);
-        let sum: Fr = weights.iter().sum();
-        let rows = RowWeights::Explicit(Arc::new(weights));
+        let first = block.start >> block.width_vars;
+        let rows = values.weights(|| eq_range(outer, first, block.rows));
+        let sum = rows.sum(block.rows);
         match block.content {
             Content::Table(id) => {
                 let Some(table) = program.tables().get(id.0 as usize) else { continue };

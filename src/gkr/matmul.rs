@@ -9,14 +9,14 @@ use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 use super::view::{NONE, RowMap};
 use crate::simd;
 use crate::simd::matrix::{MatrixKernels, PackedMatrix, pair, pairs_in_word};
-use crate::sumcheck::int::{IntTable, SmallInt, dispatch};
+use crate::sumcheck::int::{IntTable, IntVec, SmallInt, dispatch};
 use crate::sumcheck::par;
 
 /// Rows of the left operand that one task multiplies.
 const ROWS: usize = 64;
 
 /// The contraction of `lhs`, through a map on its rows, with `rhs`; `None` if a sum passes 127 bits.
-pub(super) fn contract(lhs: &IntTable, rows: &RowMap, rhs: &IntTable, transposed: bool) -> Option<Vec<i128>> {
+pub(super) fn contract(lhs: &IntTable, rows: &RowMap, rhs: &IntTable, transposed: bool) -> Option<IntVec> {
     let (taps, inner) = (rows.num_taps(), lhs.cols());
     let cols = if transposed { rhs.rows() } else { rhs.cols() };
     let (left, right) = (largest(lhs), largest(rhs));
@@ -28,7 +28,7 @@ pub(super) fn contract(lhs: &IntTable, rows: &RowMap, rhs: &IntTable, transposed
     let shape = Shape { rows: rows.out_rows(), cols, inner, stride: inner.next_power_of_two(), transposed };
     if shape.rows <= FEW_ROWS && bound < 1 << 62 {
         return Some(dispatch!(lhs.values(), left => dispatch!(rhs.values(), right => {
-            in_words(left, right, &sources, &shape)
+            in_words(left, right, &sources, &shape).into()
         })));
     }
     let word = |largest: u128| u64::try_from(largest).unwrap_or(u64::MAX);
@@ -38,9 +38,13 @@ pub(super) fn contract(lhs: &IntTable, rows: &RowMap, rhs: &IntTable, transposed
         && bound < 1 << 62
         && let Some(kernels) = simd::matrix_kernels()
     {
-        return Some(in_halves(kernels, lhs, rhs, &sources, &shape, run));
+        return Some(in_halves(kernels, lhs, rhs, &sources, &shape, run).into());
     }
-    Some(if bound < 1 << 53 { in_doubles(lhs, rhs, &sources, &shape) } else { in_integers(lhs, rhs, &sources, &shape) })
+    Some(if bound < 1 << 53 {
+        in_doubles(lhs, rhs, &sources, &shape).into()
+    } else {
+        in_integers(lhs, rhs, &sources, &shape).into()
+    })
 }
 
 /// Rows up to which converting the right operand costs more than it saves.
@@ -77,7 +81,7 @@ fn in_halves(
     sources: &[Vec<u32>],
     shape: &Shape,
     run: usize,
-) -> Vec<i128> {
+) -> Vec<i64> {
     // Every tap has an even number of rows of its own.
     let (k, n) = (shape.inner, shape.cols);
     let pairs = k.div_ceil(2);
@@ -90,7 +94,7 @@ fn in_halves(
         };
         pair(entry(first), entry(first + 1))
     }));
-    let mut products = vec![0i128; shape.rows * n];
+    let mut products = par::filled(shape.rows * n, 0i64);
     par::for_chunks_mut(&mut products, ROWS * n, |block, products| {
         let rows = block * ROWS..shape.rows.min((block + 1) * ROWS);
         let mut left = Vec::with_capacity(rows.len() * right.pairs());
@@ -107,9 +111,7 @@ fn in_halves(
                 }
             }
         });
-        let mut out = vec![0; rows.len() * n];
-        kernels.multiply(&left, &right, run, &mut out);
-        products.iter_mut().zip(out).for_each(|(product, sum)| *product = sum.into());
+        kernels.multiply(&left, &right, run, products);
     });
     products
 }
@@ -125,10 +127,11 @@ fn to_doubles(table: &IntTable) -> Vec<f64> {
     dispatch!(table.values(), values => values.iter().map(|&v| Into::<i128>::into(v) as f64).collect())
 }
 
-fn in_doubles(lhs: &IntTable, rhs: &IntTable, sources: &[Vec<u32>], shape: &Shape) -> Vec<i128> {
+fn in_doubles(lhs: &IntTable, rhs: &IntTable, sources: &[Vec<u32>], shape: &Shape) -> Vec<i64> {
     let (left, right) = (to_doubles(lhs), to_doubles(rhs));
     let (k, n) = (shape.inner, shape.cols);
-    let blocks = par::map(shape.rows.div_ceil(ROWS), |block| {
+    let mut products = par::filled(shape.rows * n, 0i64);
+    par::for_chunks_mut(&mut products, ROWS * n, |block, products| {
         let first = block * ROWS;
         let m = ROWS.min(shape.rows - first);
         let mut out = vec![0f64; m * n];
@@ -150,12 +153,12 @@ fn in_doubles(lhs: &IntTable, rhs: &IntTable, sources: &[Vec<u32>], shape: &Shap
             let mut out = ArrayViewMut2::from_shape((m, n), &mut out).expect("one entry a product");
             general_mat_mul(1.0, &left, &right.expect("the shapes were checked"), 1.0, &mut out);
         }
-        out
+        products.iter_mut().zip(out).for_each(|(product, sum)| *product = sum as i64);
     });
-    blocks.into_iter().flatten().map(|x| x as i128).collect()
+    products
 }
 
-fn in_words<A: SmallInt, B: SmallInt>(left: &[A], right: &[B], sources: &[Vec<u32>], shape: &Shape) -> Vec<i128> {
+fn in_words<A: SmallInt, B: SmallInt>(left: &[A], right: &[B], sources: &[Vec<u32>], shape: &Shape) -> Vec<i64> {
     let chunks = shape.cols.div_ceil(COLUMNS);
     let blocks = par::map(shape.rows * chunks, |block| {
         let (row, first) = (block / chunks, block % chunks * COLUMNS);
@@ -166,7 +169,7 @@ fn in_words<A: SmallInt, B: SmallInt>(left: &[A], right: &[B], sources: &[Vec<u3
         }
         out
     });
-    blocks.into_iter().flatten().map(i128::from).collect()
+    blocks.concat()
 }
 
 /// Adds a row times columns `first..first + out.len()` of the right operand, from its row `start` on.

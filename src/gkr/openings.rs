@@ -24,6 +24,7 @@ use super::program::{Kind, Program, TensorId};
 use crate::sumcheck::channel::Scalar;
 use crate::sumcheck::eq::eq_prefix;
 use crate::sumcheck::error::{StatementError, VerifyError};
+use crate::sumcheck::vectors::scaled;
 
 /// Whether a commitment can open the claim as it is.
 fn opens_directly<S>(program: &Program, claim: &TensorClaim<S>) -> bool {
@@ -110,10 +111,17 @@ pub(super) fn opening<S: Scalar<Fr>>(
 /// `outer[i]·inner[j]`, `j` running fastest.
 fn products(outer: &[Fr], inner: &[Fr]) -> Vec<Fr> {
     if let [factor] = inner {
-        return outer.iter().map(|&weight| weight * factor).collect();
+        return scaled(*factor, outer);
     }
-    let mut all = Vec::with_capacity(outer.len() * inner.len());
-    outer.iter().for_each(|&weight| all.extend(inner.iter().map(|&factor| weight * factor)));
+    if inner.len() >= outer.len() {
+        return outer.iter().flat_map(|&weight| scaled(weight, inner)).collect();
+    }
+    // Long vectors have kernels.
+    let mut all = vec![Fr::from(0u64); outer.len() * inner.len()];
+    for (j, &factor) in inner.iter().enumerate() {
+        let products = scaled(factor, outer);
+        all.iter_mut().skip(j).step_by(inner.len()).zip(products).for_each(|(out, product)| *out = product);
+    }
     all
 }
 

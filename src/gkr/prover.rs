@@ -25,6 +25,7 @@ use crate::sumcheck::kernels::Product;
 use crate::sumcheck::par;
 use crate::sumcheck::small::fold_cols;
 use crate::sumcheck::transcript::Label;
+use crate::sumcheck::vectors::dot;
 
 /// Where the time of a proof went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,6 +152,10 @@ impl ValueSource for Wanted {
     fn public(&mut self, _: impl FnOnce() -> Fr) -> Fr {
         Fr::from(0u64)
     }
+
+    fn weights(&mut self, _: impl FnOnce() -> Vec<Fr>) -> RowWeights {
+        RowWeights::Explicit(Arc::default())
+    }
 }
 
 /// Computes the values of claims and sends them.
@@ -165,7 +170,7 @@ impl<C: ProverChannel<Fr>> ValueSource for SendValues<'_, '_, C> {
 
     fn value(&mut self, tensor: TensorId, rows: &RowWeights, cols: &[Fr]) -> Result<Fr, VerifyError> {
         let folded = self.folds.cols(tensor, cols);
-        let value = rows.explicit(folded.len()).iter().zip(folded.iter()).map(|(&w, &x)| w * x).sum();
+        let value = dot(&rows.explicit(folded.len()), &folded);
         self.channel.send(self.label, &[value]);
         Ok(value)
     }
@@ -264,9 +269,9 @@ pub(crate) fn prove_claiming<'b, P: MultilinearPcs, C: OpeningProver>(
     let mut point = |n: usize| -> Vec<Fr> { (0..n).map(|_| channel.challenge(Label::PaddingChallenge)).collect() };
     let (rows, cols) = (point(rows), point(cols));
     let own = || {
-        let opening =
-            |claim| openings::opening(program, &places, claim).expect("every claim left is on a committed tensor");
-        let mut opened: Vec<OpeningClaim<Fr>> = direct.into_iter().map(opening).collect();
+        let mut opened: Vec<OpeningClaim<Fr>> = par::map_items(direct, |_, claim| {
+            openings::opening(program, &places, claim).expect("every claim left is on a committed tensor")
+        });
         opened.extend(openings::padding(program, &order, &rows, &cols).expect("the tables were committed"));
         opened
     };

@@ -214,7 +214,10 @@ impl Trace {
             }
         };
         let values = matmul::contract(&lhs, &c.lhs.rows, &rhs, c.transposed).ok_or_else(|| out_of_range(tensor))?;
-        pack_values(tensor, &values)
+        dispatch!(&values, values => pack(tensor, |start, out| {
+            out.iter_mut().zip(&values[start..]).for_each(|(out, &value)| *out = value.into());
+            true
+        }))
     }
 
     fn product(&self, tensor: &Tensor, product: &Product) -> Result<IntTable, TraceError> {

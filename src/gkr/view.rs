@@ -6,10 +6,14 @@
 //! `Ω(u) = Σ_{t,κ : source(t,κ) = u} wₖ·ω(t)` on the tensor. Columns carry a point, so only aligned
 //! slices and broadcasts are views there.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::gkr::Fr;
 use crate::gkr::program::TensorId;
+use crate::sumcheck::small::SmallField;
+use crate::sumcheck::vectors::scaled;
 
 /// Marks an output row that has no source: it is zero.
 pub const NONE: u32 = u32::MAX;
@@ -174,9 +178,10 @@ impl RowMap {
         let mut out = vec![Fr::from(0u64); self.source_rows()];
         let one = Fr::from(1u64);
         for (tap, &tap_weight) in tap_weights.iter().enumerate().take(self.num_taps()) {
+            let weights = if tap_weight == one { Cow::Borrowed(weights) } else { scaled(tap_weight, weights).into() };
             for (&weight, source) in weights.iter().zip(self.sources(tap)) {
                 if let Some(out) = out.get_mut(source as usize) {
-                    *out += if tap_weight == one { weight } else { tap_weight * weight };
+                    *out = out.plus(weight);
                 }
             }
         }

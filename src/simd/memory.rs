@@ -198,12 +198,29 @@ pub(super) fn pair_rows<C>([a, b]: [Lanes<C>; 2]) -> [__m512i; 8] {
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 pub(super) fn load<C: Config>(x: &[Element<C>; LANES]) -> Lanes<C> {
     let (pairs, _) = x.as_chunks::<2>();
-    let two = |i: usize| load_words(&pairs[i]);
+    lanes_of_pairs([load_words(&pairs[0]), load_words(&pairs[1]), load_words(&pairs[2]), load_words(&pairs[3])])
+}
+
+/// Eight elements that are not neighbours.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn load_eight_apart<'a, C: Config>(x: impl Fn(usize) -> &'a Element<C>) -> Lanes<C> {
+    let mut pairs = [_mm512_setzero_si512(); LANES / 2];
+    for (i, pair) in pairs.iter_mut().enumerate() {
+        *pair = load_apart(x(2 * i), x(2 * i + 1));
+    }
+    lanes_of_pairs(pairs)
+}
+
+/// Eight elements, from their words.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn lanes_of_pairs<C: Config>(two: [__m512i; LANES / 2]) -> Lanes<C> {
     // Words 0, 1 and 2, 3 of four elements.
     let low = _mm512_set_epi64(13, 9, 5, 1, 12, 8, 4, 0);
     let high = _mm512_set_epi64(15, 11, 7, 3, 14, 10, 6, 2);
-    let a = [_mm512_permutex2var_epi64(two(0), low, two(1)), _mm512_permutex2var_epi64(two(0), high, two(1))];
-    let b = [_mm512_permutex2var_epi64(two(2), low, two(3)), _mm512_permutex2var_epi64(two(2), high, two(3))];
+    let a = [_mm512_permutex2var_epi64(two[0], low, two[1]), _mm512_permutex2var_epi64(two[0], high, two[1])];
+    let b = [_mm512_permutex2var_epi64(two[2], low, two[3]), _mm512_permutex2var_epi64(two[2], high, two[3])];
     from_words([
         _mm512_shuffle_i64x2::<0x44>(a[0], b[0]),
         _mm512_shuffle_i64x2::<0xee>(a[0], b[0]),

@@ -180,13 +180,22 @@ pub trait FoldKernels<F>: Sync {
     fn fold_eights(&self, values: &[[i64; LANES]], weights: &[F]) -> [F; LANES];
 }
 
-/// Rounds of sum-checks over products of tables; a pair is a low and a high entry.
+/// Products of slices of elements, and rounds of sum-checks over products of tables; a pair is a low and a high
+/// entry.
 ///
 /// All slices of a call have the same length, a multiple of [`LANES`].
 ///
 /// # Panics
 /// If lengths differ or are not multiples.
 pub trait ProductKernels<F>: Sync {
+    /// `Σ_i a[i]·b[i]`.
+    fn dot(&self, a: &[F], b: &[F]) -> F;
+    /// `out = factor·values`.
+    fn scale(&self, factor: F, values: &[F], out: &mut [F]);
+    /// `sum += factor·values`.
+    fn add_scaled(&self, factor: F, values: &[F], sum: &mut [F]);
+    /// `[(1 − r)·value, r·value]` of every value.
+    fn halve(&self, values: &[F], r: F, out: &mut [[F; 2]]);
     /// `low + r·(high − low)` of every pair.
     fn bind(&self, pairs: &[[F; 2]], r: F, out: &mut [F]);
     /// Sums of values at 0 and of leading coefficients of the products of two lines.

@@ -7,7 +7,9 @@
 //! ```
 //!
 //! Stored coordinates are canonical, so that equal ones are found by comparison; a pair without sum of its
-//! own (a point alone, the identity, opposite points) has 1 in place of `d`. Products lose a factor of 16
+//! own (a point alone, the identity, opposite points) has 1 in place of `d`. The identity is stored as zeros,
+//! and no other point has x = 0, as 3 is not a square: the first pass, which needs `d` only, reads `y` where
+//! two points have the same x and nowhere else. Products lose a factor of 16
 //! (see [`super::lanes`]): `n` of them in a running product, which the inverse gains and the way back loses
 //! one by one.
 
@@ -21,7 +23,7 @@ use ark_ff::{AdditiveGroup, Field};
 use super::lanes::{
     self, Ifma, add, broadcast, canonical, equal, minus, modulus, mul, mul_add, negated, select, sub, times_16,
 };
-use super::memory::{load, load_pairs, pair_rows, prefetch, restore, save, store, store_words};
+use super::memory::{load, load_eight_apart, load_pairs, pair_rows, prefetch, restore, save, store, store_words};
 use super::{ALONE, LANES, NEGATED, Point, PointKernels, Saved};
 
 type Lanes = lanes::Lanes<FqConfig>;
@@ -58,18 +60,58 @@ pub(super) fn gather(source: &[Point], references: impl Fn(usize) -> u32, negati
     Points { x, y: if negative == 0 { y } else { select(negative, &negated(y), &y) } }
 }
 
+/// The second reference of a pair, or the first once more.
+#[inline(always)]
+fn second(&[left, right]: &[u32; 2]) -> u32 {
+    if right == ALONE { left } else { right }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn are_alone(words: __m512i) -> u8 {
+    _mm512_cmpeq_epi64_mask(_mm512_srli_epi64::<32>(words), _mm512_set1_epi64(i64::from(ALONE)))
+}
+
+/// What the first coordinates of eight pairs tell: lanes whose sum is one of the points, and lanes of two
+/// points with the same x.
+struct Alike {
+    is_left: u8,
+    is_right: u8,
+    same_x: u8,
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn alike(left: &Lanes, right: &Lanes, alone: u8) -> Alike {
+    let zero = broadcast(&Fq::ZERO);
+    let is_left = alone | equal(right, &zero);
+    let is_right = !is_left & equal(left, &zero);
+    Alike { is_left, is_right, same_x: equal(left, right) & !is_left & !is_right }
+}
+
+/// [`Pairs::denominator`] of eight pairs, from the first coordinates alone unless two are the same.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn load_denominators(source: &[Point], pairs: &[[u32; 2]; LANES]) -> Lanes {
+    let x = |reference: u32| &source[(reference & !NEGATED) as usize].0[0];
+    let left = load_eight_apart(|i| x(pairs[i][0]));
+    let right = load_eight_apart(|i| x(second(&pairs[i])));
+    let Alike { is_left, is_right, same_x } = alike(&left, &right, are_alone(load_references(pairs)));
+    if same_x != 0 {
+        return load_eight(source, pairs).denominator();
+    }
+    let d = sub(right, &left);
+    if is_left | is_right == 0 { d } else { select(is_left | is_right, &broadcast(&Fq::ONE), &d) }
+}
+
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn load_eight(source: &[Point], pairs: &[[u32; 2]; LANES]) -> Pairs {
-    let zero = broadcast(&Fq::ZERO);
     let words = load_references(pairs);
-    let alone = _mm512_cmpeq_epi64_mask(_mm512_srli_epi64::<32>(words), _mm512_set1_epi64(i64::from(ALONE)));
     let negative = |bit: u32| _mm512_test_epi64_mask(words, _mm512_set1_epi64((u64::from(NEGATED) << bit) as i64));
     let left = gather(source, |i| pairs[i][0], negative(0));
-    let right = gather(source, |i| if pairs[i][1] == ALONE { pairs[i][0] } else { pairs[i][1] }, negative(32));
-    let is_left = alone | equal(&right.y, &zero);
-    let is_right = !is_left & equal(&left.y, &zero);
-    let same_x = equal(&left.x, &right.x) & !is_left & !is_right;
+    let right = gather(source, |i| second(&pairs[i]), negative(32));
+    let Alike { is_left, is_right, same_x } = alike(&left.x, &right.x, are_alone(words));
     let double = if same_x == 0 { 0 } else { same_x & equal(&left.y, &right.y) };
     Pairs { left, right, is_left, is_right, is_identity: same_x & !double, double }
 }
@@ -157,7 +199,7 @@ fn multiply_up(source: &[Point], pairs: &[[[u32; 2]; LANES]], before: &mut [Save
         let running = &mut running[k % CHAINS];
         save(before, running);
         // Below (1 + 2·1.1/84)·p.
-        *running = mul(running, &load_eight(source, eight).denominator());
+        *running = mul(running, &load_denominators(source, eight));
     }
     running
 }

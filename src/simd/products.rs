@@ -7,8 +7,10 @@
 use ark_bn254::{Fr, FrConfig};
 use ark_ff::AdditiveGroup;
 
-use super::lanes::{self, Ifma, add, add_product, broadcast, canonical, empty, mix, mul, reduce, sub};
-use super::memory::{load, load_pairs, store};
+use super::lanes::{
+    self, Ifma, add, add_product, broadcast, canonical, empty, minus, mix, modulus, mul, mul_add, reduce, sub,
+};
+use super::memory::{load, load_pairs, pair_rows, store, store_words};
 use super::{LANES, ProductKernels};
 
 type Lanes = lanes::Lanes<FrConfig>;
@@ -101,11 +103,80 @@ fn weighted_sums(weights: &[[Fr; LANES]], a: &[Pairs], b: &[Pairs]) -> [Fr; 2] {
     out.map(|sum| sum * Fr::from(256u64))
 }
 
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn dot(a: &[[Fr; LANES]], b: &[[Fr; LANES]]) -> Fr {
+    let mut out = Fr::ZERO;
+    for (a, b) in a.chunks(MAX_TERMS).zip(b.chunks(MAX_TERMS)) {
+        let mut sum = empty();
+        for (a, b) in a.iter().zip(b) {
+            add_product(&mut sum, &load(a), &load(b));
+        }
+        out += total(sum);
+    }
+    out * Fr::from(16u64)
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn scale(factor: Fr, values: &[[Fr; LANES]], out: &mut [[Fr; LANES]]) {
+    let factor = broadcast(&(factor * Fr::from(16u64)));
+    for (value, out) in values.iter().zip(out) {
+        // Below (1 + 1/84)·p.
+        store(out, canonical(mul(&load(value), &factor)));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn add_scaled(factor: Fr, values: &[[Fr; LANES]], sum: &mut [[Fr; LANES]]) {
+    let factor = broadcast(&(factor * Fr::from(16u64)));
+    for (value, sum) in values.iter().zip(sum) {
+        // The product is below (1 + 1/84)·p, and what it is added to in −p … −1.
+        let before = minus(load(sum), &[modulus()]);
+        store(sum, canonical(mul_add(&load(value), &factor, before)));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn halve(values: &[[Fr; LANES]], r: Fr, out: &mut [Pairs]) {
+    let r16 = broadcast(&(r * Fr::from(16u64)));
+    for (value, out) in values.iter().zip(out) {
+        let value = load(value);
+        let high = canonical(mul(&value, &r16));
+        let low = canonical(sub(value, &high));
+        for (out, row) in out.iter_mut().zip(pair_rows([low, high])) {
+            store_words(out, row);
+        }
+    }
+}
+
 impl ProductKernels<Fr> for Ifma {
+    fn dot(&self, a: &[Fr], b: &[Fr]) -> Fr {
+        let len = a.len();
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe { dot(vectors(a, len), vectors(b, len)) }
+    }
+
+    fn scale(&self, factor: Fr, values: &[Fr], out: &mut [Fr]) {
+        let (values, out) = (vectors(values, out.len()), out.as_chunks_mut().0);
+        // SAFETY: as above.
+        unsafe { scale(factor, values, out) }
+    }
+
+    fn add_scaled(&self, factor: Fr, values: &[Fr], sum: &mut [Fr]) {
+        let (values, sum) = (vectors(values, sum.len()), sum.as_chunks_mut().0);
+        // SAFETY: as above.
+        unsafe { add_scaled(factor, values, sum) }
+    }
+
+    fn halve(&self, values: &[Fr], r: Fr, out: &mut [[Fr; 2]]) {
+        let (values, out) = (vectors(values, out.len()), out.as_chunks_mut().0);
+        // SAFETY: as above.
+        unsafe { halve(values, r, out) }
+    }
+
     fn bind(&self, pairs: &[[Fr; 2]], r: Fr, out: &mut [Fr]) {
         assert_eq!(pairs.len(), out.len(), "one entry a pair");
         let pairs = vectors(pairs, out.len());
-        // SAFETY: `self` proves that the machine has the instructions.
+        // SAFETY: as above.
         unsafe { bind(pairs, r, out.as_chunks_mut().0) }
     }
 
@@ -154,7 +225,16 @@ mod tests {
             let at_minus_1 = |x: &[Fr; 2]| x[0].double() - x[1];
             let sum = |f: &dyn Fn(usize) -> Fr| (0..len).map(f).sum::<Fr>();
 
-            let mut out = weights.clone();
+            let (values, mut out) = (a.as_flattened()[..len].to_vec(), weights.clone());
+            prop_assert_eq!(ifma.dot(&weights, &values), sum(&|i| weights[i] * values[i]));
+            ifma.add_scaled(r, &values, &mut out);
+            prop_assert_eq!(&out, &weights.iter().zip(&values).map(|(w, v)| *w + r * v).collect::<Vec<_>>());
+            ifma.scale(r, &values, &mut out);
+            prop_assert_eq!(&out, &values.iter().map(|v| r * v).collect::<Vec<_>>());
+            let mut halves = b.clone();
+            ifma.halve(&values, r, &mut halves);
+            prop_assert_eq!(halves, values.iter().map(|v| [*v - r * v, r * v]).collect::<Vec<_>>());
+
             ifma.bind(&a, r, &mut out);
             prop_assert_eq!(out, a.iter().map(|x| x[0] + r * slope(x)).collect::<Vec<_>>());
             prop_assert_eq!(

@@ -6,6 +6,8 @@
 use ark_ff::Field;
 
 use super::par;
+use super::small::SmallField;
+use super::vectors::halve;
 
 /// `eq(a, b)` of two points of the same length.
 ///
@@ -22,32 +24,28 @@ pub fn eq_eval<F: Field>(a: &[F], b: &[F]) -> F {
 /// # Panics
 /// If `len` exceeds `2^point.len()`.
 #[must_use]
-pub fn eq_prefix<F: Field>(point: &[F], len: usize) -> Vec<F> {
+pub fn eq_prefix<F: SmallField>(point: &[F], len: usize) -> Vec<F> {
     assert!(fits(len, point.len()), "a table of {} variables has fewer than {len} entries", point.len());
     let mut table = vec![F::ONE];
     for (k, &r) in point.iter().enumerate().rev() {
         // The table over variables k… needs ⌈len / 2^k⌉ entries.
         let keep = if k >= usize::BITS as usize { 1 } else { len.div_ceil(1 << k).max(1) };
-        let extend = |parents: &[F], next: &mut [F]| {
-            for (next, &value) in next.chunks_mut(2).zip(parents) {
-                let high = value * r;
-                next[0] = value - high;
-                if let Some(next) = next.get_mut(1) {
-                    *next = high;
-                }
-            }
-        };
-        let mut next = vec![F::ZERO; keep];
-        if keep <= 2 * PARENTS {
-            // Most tables are small, and tasks are not for free.
-            extend(&table, &mut next);
-        } else {
-            par::for_chunks_mut(&mut next, 2 * PARENTS, |chunk, next| extend(&table[chunk * PARENTS..], next));
-        }
-        table = next;
+        table = extend(&table, r, keep);
     }
     table.truncate(len);
     table
+}
+
+/// The first `len` entries of a table with one more variable, the lowest.
+fn extend<F: SmallField>(parents: &[F], r: F, len: usize) -> Vec<F> {
+    let mut next = vec![F::ZERO; len];
+    if len <= 2 * PARENTS {
+        // Most tables are small, and tasks are not for free.
+        halve(parents, r, &mut next);
+    } else {
+        par::for_chunks_mut(&mut next, 2 * PARENTS, |chunk, next| halve(&parents[chunk * PARENTS..], r, next));
+    }
+    next
 }
 
 /// Entries of a table that one task extends by a variable.
@@ -58,27 +56,25 @@ const PARENTS: usize = 1 << 9;
 /// # Panics
 /// If the range exceeds `2^point.len()`.
 #[must_use]
-pub fn eq_range<F: Field>(point: &[F], start: usize, len: usize) -> Vec<F> {
+pub fn eq_range<F: SmallField>(point: &[F], start: usize, len: usize) -> Vec<F> {
     assert!(len > 0 && fits(start + len, point.len()), "a range of a table of {} variables", point.len());
-    let (mut table, mut first) = (vec![F::ONE], 0);
+    let mut table = vec![F::ONE];
     for (k, &r) in point.iter().enumerate().rev() {
         // The table over variables k… is needed at indices start / 2^k … (start + len − 1) / 2^k.
         let shift = |i: usize| if k >= usize::BITS as usize { 0 } else { i >> k };
         let (low, high) = (shift(start), shift(start + len - 1));
-        let next = (low..=high)
-            .map(|i| {
-                let parent = table[i / 2 - first];
-                if i % 2 == 1 { parent * r } else { parent * (F::ONE - r) }
-            })
-            .collect();
-        (table, first) = (next, low);
+        // Parents low / 2 … high / 2 have been made, first at the even index of their first child.
+        let mut next = extend(&table, r, 2 * table.len());
+        next.truncate(high + 1 - low / 2 * 2);
+        next.drain(..low % 2);
+        table = next;
     }
     table
 }
 
 /// All `2^point.len()` values of `eq(point, ·)`.
 #[must_use]
-pub fn eq_table<F: Field>(point: &[F]) -> Vec<F> {
+pub fn eq_table<F: SmallField>(point: &[F]) -> Vec<F> {
     eq_prefix(point, 1 << point.len())
 }
 
@@ -136,7 +132,7 @@ pub struct SplitEq<F> {
 /// Variables that the lower half has more than the middle of a point.
 const LOW_MORE: usize = 3;
 
-impl<F: Field> SplitEq<F> {
+impl<F: SmallField> SplitEq<F> {
     /// Splits `point` in two halves, the lower one a little longer: loops run over `low`, and while
     /// it has entries for every lane of a vector, they run in vectors.
     #[must_use]

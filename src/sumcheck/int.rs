@@ -3,6 +3,7 @@
 // The loops are written for every integer type, i128 included.
 #![allow(clippy::useless_conversion)]
 
+use super::par;
 use crate::simd::Ints;
 
 /// A machine integer that a table may hold.
@@ -91,15 +92,15 @@ impl IntVec {
     pub fn zeros(len: usize, low: i128, high: i128) -> Self {
         let holds = |min: i128, max: i128| min <= low && high <= max;
         if holds(i8::MIN.into(), i8::MAX.into()) {
-            Self::I8(vec![0; len])
+            Self::I8(par::filled(len, 0))
         } else if holds(i16::MIN.into(), i16::MAX.into()) {
-            Self::I16(vec![0; len])
+            Self::I16(par::filled(len, 0))
         } else if holds(i32::MIN.into(), i32::MAX.into()) {
-            Self::I32(vec![0; len])
+            Self::I32(par::filled(len, 0))
         } else if holds(i64::MIN.into(), i64::MAX.into()) {
-            Self::I64(vec![0; len])
+            Self::I64(par::filled(len, 0))
         } else {
-            Self::I128(vec![0; len])
+            Self::I128(par::filled(len, 0))
         }
     }
 

@@ -58,3 +58,4 @@ pub mod rounds;
 pub mod small;
 mod small_rounds;
 pub mod transcript;
+pub mod vectors;

@@ -10,8 +10,8 @@ use ark_ff::{AdditiveGroup, BigInt, BigInteger, Field, PrimeField, Zero};
 
 use crate::simd::{self, ALONE, LANES, NEGATED, Point, Saved};
 
-/// A point by its coordinates. No point of BN254 G1 has `y = 0`, because the group has odd order;
-/// that value marks the [identity](IDENTITY).
+/// A point by its coordinates. Zeros are the [identity](IDENTITY): no point of BN254 G1 has `x = 0`, since 3
+/// is not a square, nor `y = 0`, since the group has odd order.
 pub type RawPoint = Point;
 
 /// The neutral element.
@@ -113,7 +113,6 @@ impl Adder {
     pub fn add(&mut self, source: &[RawPoint], pairs: impl IntoIterator<Item = [u32; 2]>, out: &mut Vec<RawPoint>) {
         self.pairs.clear();
         self.pairs.extend(pairs);
-        out.clear();
         if let Some(kernels) = simd::point_kernels().filter(|_| !self.pairs.is_empty()) {
             let count = self.pairs.len();
             self.pairs.resize(count.next_multiple_of(LANES), [0, ALONE]);

@@ -3,7 +3,7 @@
 use std::iter::successors;
 
 use ark_bn254::Fr;
-use ark_ff::{AdditiveGroup, Field, Zero};
+use ark_ff::{AdditiveGroup, Field};
 
 use super::fold::fold_committed;
 use super::hyrax::Commitment;
@@ -12,6 +12,7 @@ use super::{ColumnWeights, OpeningClaim};
 use crate::sumcheck::channel::Scalar;
 use crate::sumcheck::int::IntTable;
 use crate::sumcheck::par;
+use crate::sumcheck::vectors::{add, add_scaled, scaled};
 
 /// Claims with the same column weights, combined by powers of δ.
 pub(super) struct Group<'a, S> {
@@ -26,8 +27,8 @@ impl<S: Scalar<Fr>> Group<'_, S> {
     fn add(&mut self, claim: &OpeningClaim<S>, power: Fr) {
         self.value = self.value.clone() + claim.value.clone() * power;
         match self.rows.iter_mut().find(|(commitment, _)| *commitment == claim.commitment) {
-            Some((_, rows)) => add_scaled(rows, &claim.row_weights, power),
-            None => self.rows.push((claim.commitment, claim.row_weights.iter().map(|&w| w * power).collect())),
+            Some((_, rows)) => add_scaled(rows, power, &claim.row_weights),
+            None => self.rows.push((claim.commitment, scaled(power, &claim.row_weights))),
         }
     }
 }
@@ -49,14 +50,6 @@ pub(super) fn group_claims<S: Scalar<Fr>>(claims: &[OpeningClaim<S>], delta: Fr)
     groups
 }
 
-/// `sum += scale · weights`, sparing the many zeros.
-#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-pub(super) fn add_scaled(sum: &mut [Fr], weights: &[Fr], scale: Fr) {
-    for (sum, weight) in sum.iter_mut().zip(weights).filter(|(_, weight)| !weight.is_zero()) {
-        *sum += scale * weight;
-    }
-}
-
 /// `1, x, x², …`
 #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 pub(super) fn powers(x: Fr) -> impl Iterator<Item = Fr> {
@@ -69,24 +62,21 @@ pub(super) fn fold_groups<S>(
     tables: &[&IntTable],
     commitments: &[&Commitment],
 ) -> Vec<Vec<Fr>> {
-    let folds: Vec<(usize, usize, &[Fr])> = groups
-        .iter()
-        .enumerate()
-        .flat_map(|(g, group)| group.rows.iter().map(move |(index, rows)| (g, *index, rows.as_slice())))
-        .collect();
+    let folds: Vec<&(usize, Vec<Fr>)> = groups.iter().flat_map(|group| &group.rows).collect();
     let parts = par::map(folds.len(), |i| {
-        let (_, index, weights) = folds[i];
+        let &(index, ref weights) = folds[i];
         let (table, width_vars) = (tables[index], commitments[index].width_vars);
         let layout = Layout::new(table.rows(), table.cols(), width_vars).expect("this table was committed");
         fold_committed(table, &layout, weights)
     });
-    let mut folded = vec![Vec::new(); groups.len()];
-    for (&(g, ..), part) in folds.iter().zip(parts) {
-        let out = &mut folded[g];
-        if out.len() < part.len() {
-            out.resize(part.len(), Fr::ZERO);
-        }
-        out.iter_mut().zip(part).for_each(|(out, x)| *out += x);
-    }
-    folded
+    let mut parts = parts.into_iter();
+    let of_groups = groups.iter().map(|group| parts.by_ref().take(group.rows.len()).collect()).collect();
+    par::map_items(of_groups, |_, parts: Vec<Vec<Fr>>| {
+        let longest = parts.iter().map(Vec::len).max().unwrap_or(0);
+        let mut parts = parts.into_iter();
+        let mut sum = parts.next().unwrap_or_default();
+        sum.resize(longest, Fr::ZERO);
+        parts.for_each(|part| add(&mut sum, &part));
+        sum
+    })
 }

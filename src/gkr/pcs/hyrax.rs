@@ -33,7 +33,7 @@ use zeroize::Zeroizing;
 use super::blinding::Blinds;
 use super::combination::Combination;
 use super::curve;
-use super::groups::{Group, add_scaled, fold_groups, group_claims};
+use super::groups::{Group, fold_groups, group_claims};
 use super::hiding::{MessageRow, OpeningProver, OpeningVerifier, Secret};
 use super::inner_product::{self, Bases};
 pub use super::keys::{ProverKey, VerifierKey, default_rounds};
@@ -49,6 +49,7 @@ use crate::sumcheck::int::IntTable;
 use crate::sumcheck::kernels::Product;
 use crate::sumcheck::par;
 use crate::sumcheck::transcript::Label;
+use crate::sumcheck::vectors::add_scaled;
 
 /// Degree of the rounds of the column sum-check.
 pub(super) const COLUMN_DEGREE: usize = 2;
@@ -227,7 +228,7 @@ pub fn reduce<C: OpeningVerifier>(
         let coefficient = group.col_weights.evaluate_with(&point, &eq);
         for (index, rows) in &group.rows {
             let weights = weights.get_mut(*index).ok_or_else(|| misfit("a claim on no commitment"))?;
-            add_scaled(weights, rows, coefficient);
+            add_scaled(weights, coefficient, rows);
         }
     }
     let mut commitment = Combination::default();
@@ -275,6 +276,9 @@ fn prove_columns<C: OpeningProver>(
     (point, of_groups.chain(of_messages.weights()).collect())
 }
 
+/// Entries of `h` that one task computes.
+const COMBINED: usize = 1 << 7;
+
 /// `h` and its blinding factor.
 fn combine<S>(
     groups: &[Group<'_, S>],
@@ -284,18 +288,19 @@ fn combine<S>(
     coefficients: &[Fr],
     width: usize,
 ) -> Secret {
-    let (mut values, mut blind) = (vec![Fr::ZERO; width], Fr::ZERO);
-    let (of_groups, of_messages) = coefficients.split_at(groups.len());
-    for ((group, fold), coefficient) in groups.iter().zip(&folded).zip(of_groups) {
-        values.iter_mut().zip(fold).for_each(|(out, &x)| *out += *coefficient * x);
-        for (index, rows) in &group.rows {
-            blind += blinds[*index].weigh(rows) * coefficient;
+    let mut values = vec![Fr::ZERO; width];
+    let vectors = || folded.iter().chain(messages.iter().map(|message| &message.row.values)).zip(coefficients);
+    par::for_chunks_mut(&mut values, COMBINED, |chunk, values| {
+        for (vector, &coefficient) in vectors() {
+            add_scaled(values, coefficient, vector.get(chunk * COMBINED..).unwrap_or_default());
         }
-    }
-    for (MessageRow { row, .. }, coefficient) in messages.iter().zip(of_messages) {
-        values.iter_mut().zip(&row.values).for_each(|(out, &x)| *out += *coefficient * x);
-        blind += row.blind * coefficient;
-    }
+    });
+    let (of_groups, of_messages) = coefficients.split_at(groups.len());
+    let of_rows = groups.iter().zip(of_groups).flat_map(|(group, coefficient)| {
+        group.rows.iter().map(move |(index, rows)| blinds[*index].weigh(rows) * coefficient)
+    });
+    let of_messages = messages.iter().zip(of_messages).map(|(message, coefficient)| message.row.blind * coefficient);
+    let blind = of_rows.chain(of_messages).sum();
     Secret { values, blind }
 }
 

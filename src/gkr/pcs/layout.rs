@@ -6,6 +6,8 @@
 //! table's integer where both exist, and zero elsewhere: that is the *padding*. When `2^c < W` a
 //! committed row holds `W / 2^c` table rows, otherwise a table row fills `2^c / W` committed rows.
 
+use std::ops::Range;
+
 use crate::sumcheck::error::{StatementError, VerifyError};
 
 /// Most index variables of a table: the limit keeps every index far inside a machine word.
@@ -102,15 +104,22 @@ impl Layout {
     }
 
     /// The real entries of committed row `row`, in ascending order.
-    pub fn segments(&self, row: usize) -> impl Iterator<Item = Segment> + use<> {
+    pub fn segments(&self, row: usize) -> impl Iterator<Item = Segment> + Clone + use<> {
+        self.segments_within(row, 0..self.width())
+    }
+
+    /// The real entries of committed row `row` that are among `entries` of it, in ascending order.
+    pub fn segments_within(&self, row: usize, entries: Range<usize>) -> impl Iterator<Item = Segment> + Clone + use<> {
         let Self { cols, padded_cols, rows, .. } = *self;
         let (lanes, blocks, width) = (self.rows_per_row(), self.blocks_per_row(), self.width());
         let (first_row, offset) = (row / blocks * lanes, row % blocks * width);
         let len = cols.saturating_sub(offset).min(width);
-        (0..lanes).filter(move |lane| len > 0 && first_row + lane < rows).map(move |lane| Segment {
-            first: lane * padded_cols,
-            source: (first_row + lane) * cols + offset,
-            len,
+        let lanes = entries.start / padded_cols..entries.end.div_ceil(padded_cols).min(lanes);
+        lanes.take_while(move |lane| first_row + lane < rows).filter_map(move |lane| {
+            let base = lane * padded_cols;
+            let (first, end) = (entries.start.max(base), entries.end.min(base + len));
+            let source = (first_row + lane) * cols + offset + first - base;
+            (first < end).then(|| Segment { first, source, len: end - first })
         })
     }
 }
@@ -123,7 +132,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn segments_are_the_real_entries(rows in 0usize..20, cols in 1usize..40, width_vars in 0usize..6) {
+        fn segments_are_the_real_entries(
+            rows in 0usize..20, cols in 1usize..40, width_vars in 0usize..6, step in 1usize..40,
+        ) {
             let layout = Layout::new(rows, cols, width_vars).unwrap();
             let mut found = Vec::new();
             for r in 0..layout.num_rows() {
@@ -138,7 +149,15 @@ mod tests {
                     expected.push((f >> width_vars, f % layout.width(), t * cols + channel));
                 }
             }
-            prop_assert_eq!(found, expected);
+            prop_assert_eq!(&found, &expected);
+            let mut within = Vec::new();
+            for (r, start) in (0..layout.num_rows()).flat_map(|r| (0..layout.width()).step_by(step).map(move |s| (r, s))) {
+                let end = (start + step).min(layout.width());
+                for s in layout.segments_within(r, start..end) {
+                    within.extend((0..s.len).map(|i| (r, s.first + i, s.source + i)));
+                }
+            }
+            prop_assert_eq!(within, expected);
             prop_assert!(layout.num_rows() <= 1 << layout.row_vars());
         }
     }

@@ -12,7 +12,7 @@ use ark_ff::{AdditiveGroup, Zero};
 
 use super::affine::{Adder, RawPoint, affine, raw};
 use super::combination::signed_digits;
-use super::layout::Layout;
+use super::layout::{Layout, Segment};
 use crate::simd::{self, ALONE, NEGATED};
 use crate::sumcheck::int::{IntTable, SmallInt, dispatch};
 use crate::sumcheck::par;
@@ -26,9 +26,22 @@ const SCALAR_DIGITS: usize = 32;
 /// Generators whose multiples are computed in one batch.
 const BUILD_GROUP: usize = 16;
 
-/// Bytes of the rows that are committed in one batch: enough to share inversions, few enough that the points
-/// stay in cache.
-const GROUP_BYTES: usize = 1 << 14;
+/// Additions that share an inversion: few enough that their points stay in the cache.
+const BATCH: usize = 1 << 14;
+
+/// Columns of rows that are summed at a time: their multiples take 256 KiB.
+const TILE: usize = 32;
+
+/// Columns that make a task of one thread.
+const BLOCK: usize = 8 * TILE;
+
+/// Multiples that are summed tile by tile; after that there are so few points that those of a block go together, and
+/// share more inversions.
+const PIECE: usize = 8;
+
+/// Digits of rows that are summed at a time: each multiple of a tile is used a few times, more often where digits are
+/// small.
+const GROUP_RUNS: usize = 512;
 
 /// The multiples `1..=128` of every generator: 8 KiB a generator.
 pub struct Multiples {
@@ -55,7 +68,7 @@ impl Multiples {
     /// If there are fewer generators.
     pub fn combine(&self, terms: impl Iterator<Item = (usize, Fr)>) -> G1Projective {
         let digits: Vec<(usize, Vec<i16>)> = terms.map(|(j, s)| (j, signed_digits(&s, 8, SCALAR_DIGITS))).collect();
-        let group = (GROUP_BYTES / digits.len().max(1)).clamp(1, SCALAR_DIGITS);
+        let group = (BATCH / digits.len().max(1)).clamp(1, SCALAR_DIGITS);
         let sums = par::map(SCALAR_DIGITS.div_ceil(group), |g| {
             let (mut references, mut lens) = (Vec::with_capacity(group * digits.len()), Vec::new());
             for d in g * group..((g + 1) * group).min(SCALAR_DIGITS) {
@@ -173,40 +186,89 @@ pub fn commit_rows(multiples: &Multiples, tables: &[(&IntTable, Layout)]) -> Vec
         assert_eq!(shape, (table.rows(), table.cols()), "the layout of this table");
     }
     let groups = group_rows(tables);
-    let mut rows = par::map(groups.len(), |g| commit_group(multiples, tables, &groups[g])).into_iter().flatten();
+    let num_blocks = |group: &[RowOf]| {
+        let width = group.iter().map(|&(t, _)| tables[t].1.width()).max();
+        width.unwrap_or(0).div_ceil(BLOCK)
+    };
+    let blocks: Vec<(usize, usize)> =
+        groups.iter().enumerate().flat_map(|(g, group)| (0..num_blocks(group)).map(move |b| (g, b))).collect();
+    let sums = par::map(blocks.len(), |k| {
+        let (group, block) = blocks[k];
+        sum_block(multiples, tables, &groups[group], block * BLOCK)
+    });
+    let of_group: Vec<&[_]> = blocks
+        .chunk_by(|a, b| a.0 == b.0)
+        .scan(0, |end, blocks| {
+            let start = *end;
+            *end += blocks.len();
+            Some(&sums[start..*end])
+        })
+        .collect();
+    let mut rows = par::map(groups.len(), |g| commit_group(tables, &groups[g], of_group[g])).into_iter().flatten();
     tables.iter().map(|(_, layout)| rows.by_ref().take(layout.num_rows()).collect()).collect()
 }
 
 /// A row of a table: number of the table, number of the row.
 type RowOf = (usize, usize);
 
-/// All rows of all tables in order, in groups of about [`GROUP_BYTES`].
+/// All rows of all tables in order, in groups of at most [`GROUP_RUNS`] digits, or of one row.
 fn group_rows(tables: &[(&IntTable, Layout)]) -> Vec<Vec<RowOf>> {
     let mut groups: Vec<Vec<RowOf>> = Vec::new();
     let mut room = 0;
     for (t, (table, layout)) in tables.iter().enumerate() {
+        let digits = table.values().width();
         for row in 0..layout.num_rows() {
-            let bytes = layout.segments(row).map(|segment| segment.len).sum::<usize>() * table.values().width();
             match groups.last_mut() {
-                Some(group) if bytes <= room => group.push((t, row)),
+                Some(group) if digits <= room => group.push((t, row)),
                 _ => {
                     groups.push(vec![(t, row)]);
-                    room = GROUP_BYTES;
+                    room = GROUP_RUNS;
                 }
             }
-            room = room.saturating_sub(bytes);
+            room = room.saturating_sub(digits);
         }
     }
     groups
 }
 
-fn commit_group(multiples: &Multiples, tables: &[(&IntTable, Layout)], rows: &[RowOf]) -> Vec<G1Affine> {
-    let (mut references, mut lens) = (Vec::with_capacity(GROUP_BYTES), Vec::new());
-    for &(t, row) in rows {
-        let (table, layout) = &tables[t];
-        dispatch!(table.values(), values => push_row(values, layout, row, &mut references, &mut lens));
+/// `Σ_j s_{j,d}·G_j` over the columns of a block, for every digit `d` of every row: tile by tile, so that the
+/// multiples of a tile are in the cache for all rows.
+fn sum_block(multiples: &Multiples, tables: &[(&IntTable, Layout)], rows: &[RowOf], first: usize) -> Vec<RawPoint> {
+    let mut adder = Adder::default();
+    let (mut references, mut lens) = (Vec::new(), Vec::new());
+    let digits: usize = rows.iter().map(|&(t, _)| tables[t].0.values().width()).sum();
+    // Sums of a few multiples each, and which of them make up a digit.
+    let (mut points, mut pieces) = (Vec::new(), vec![Vec::new(); digits]);
+    for start in (first..first + BLOCK).step_by(TILE) {
+        references.clear();
+        lens.clear();
+        let mut pieces = pieces.iter_mut();
+        for &(t, row) in rows {
+            let (table, layout) = &tables[t];
+            let segments = layout.segments_within(row, start..start + TILE);
+            dispatch!(table.values(), values => push_row(values, segments, &mut references, |len| {
+                let place = (points.len() + lens.len()) as u32;
+                pieces.next().expect("one a digit").extend(place..place + len.div_ceil(PIECE) as u32);
+                lens.extend((0..len).step_by(PIECE).map(|start| PIECE.min(len - start)));
+            }));
+        }
+        points.extend(adder.sum_runs(&multiples.points, &references, &lens));
     }
-    let sums = Adder::default().sum_runs(&multiples.points, &references, &lens);
+    lens.clear();
+    lens.extend(pieces.iter().map(Vec::len));
+    adder.sum_runs(&points, &pieces.concat(), &lens)
+}
+
+/// The sums of the first points of all parts, of the second ones, and so on.
+fn sum_parts(adder: &mut Adder, parts: &[Vec<RawPoint>]) -> Vec<RawPoint> {
+    let count = parts.first().map_or(0, Vec::len);
+    let references: Vec<u32> = (0..count).flat_map(|k| (0..parts.len()).map(move |p| (p * count + k) as u32)).collect();
+    adder.sum_runs(&parts.concat(), &references, &vec![parts.len(); count])
+}
+
+/// The commitments of a group of rows, from the sums of its blocks.
+fn commit_group(tables: &[(&IntTable, Layout)], rows: &[RowOf], blocks: &[Vec<RawPoint>]) -> Vec<G1Affine> {
+    let sums = sum_parts(&mut Adder::default(), blocks);
     let mut sums = sums.as_slice();
     let mut commitments = Vec::with_capacity(rows.len());
     for &(t, _) in rows {
@@ -217,11 +279,16 @@ fn commit_group(multiples: &Multiples, tables: &[(&IntTable, Layout)], rows: &[R
     G1Projective::normalize_batch(&commitments)
 }
 
-/// Appends references to the multiples that make up a row: a run for every digit.
-fn push_row<I: SmallInt>(values: &[I], layout: &Layout, row: usize, references: &mut Vec<u32>, lens: &mut Vec<usize>) {
+/// Appends references to the multiples that make up segments of a row, and says how many for every digit.
+fn push_row<I: SmallInt>(
+    values: &[I],
+    segments: impl Iterator<Item = Segment> + Clone,
+    references: &mut Vec<u32>,
+    mut count: impl FnMut(usize),
+) {
     for d in 0..size_of::<I>() {
         let before = references.len();
-        for segment in layout.segments(row) {
+        for segment in segments.clone() {
             let entries = &values[segment.source..segment.source + segment.len];
             let start = references.len();
             // Zero digits are overwritten instead of branched around: nothing predicts them.
@@ -234,7 +301,7 @@ fn push_row<I: SmallInt>(values: &[I], layout: &Layout, row: usize, references: 
             }
             references.truncate(end);
         }
-        lens.push(references.len() - before);
+        count(references.len() - before);
     }
 }
 
