@@ -10,7 +10,9 @@ use super::fold;
 use super::inputs;
 use super::node::NodeView;
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use super::quantized::Encoding;
 use super::registry;
+use super::simplify;
 use super::tensor::{Tensor, Values};
 use super::value::{Atom, Axis, Data, Value, count};
 use crate::error::ModelError;
@@ -39,6 +41,10 @@ pub(super) struct Importer<'a> {
     demanded: HashSet<&'a str>,
     /// What stands side by side in every concatenation.
     joined: HashMap<usize, Vec<Data>>,
+    /// What the integers of a name stand for; its value is that, and no integer.
+    pub(super) encodings: HashMap<&'a str, Encoding>,
+    /// Data types of constants that nodes make.
+    types: HashMap<&'a str, i32>,
 }
 
 /// Imports a decoded model from a file of `file_size` bytes.
@@ -69,11 +75,13 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
             steps: MAX_NODES,
             demanded: HashSet::new(),
             joined: HashMap::new(),
+            encodings: HashMap::new(),
+            types: HashMap::new(),
         };
         match importer.run(graph, opset) {
             Ok(last) => {
-                let nodes =
-                    super::simplify::needed(super::simplify::fuse(super::simplify::magnitudes(importer.nodes)), last);
+                let nodes = simplify::bounded_levels(simplify::magnitudes(importer.nodes));
+                let nodes = simplify::needed(simplify::fuse(nodes), last);
                 return Ok(Network { input_columns, input_rows, nodes });
             }
             Err(error) => {
@@ -179,6 +187,7 @@ impl<'a> Importer<'a> {
             .steps
             .checked_sub(1)
             .ok_or_else(|| refuse("nodes", format!("over {MAX_NODES}"), "simplify the graph before importing it"))?;
+        self.carry_encoding(&node)?;
         let values = self.node(&node)?;
         for (index, name) in node.outputs().iter().enumerate() {
             if name.is_empty() {
@@ -339,6 +348,12 @@ impl<'a> Importer<'a> {
         vec![Atom { id: self.atoms, extent }]
     }
 
+    /// The number of the data type of a constant, as far as the file says it.
+    pub(super) fn data_type(&self, name: &str) -> Option<i32> {
+        let given = self.initializers.get(name).and_then(|tensor| tensor.data_type);
+        given.or_else(|| self.types.get(name).copied())
+    }
+
     /// Adds a layer; the result looks like its input.
     pub(super) fn push(&mut self, node: &NodeView, input: &Data, op: Op) -> Data {
         self.push_all(node, std::slice::from_ref(input), op)
@@ -391,10 +406,12 @@ impl<'a> Importer<'a> {
     }
 
     /// A constant of one of the operator `Constant`'s attributes.
-    pub(super) fn constant(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+    pub(super) fn constant(&mut self, node: &NodeView<'a>) -> Result<Value, ModelError> {
         node.only(&["value", "value_float", "value_floats", "value_int", "value_ints"])?;
         node.at_most_inputs(0)?;
         let tensor = if let Some(proto) = node.tensor("value")? {
+            let name = node.outputs().first().map_or("", String::as_str);
+            self.types.extend(proto.data_type.map(|data_type| (name, data_type)));
             Tensor::read(proto)?
         } else if node.has("value_float") {
             Tensor::scalar(node.float("value_float", 0.0)?)

@@ -29,6 +29,7 @@ mod norms;
 mod pools;
 mod prepare;
 mod proto;
+mod quantized;
 mod recurrent;
 mod registry;
 mod select;

@@ -3,6 +3,7 @@
 mod exports;
 mod graphs;
 mod hostile;
+mod quantized;
 mod references;
 
 use std::path::Path;
