@@ -379,3 +379,43 @@ def from_states(op,gates,direction):
     y=g.o('Reshape',g.o('Transpose',y[0],perm=[2,0,1,3]),g.c(i64(1,-1)))
     g.save(f'{op.lower()}_from_states',[1,4,6],y,N(1,4,6),'btc')
 from_states('LSTM',4,'forward'); from_states('GRU',3,'forward'); from_states('RNN',1,'reverse')
+# products as einsum writes them: heads cut by a constant of three axes, attention, a mean weighted by channels
+def einsum():
+    r=np.random.default_rng(13); N=lambda *s:r.standard_normal(s).astype(np.float32)
+    g=G(17); E=lambda eq,*ins:g.o('Einsum',*ins,equation=eq)
+    heads=lambda:E('bti,hid->bhtd','x',g.c(N(2,6,4)/3))
+    q,k,v=heads(),heads(),heads()
+    s=g.o('Mul',E('bhqd,bhkd->bhqk',q,k),g.c(f32(.5)))
+    y=E('bhqk, bhkd -> bqhd',g.o('Softmax',s,axis=-1),v)
+    # a matrix for every head, an output of all heads, every channel scaled, another order
+    y=E('bthd,hde->bteh',y,g.c(N(2,4,3)/2))
+    y=E('bteh,ehc->btc',y,g.c(N(3,2,7)/2))
+    y=g.o('Relu',E('c,btc->btc',g.c(N(7)),y))
+    y=E('bct->btc',E('btc->bct',y))
+    # a constant channel for every one: an outer product
+    y=E('btc,e->btce',y,g.c(N(2)))
+    g.save('einsum',[1,8,6],g.o('Reshape',g.o('ReduceMean',y,axes=[1],keepdims=0),g.c(i64(1,-1))),N(1,8,6),'btc')
+einsum()
+# loops that are unrolled
+def loops():
+    r=np.random.default_rng(17); N=lambda *s:r.standard_normal(s).astype(np.float32)
+    V=lambda n,t=T.FLOAT:h.make_tensor_value_info(n,t,None)
+    # h -> relu(h*W + i*b), and the sum of its channels in every step
+    g=G(17)
+    body=h.make_graph([h.make_node('MatMul',['h','W'],['hw']),h.make_node('Cast',['i'],['f'],to=T.FLOAT),h.make_node('Mul',['f','b'],['fb']),
+        h.make_node('Add',['hw','fb'],['a']),h.make_node('Relu',['a'],['h2']),h.make_node('MatMul',['h2','s'],['out_i']),h.make_node('Identity',['c'],['again'])],
+        'body',[V('i',T.INT64),V('c',T.BOOL),V('h')],[V('again',T.BOOL),V('h2'),V('out_i')],[nh.from_array(N(6,6)/2,'W'),nh.from_array(N(6)/2,'b')])
+    g.c(N(6,3),'s')
+    last,all=g.o('Loop',g.c(np.array(4,np.int64)),g.c(np.array(True)),g.o('ReduceMean','x',axes=[1],keepdims=0),nout=2,body=body)
+    y=g.o('Concat',last,g.o('Reshape',all,g.c(i64(1,12))),axis=1)
+    g.save('loop',[1,5,6],y,N(1,5,6),'btc')
+    # a recurrence over time, and what it gives in every step
+    g=G(17)
+    body=h.make_graph([h.make_node('MatMul',['xt','W'],['xw']),h.make_node('MatMul',['h','R'],['hr']),h.make_node('Add',['xw','hr'],['a']),
+        h.make_node('Tanh',['a'],['h2']),h.make_node('Identity',['h2'],['y'])],'body',[V('h'),V('xt')],[V('h2'),V('y')])
+    g.c(N(6,4)/2,'W'); g.c(N(4,4)/2,'R')
+    start=g.o('MatMul',g.o('ReduceMean','x',axes=[1],keepdims=0),g.c(N(6,4)/2))
+    last,all=g.o('Scan',start,g.o('Transpose','x',perm=[1,0,2]),nout=2,body=body,num_scan_inputs=1)
+    y=g.o('Concat',last,g.o('Reshape',all,g.c(i64(1,-1))),axis=1)
+    g.save('scan',[1,5,6],y,N(1,5,6),'btc')
+loops()

@@ -84,7 +84,11 @@ pub(super) static OPERATORS: &[Operator] = &[
     ),
     one!("Div", div, "by a constant, by the value's own norm or deviation, or of two values"),
     many!("Dropout", identity, "anything; inference only"),
-    one!("Einsum", einsum, "a contraction of the last axis with a constant matrix"),
+    one!(
+        "Einsum",
+        einsum,
+        "a transposition; a value and a constant, that sums over letters of both; two values as in attention"
+    ),
     one!("Elu", function, FUNCTION),
     constant!("Equal"),
     one!("Erf", function, FUNCTION),
@@ -116,6 +120,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     constant!("Less"),
     constant!("LessOrEqual"),
     one!("Log", function, "of a magnitude plus a constant exactly, else by a table over the calibrated range"),
+    many!("Loop", unrolled_loop, "a constant number of steps, which are unrolled; what every step gives is stacked"),
     one!("LpNormalization", lp_normalization, "p = 2, over channels"),
     one!(
         "MatMul",
@@ -161,6 +166,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     ),
     one!("Relu", function, "anything"),
     one!("Reshape", reshape, "anything whose extents divide one another; axes are tracked, no values move"),
+    many!("Scan", unrolled_scan, "over a known length, which is unrolled; what every step gives is stacked"),
     one!("Selu", function, FUNCTION),
     one!("Shape", shape_of, "anything; extents that depend on the recording are followed"),
     one!("Sigmoid", function, "anything"),

@@ -3,6 +3,7 @@
 mod exports;
 mod graphs;
 mod hostile;
+mod loops;
 mod quantized;
 mod references;
 
