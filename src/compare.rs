@@ -5,7 +5,7 @@ use crate::calibration;
 use crate::error::ModelError;
 use crate::gkr::program::TensorId;
 use crate::layers::affine::{Affine, Finish};
-use crate::layers::lowering::{AnyLayer, Placed};
+use crate::layers::lowering::{AnyLayer, LayerRef, Placed};
 use crate::layers::matrix::FloatMatrix;
 use crate::layers::network::Network;
 use crate::layers::saturate::Clamped;
@@ -35,8 +35,11 @@ impl Model {
         for tensor in ["features/windows", "features/output", "features/energies"] {
             compare("features", tensor, features.fraction_bits, &input.features);
         }
+        let mut steps: Vec<bool> = Vec::with_capacity(self.spec().layers.len());
         for placed in &self.spec().layers {
-            if !stands_for_a_value(&placed.layer) {
+            let are_steps = are_steps(placed, &steps);
+            steps.push(are_steps);
+            if are_steps || !stands_for_a_value(&placed.layer) {
                 continue;
             }
             let layer = placed.layer.as_layer();
@@ -66,6 +69,22 @@ impl Model {
     }
 }
 
+/// Whether a layer's output counts steps of a scale that the model prescribes: levels, and the largest of them. `before` says
+/// the same of the layers before it.
+fn are_steps(placed: &Placed, before: &[bool]) -> bool {
+    match &placed.layer {
+        AnyLayer::Affine(affine) => matches!(affine.finish, Finish::Saturate { then: Clamped::Levels { .. }, .. }),
+        AnyLayer::MaxPool(_) | AnyLayer::PaddedMaxPool(_) | AnyLayer::TimeMaxPool(_) | AnyLayer::Row(_) => {
+            let of_steps = |input: &LayerRef| match *input {
+                LayerRef::Input => false,
+                LayerRef::Layer(index) => before.get(index as usize).copied().unwrap_or(false),
+            };
+            placed.inputs.iter().any(of_steps)
+        }
+        _ => false,
+    }
+}
+
 /// Whether a layer's output is what the network computes, not a step that scales and shifts still follow.
 fn stands_for_a_value(layer: &AnyLayer) -> bool {
     match layer {
@@ -92,6 +111,8 @@ fn stands_for_a_value(layer: &AnyLayer) -> bool {
         AnyLayer::Affine(_)
         | AnyLayer::Lstm(_)
         | AnyLayer::Gru(_)
+        | AnyLayer::LstmFrom(_)
+        | AnyLayer::GruFrom(_)
         | AnyLayer::MaxPool(_)
         | AnyLayer::Row(_)
         | AnyLayer::Normalize(_)

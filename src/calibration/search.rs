@@ -109,7 +109,10 @@ fn argument_bits(layer: &AnyLayer) -> Option<(&str, u32)> {
         Finish::Activate { function, .. } | Finish::Saturate { then: Clamped::Function(function), .. } => {
             function.values.len().trailing_zeros()
         }
-        Finish::Exact | Finish::Requantize { .. } | Finish::Saturate { then: Clamped::Quotient { .. }, .. } => {
+        // The widths of levels are the model's.
+        Finish::Exact
+        | Finish::Requantize { .. }
+        | Finish::Saturate { then: Clamped::Quotient { .. } | Clamped::Levels { .. }, .. } => {
             return None;
         }
     };

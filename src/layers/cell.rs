@@ -83,6 +83,11 @@ fn narrow(table: &IntTable) -> Result<Vec<i64>, String> {
     table.values().iter().map(narrow).collect()
 }
 
+/// The state before the first row, of `hidden` numbers.
+fn initial_state(table: Option<&&IntTable>, hidden: usize) -> Result<Vec<i64>, String> {
+    table.map_or_else(|| Ok(vec![0; hidden]), |table| narrow(table))
+}
+
 /// Runs sequences side by side and puts their states one after another.
 fn sequences(
     count: usize,
@@ -103,17 +108,27 @@ impl LstmCell {
         Self { layer: layer.clone(), sequences }
     }
 
-    pub(super) fn run(&self, xw: &IntTable, weight: &IntTable, bias: &IntTable) -> Result<Vec<i128>, String> {
-        let (weights, bias) = (Weights::new(weight), narrow(bias)?);
-        let (xw, cols) = (narrow(xw)?, xw.cols());
+    /// From `x·W`, recurrent weights, bias, and the initial states if there are some.
+    pub(super) fn run(&self, t: &[&IntTable]) -> Result<Vec<i128>, String> {
+        let (weights, bias) = (Weights::new(t[1]), narrow(t[2])?);
+        let (xw, cols) = (narrow(t[0])?, t[0].cols());
+        let hidden = self.layer.recurrence.hidden as usize;
+        let (h, c) = (initial_state(t.get(3), hidden)?, initial_state(t.get(4), hidden)?);
         let length = xw.len() / cols / self.sequences;
-        sequences(self.sequences, |s| self.sequence(&xw[s * length * cols..][..length * cols], &weights, &bias))
+        sequences(self.sequences, |s| {
+            self.sequence(&xw[s * length * cols..][..length * cols], &weights, &bias, [h.clone(), c.clone()])
+        })
     }
 
-    fn sequence(&self, xw: &[i64], weights: &Weights, bias: &[i64]) -> Result<Vec<i128>, String> {
+    fn sequence(
+        &self,
+        xw: &[i64],
+        weights: &Weights,
+        bias: &[i64],
+        [mut h, mut c]: [Vec<i64>; 2],
+    ) -> Result<Vec<i128>, String> {
         let Lstm { recurrence: net, gates, cell_tanh, gate_bits, cell_bits, .. } = &self.layer;
         let (hidden, stride) = (net.hidden as usize, (net.hidden as usize).next_power_of_two());
-        let (mut h, mut c) = (vec![0i64; hidden], vec![0i64; hidden]);
         let mut product = vec![0i64; weights.cols];
         let mut out = Vec::new();
         let (align, shift) = (gate_bits - cell_bits, 2 * gate_bits - cell_bits);
@@ -133,7 +148,7 @@ impl LstmCell {
         Ok(out)
     }
 
-    /// The hint of the cell state, from the forget gate (columns from `offset` on) and `i∘g`.
+    /// The hint of the cell state, from the forget gate (columns from `offset` on), `i∘g`, and the initial state if there is one.
     pub(super) fn memory(
         offset: usize,
         length: usize,
@@ -144,11 +159,12 @@ impl LstmCell {
             let (gates, new) = (t[0], t[1]);
             let cols = new.cols();
             let (f, new) = (narrow(gates)?, narrow(new)?);
-            let mut c = vec![0i64; cols];
+            let initial = initial_state(t.get(2), cols)?;
+            let mut c = initial.clone();
             let mut out = Vec::with_capacity(new.len());
             for (row, new) in new.chunks_exact(cols).enumerate() {
                 if row % length == 0 {
-                    c.fill(0);
+                    c.copy_from_slice(&initial);
                 }
                 let f = &f[row * gates.cols() + offset..];
                 for ((c, &f), &new) in c.iter_mut().zip(f).zip(new) {
@@ -172,14 +188,16 @@ impl GruCell {
         Self { layer: layer.clone(), sequences }
     }
 
-    /// From `x·W`, the gates' recurrent weights and bias, and those of the candidate.
+    /// From `x·W`, the gates' recurrent weights and bias, those of the candidate, and the initial state if there is one.
     pub(super) fn run(&self, t: &[&IntTable]) -> Result<Vec<i128>, String> {
         let (weights, bias) = (Weights::new(t[1]), narrow(t[2])?);
         let (candidate, d) = (Weights::new(t[3]), narrow(t[4])?);
         let (xw, cols) = (narrow(t[0])?, t[0].cols());
+        let h = initial_state(t.get(5), self.layer.recurrence.hidden as usize)?;
         let length = xw.len() / cols / self.sequences;
         sequences(self.sequences, |s| {
-            self.sequence(&xw[s * length * cols..][..length * cols], cols, [&weights, &candidate], [&bias, &d])
+            let xw = &xw[s * length * cols..][..length * cols];
+            self.sequence(xw, cols, ([&weights, &candidate], [&bias, &d]), h.clone())
         })
     }
 
@@ -187,12 +205,11 @@ impl GruCell {
         &self,
         xw: &[i64],
         cols: usize,
-        [weights, candidate]: [&Weights; 2],
-        [bias, d]: [&[i64]; 2],
+        ([weights, candidate], [bias, d]): ([&Weights; 2], [&[i64]; 2]),
+        mut h: Vec<i64>,
     ) -> Result<Vec<i128>, String> {
         let Gru { recurrence: net, gates, gate_bits, candidate_shift, linear_before_reset, .. } = &self.layer;
         let (hidden, stride) = (net.hidden as usize, (net.hidden as usize).next_power_of_two());
-        let mut h = vec![0i64; hidden];
         let (mut product, mut recurrent) = (vec![0i64; weights.cols], vec![0i64; candidate.cols]);
         let mut out = Vec::new();
         for x in xw.chunks_exact(cols) {

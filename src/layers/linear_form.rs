@@ -77,6 +77,15 @@ impl Columns {
         same.then_some(&part.source)
     }
 
+    /// A source and a positive number, if the value is their product: the largest of several such values is that of their
+    /// sources.
+    pub(super) fn multiple(&self) -> Option<(&Source, f64)> {
+        let part = self.scaled()?;
+        let &scale = part.scale.first()?;
+        let same = part.scale.iter().all(|&a| a == scale) && self.shift.iter().all(|&s| s == 0.0);
+        (same && scale > 0.0).then_some((&part.source, scale))
+    }
+
     /// The only part, if it is all columns of its source.
     pub(super) fn scaled(&self) -> Option<&Part> {
         match &self.parts[..] {

@@ -195,6 +195,10 @@ pub enum AnyLayer {
     PaddedMaxPool(max_pool::PaddedMaxPool),
     /// Magnitude of two parts.
     Hypot(hypot::Hypot),
+    /// Long short-term memory from given states.
+    LstmFrom(recurrent::LstmFrom),
+    /// Gated recurrent unit from a given state.
+    GruFrom(recurrent::GruFrom),
 }
 
 impl AnyLayer {
@@ -235,6 +239,8 @@ impl AnyLayer {
             Self::RowSoftmax(layer) => layer,
             Self::PaddedMaxPool(layer) => layer,
             Self::Hypot(layer) => layer,
+            Self::LstmFrom(layer) => layer,
+            Self::GruFrom(layer) => layer,
         }
     }
 }

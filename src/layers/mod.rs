@@ -30,6 +30,7 @@ pub mod quantize;
 mod quantize_affine;
 mod quantize_attention;
 mod quantize_function;
+mod quantize_levels;
 mod quantize_nodes;
 mod quantize_pooling;
 mod quantize_ranges;

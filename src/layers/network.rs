@@ -16,7 +16,7 @@ mod scalar;
 mod shapes;
 
 pub use ops::Op;
-pub use parameters::{AveragePool2d, Conv1d, Conv2d, Gru, Lstm, MaxPool2d};
+pub use parameters::{AveragePool2d, Conv1d, Conv2d, Gru, Levels, Lstm, MaxPool2d};
 pub use rows::{Edge, RowMove};
 pub use scalar::{KNOWN, Known, Scalar};
 

@@ -328,6 +328,7 @@ impl Quantizer<'_> {
             }
             Op::Lstm(_) | Op::Gru(_) => columns(self.recurrent(at, name, input)?),
             Op::L2Normalize => columns(self.normalize(at, name, input)?),
+            Op::Quantize(levels) => columns(self.levels(at, name, levels)?),
             _ => self.form_of_rows(at, name, input),
         }
     }

@@ -5,7 +5,9 @@ use super::linear_form::{Accumulator, Product, Source};
 use super::lowering::{AnyLayer, LayerRef};
 use super::matrix::FloatMatrix;
 use super::quantize::Quantizer;
+use super::quantize_levels::level_bits;
 use super::quantize_weights::{exact_weight_bits, sigmoid, stack, step, weight_bits};
+use super::saturate::Clamped;
 use crate::error::ModelError;
 
 /// Bits of values that are not arguments of a table.
@@ -51,6 +53,11 @@ pub(super) enum After {
     /// The exponential of values from `low` to 0, more or less.
     Exp {
         low: f64,
+    },
+    /// Integers within bounds: multiples of a scale that the model prescribes, which the accumulator was divided by.
+    Levels {
+        low: i32,
+        high: i32,
     },
     /// A function of a table: fraction bits of its arguments and of its values.
     Table {
@@ -113,6 +120,13 @@ impl After {
             }
             Self::Sigmoid => smooth("sigmoid", bits, SIGMOID_BITS, sigmoid),
             Self::Tanh => smooth("tanh", (bits + TANH_EXTRA_BITS).min(most), TANH_BITS, f64::tanh),
+            Self::Levels { low, high } => Chosen {
+                argument_bits: 0,
+                finish: Box::new(move |shift| Finish::Saturate { shift, then: Clamped::Levels { low, high } }),
+                fraction_bits: 0,
+                bound: i64::from(low).abs().max(i64::from(high).abs()).max(1),
+                non_negative: low >= 0,
+            },
             Self::Table { function, argument_bits, output_bits } => activate(argument_bits, function, output_bits),
             Self::Exp { low } => {
                 let (function, argument_bits) =
@@ -156,19 +170,24 @@ impl Quantizer<'_> {
         range: f64,
         after: After,
     ) -> Result<Source, ModelError> {
-        let exact = matches!(after, After::Exact { .. });
+        let (exact, levels) = (matches!(after, After::Exact { .. }), matches!(after, After::Levels { .. }));
         let chosen = after.choose(self.bits_of(&name), self.most_bits(), range);
         let fraction = |product: &Product| product.source.as_ref().map_or(0, |source| source.fraction_bits);
+        let levels = levels.then(|| level_bits(&sum));
         let weight_bits: Vec<i32> = sum
             .products
             .iter()
             .map(|product| {
                 let most = chosen.argument_bits - fraction(product);
-                if exact { exact_weight_bits(most, &product.weights) } else { weight_bits(most, &product.weights) }
+                match levels {
+                    Some(scale) => scale - fraction(product),
+                    None if exact => exact_weight_bits(most, &product.weights),
+                    None => weight_bits(most, &product.weights),
+                }
             })
             .collect();
         let scales = sum.products.iter().zip(&weight_bits).map(|(product, bits)| fraction(product) + bits);
-        let scale = scales.max().unwrap_or(chosen.argument_bits);
+        let scale = scales.max().or(levels).unwrap_or(chosen.argument_bits);
         let mut inputs: Vec<LayerRef> = Vec::new();
         let mut terms = Vec::with_capacity(sum.products.len());
         for (product, bits) in sum.products.iter().zip(weight_bits) {

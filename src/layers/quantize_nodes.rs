@@ -90,7 +90,7 @@ impl Quantizer<'_> {
             }
             [_, width] => Taps::Grid { width: width as u32, kernel, stride, dilation: [1, 1], padding },
         };
-        let mut source = self.plain(self.input_of(at))?;
+        let (mut source, scale) = self.scaled_source(self.input_of(at))?;
         // Zeros around the image lose to values that are never negative: others are lifted first.
         let lift = if padded && !source.non_negative { source.bound } else { 0 };
         if lift > 0 {
@@ -101,7 +101,7 @@ impl Quantizer<'_> {
         let layer = if padded { AnyLayer::PaddedMaxPool(PaddedMaxPool(layer)) } else { AnyLayer::MaxPool(layer) };
         let pooled = Columns::of(Source { at: self.push(layer, vec![source.at]), ..source.clone() });
         let down = -(lift as f64) * f64::from(-source.fraction_bits).exp2();
-        Ok(if lift == 0 { pooled } else { pooled.affine(&vec![1.0; source.columns], &vec![down; source.columns]) })
+        Ok(pooled.affine(&vec![scale; source.columns], &vec![scale * down; source.columns]))
     }
 
     pub(super) fn recurrent(&mut self, at: usize, name: String, input: NodeRef) -> Result<Columns, ModelError> {
@@ -113,12 +113,20 @@ impl Quantizer<'_> {
             Op::Lstm(lstm) => {
                 let layer = recurrent::lstm(name, lstm, source.fraction_bits, [gates, states], self.constants);
                 let bits = layer.gate_bits;
-                (AnyLayer::Lstm(layer), lstm.hidden, bits)
+                let layer = match &lstm.initial {
+                    None => AnyLayer::Lstm(layer),
+                    Some(states) => AnyLayer::LstmFrom(recurrent::lstm_from(layer, states, self.constants)),
+                };
+                (layer, lstm.hidden, bits)
             }
             Op::Gru(gru) => {
                 let layer = recurrent::gru(name, gru, source.fraction_bits, gates, self.constants);
                 let bits = layer.gate_bits;
-                (AnyLayer::Gru(layer), gru.hidden, bits)
+                let layer = match &gru.initial {
+                    None => AnyLayer::Gru(layer),
+                    Some(state) => AnyLayer::GruFrom(recurrent::gru_from(layer, state, self.constants)),
+                };
+                (layer, gru.hidden, bits)
             }
             _ => return Err(self.no_integer_form(at, "as a recurrence", "use an LSTM or GRU")),
         };

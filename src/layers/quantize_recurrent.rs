@@ -5,7 +5,7 @@ use super::matrix::FloatMatrix;
 use super::network::{self, Op};
 use super::quantize::Constants;
 use super::quantize_weights::sigmoid;
-use super::recurrent::{Gates, Gru, Lstm, Recurrence};
+use super::recurrent::{Gates, Gru, GruFrom, Lstm, LstmFrom, Recurrence};
 
 /// Fraction bits of gates and hidden states.
 const GATE_BITS: u32 = 13;
@@ -22,16 +22,19 @@ const SATURATE: (u32, u32) = (10, 12);
 
 /// Largest argument of a recurrent operation's gates, given its input and its hidden states.
 pub(super) fn largest_gate(op: &Op, input: &FloatMatrix, states: &FloatMatrix, sequence_length: usize) -> f64 {
-    let (w_input, w_hidden, bias) = match op {
-        Op::Lstm(lstm) => (&lstm.w_input, &lstm.w_hidden, lstm.bias.clone()),
+    let (w_input, w_hidden, bias, initial) = match op {
+        Op::Lstm(lstm) => {
+            (&lstm.w_input, &lstm.w_hidden, lstm.bias.clone(), lstm.initial.as_ref().map(|[hidden, _]| hidden))
+        }
         Op::Gru(gru) => {
             let bias = gru.bias_input.iter().zip(&gru.bias_hidden).map(|(b, d)| b + d).collect();
-            (&gru.w_input, &gru.w_hidden, bias)
+            (&gru.w_input, &gru.w_hidden, bias, gru.initial.as_ref())
         }
         _ => return 0.0,
     };
-    let previous = FloatMatrix::from_fn(states.rows, states.cols, |t, c| {
-        if t % sequence_length.max(1) == 0 { 0.0 } else { states.row(t - 1)[c] }
+    let previous = FloatMatrix::from_fn(states.rows, states.cols, |t, c| match t % sequence_length.max(1) {
+        0 => initial.map_or(0.0, |initial| initial[c]),
+        _ => states.row(t - 1)[c],
     });
     let (x, h) = (input.multiply(w_input), previous.multiply(w_hidden));
     let sums = x.data.iter().zip(&h.data).enumerate();
@@ -129,4 +132,17 @@ pub(super) fn gru(
         candidate_shift: if gru.linear_before_reset { shift + GATE_BITS } else { shift },
         gate_bits: GATE_BITS,
     }
+}
+
+/// An LSTM that starts from these states, hidden and cell.
+pub(super) fn lstm_from(lstm: Lstm, [hidden, cell]: &[Vec<f64>; 2], constants: &mut Constants) -> LstmFrom {
+    let hidden = constants.add(&row(hidden.clone()), lstm.gate_bits as i32);
+    let cell = constants.add(&row(cell.clone()), lstm.cell_bits as i32);
+    LstmFrom { lstm, hidden, cell }
+}
+
+/// A GRU that starts from this state.
+pub(super) fn gru_from(gru: Gru, state: &[f64], constants: &mut Constants) -> GruFrom {
+    let hidden = constants.add(&row(state.to_vec()), gru.gate_bits as i32);
+    GruFrom { gru, hidden }
 }

@@ -225,15 +225,17 @@ impl Quantizer<'_> {
         if kernel > MAX_KERNEL {
             return Err(self.no_integer_form(at, "over so many rows", "pool in steps"));
         }
-        let plain = match self.form_of(input) {
-            Form::Columns(columns) => columns.plain().cloned(),
+        let scaled = match self.form_of(input) {
+            Form::Columns(columns) => columns.multiple().map(|(source, scale)| (source.clone(), scale)),
             _ => None,
         };
         let (kernel, stride) = (kernel as u32, stride as u32);
-        if let Some(source) = plain {
+        if let Some((source, scale)) = scaled {
             let (bits, fraction_bits) = (i64::BITS - source.bound.leading_zeros() + 1, source.fraction_bits);
             let layer = AnyLayer::TimeMaxPool(TimeMaxPool { name, kernel, stride, bits, fraction_bits });
-            return Ok(Columns::of(Source { at: self.push(layer, vec![source.at]), ..source }));
+            let scales = vec![scale; source.columns];
+            let pooled = Columns::of(Source { at: self.push(layer, vec![source.at]), ..source });
+            return Ok(pooled.affine(&scales, &vec![0.0; scales.len()]));
         }
         // The value is computed for the pool alone: its quotients are rounded there.
         let bits = (self.bits_of(&name) + POOL_EXTRA_BITS).min(POOL_BITS).min(WIDE_BITS);

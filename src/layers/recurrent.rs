@@ -13,7 +13,9 @@
 //!        h = n + z∘(delay(h) − n)
 //! ```
 //!
-//! Every sequence starts from zeros: `delay` has no source row there, so its claims give none a weight.
+//! Every sequence starts from zeros: `delay` has no source row there, so its claims give none a weight. With initial states,
+//! constants of the model ([`LstmFrom`], [`GruFrom`]), the state before a row is a sum: `delay`, and a view of the constant that has
+//! a source in the first row of every sequence and in no other.
 //!
 //! Soundness: for given inputs the relations determine `i, f, o, g, c, h` of step 0, then of step 1, and
 //! so on, each requantisation having one solution. Formulas: Hochreiter and Schmidhuber 1997; Cho et al.
@@ -28,7 +30,7 @@ use super::lowering::{Constant, Layer, Value, exactly, layer_header};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{ProgramError, TensorId};
-use crate::gkr::view::{RowMap, View};
+use crate::gkr::view::{RowMap, SourceAxis, View};
 
 /// How an accumulator becomes a gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,9 +104,39 @@ impl Recurrence {
     }
 }
 
-fn delayed(p: &ProgramBuilder, state: TensorId, sequences: usize) -> View {
-    let rows = p.shape(state).0;
-    View::rows(state, RowMap::delay(sequences, rows / sequences, 1))
+/// The state before every row: that of the row before, in the first row of a sequence the initial one.
+fn previous(
+    p: &mut ProgramBuilder,
+    name: &str,
+    state: TensorId,
+    initial: Option<TensorId>,
+    sequences: usize,
+) -> Result<View, ProgramError> {
+    let (rows, length) = (p.shape(state).0, p.shape(state).0 / sequences.max(1));
+    let delayed = View::rows(state, RowMap::delay(sequences, length, 1));
+    let Some(initial) = initial else { return Ok(delayed) };
+    let first = SourceAxis { len: 1, offset: 0, out_strides: vec![0, 1], tap_strides: vec![0] };
+    let map = RowMap { out: vec![sequences as u32, length as u32], taps: vec![1], source: vec![first] };
+    let sum = p.linear(&format!("{name} before"), vec![(1, delayed), (1, View::rows(initial, map))], 0)?;
+    Ok(View::whole(sum, rows))
+}
+
+/// Declares an initial state of a layer: a row of `hidden` numbers.
+fn initial_state(
+    p: &mut ProgramBuilder,
+    name: &str,
+    state: Option<&Constant>,
+    hidden: u32,
+) -> Result<Option<TensorId>, ModelError> {
+    let Some(state) = state else { return Ok(None) };
+    if [state.rows, state.cols] != [1, hidden] {
+        return Err(ModelError::Shape {
+            layer: name.to_owned(),
+            expected: format!("an initial state of {hidden} numbers"),
+            found: format!("{} x {}", state.rows, state.cols),
+        });
+    }
+    state.declare(p, name).map(Some)
 }
 
 /// A quantized LSTM.
@@ -128,20 +160,34 @@ impl Layer for Lstm {
     layer_header!(gate_bits as i32);
 
     fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        self.lower_from(p, inputs, [None; 2])
+    }
+}
+
+impl Lstm {
+    /// Lowers it for initial states, hidden and cell.
+    fn lower_from(
+        &self,
+        p: &mut ProgramBuilder,
+        inputs: &[Value],
+        initial: [Option<&Constant>; 2],
+    ) -> Result<Value, ModelError> {
         let [input] = exactly(&self.name, inputs)?;
         let (name, net) = (&self.name, &self.recurrence);
         let (h, stride, sequences) = (net.hidden as usize, net.stride(), input.sequences);
         let rows = p.shape(input.tensor).0;
+        let hidden_before = initial_state(p, &format!("{name}/initial state"), initial[0], net.hidden)?;
+        let cell_before = initial_state(p, &format!("{name}/initial cell state"), initial[1], net.hidden)?;
         let xw = net.input_product(p, name, input)?;
         let weight = net.w_hidden.declare(p, &format!("{name}/hidden weight"))?;
         let bias = net.bias.declare(p, &format!("{name}/bias"))?;
         let cell = LstmCell::new(self, sequences);
         let state_bits = self.gate_bits.min(100) as usize + 2;
+        let hinted: Vec<TensorId> = [xw, weight, bias].into_iter().chain(hidden_before).chain(cell_before).collect();
         let state =
-            fixed::integer(p, &format!("{name}/hidden state"), (rows, h), state_bits, &[xw, weight, bias], move |t| {
-                cell.run(t[0], t[1], t[2])
-            })?;
-        let hr = net.hidden_product(p, name, delayed(p, state, sequences), weight)?;
+            fixed::integer(p, &format!("{name}/hidden state"), (rows, h), state_bits, &hinted, move |t| cell.run(t))?;
+        let before = previous(p, &format!("{name}/hidden state"), state, hidden_before, sequences)?;
+        let hr = net.hidden_product(p, name, before, weight)?;
         let terms = vec![
             (fixed::power(name, net.input_shift)?, p.whole(xw)),
             (fixed::power(name, net.hidden_shift)?, p.whole(hr)),
@@ -153,21 +199,19 @@ impl Layer for Lstm {
         let tanh = View::whole(acc, rows).cols(3 * stride, h);
         let tanh = self.gates.apply(p, &format!("{name}/tanh gate"), tanh, &self.gates.tanh)?;
         let gate = |k: usize| View::whole(sigmoids, rows).cols(k * stride, h);
-        let cell_tanh = self.cell(p, [gate(0), gate(1)], tanh, sequences)?;
+        let cell_tanh = self.cell(p, [gate(0), gate(1)], (tanh, cell_before), sequences)?;
         // h is what its defining product is requantised to.
         let product = p.product(&format!("{name}/output product"), gate(2), p.whole(cell_tanh))?;
         fixed::pin_quotient(p, &format!("{name}/output"), product, state, self.gate_bits as usize)?;
         Ok(Value { tensor: state, sequences })
     }
-}
 
-impl Lstm {
     /// `tanh(c)` for `c = f∘delay(c) + i∘g`.
     fn cell(
         &self,
         p: &mut ProgramBuilder,
         [i, f]: [View; 2],
-        g: TensorId,
+        (g, initial): (TensorId, Option<TensorId>),
         sequences: usize,
     ) -> Result<TensorId, ModelError> {
         let name = &self.name;
@@ -183,8 +227,10 @@ impl Lstm {
         let length = shape.0 / sequences.max(1);
         let hint = LstmCell::memory(offset, length, align, shift);
         let bounds = (i128::from(low), i128::from(high));
-        let c = p.witness(&format!("{name}/cell state"), shape, bounds, &[gates, ig], hint)?;
-        let kept = p.product(&format!("{name}/kept memory"), f, delayed(p, c, sequences))?;
+        let hinted: Vec<TensorId> = [gates, ig].into_iter().chain(initial).collect();
+        let c = p.witness(&format!("{name}/cell state"), shape, bounds, &hinted, hint)?;
+        let before = previous(p, &format!("{name}/cell state"), c, initial, sequences)?;
+        let kept = p.product(&format!("{name}/kept memory"), f, before)?;
         let terms = vec![(1 << align, p.whole(kept)), (1, p.whole(ig))];
         let sum = p.linear(&format!("{name}/cell accumulator"), terms, 0)?;
         fixed::pin_quotient(p, &format!("{name}/cell"), sum, c, shift as usize)?;
@@ -233,10 +279,23 @@ impl Layer for Gru {
     layer_header!(gate_bits as i32);
 
     fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        self.lower_from(p, inputs, None)
+    }
+}
+
+impl Gru {
+    /// Lowers it for an initial state.
+    fn lower_from(
+        &self,
+        p: &mut ProgramBuilder,
+        inputs: &[Value],
+        initial: Option<&Constant>,
+    ) -> Result<Value, ModelError> {
         let [input] = exactly(&self.name, inputs)?;
         let (name, net) = (&self.name, &self.recurrence);
         let (h, stride, sequences) = (net.hidden as usize, net.stride(), input.sequences);
         let rows = p.shape(input.tensor).0;
+        let initial = initial_state(p, &format!("{name}/initial state"), initial, net.hidden)?;
         let bits = self.gate_bits.min(100) as usize;
         let xw = net.input_product(p, name, input)?;
         let weight = net.w_hidden.declare(p, &format!("{name}/hidden weight"))?;
@@ -244,10 +303,11 @@ impl Layer for Gru {
         let w_candidate = self.w_candidate.declare(p, &format!("{name}/candidate weight"))?;
         let d = self.candidate_bias.declare(p, &format!("{name}/candidate bias"))?;
         let cell = GruCell::new(self, sequences);
-        let inputs = [xw, weight, bias, w_candidate, d];
+        let hinted: Vec<TensorId> = [xw, weight, bias, w_candidate, d].into_iter().chain(initial).collect();
         let state =
-            fixed::integer(p, &format!("{name}/hidden state"), (rows, h), bits + 2, &inputs, move |t| cell.run(t))?;
-        let hr = net.hidden_product(p, name, delayed(p, state, sequences), weight)?;
+            fixed::integer(p, &format!("{name}/hidden state"), (rows, h), bits + 2, &hinted, move |t| cell.run(t))?;
+        let before = previous(p, &format!("{name}/hidden state"), state, initial, sequences)?;
+        let hr = net.hidden_product(p, name, before.clone(), weight)?;
         let gate_cols = stride + h;
         let terms = vec![
             (fixed::power(name, net.input_shift)?, View::whole(xw, rows).cols(0, gate_cols)),
@@ -258,32 +318,27 @@ impl Layer for Gru {
         let acc = p.whole(acc);
         let gates = self.gates.apply(p, &format!("{name}/sigmoid gates"), acc, &self.gates.sigmoid)?;
         let [z, r] = [0, stride].map(|offset| View::whole(gates, rows).cols(offset, h));
-        let n = self.candidate(p, [xw, bias, w_candidate, d], r, state, sequences)?;
+        let n = self.candidate(p, [xw, bias, w_candidate, d], r, before.clone(), (rows, h))?;
         // h = n + z∘(h' − n), requantised.
-        let delayed = delayed(p, state, sequences);
-        let change = p.linear(&format!("{name}/change"), vec![(1, delayed), (-1, p.whole(n))], 0)?;
+        let change = p.linear(&format!("{name}/change"), vec![(1, before), (-1, p.whole(n))], 0)?;
         let kept = p.product(&format!("{name}/kept"), z, p.whole(change))?;
         let terms = vec![(fixed::power(name, self.gate_bits)?, p.whole(n)), (1, p.whole(kept))];
         let sum = p.linear(&format!("{name}/output accumulator"), terms, 0)?;
         fixed::pin_quotient(p, &format!("{name}/output"), sum, state, bits)?;
         Ok(Value { tensor: state, sequences })
     }
-}
 
-impl Gru {
     /// The candidate state `n`.
     fn candidate(
         &self,
         p: &mut ProgramBuilder,
         [xw, bias, weight, d]: [TensorId; 4],
         r: View,
-        state: TensorId,
-        sequences: usize,
+        previous: View,
+        (rows, h): (usize, usize),
     ) -> Result<TensorId, ModelError> {
         let (name, net) = (&self.name, &self.recurrence);
-        let (rows, h) = p.shape(state);
         let offset = 2 * net.stride();
-        let previous = delayed(p, state, sequences);
         let d = View::rows(d, RowMap::broadcast(rows));
         let from_input = View::whole(xw, rows).cols(offset, h);
         let bias = View::rows(bias, RowMap::broadcast(rows)).cols(offset, h);
@@ -310,5 +365,53 @@ impl Gru {
         let gates = Gates { shift: self.candidate_shift, ..self.gates.clone() };
         let acc = p.whole(acc);
         gates.apply(p, &format!("{name}/candidate"), acc, &self.gates.tanh)
+    }
+}
+
+/// A quantized LSTM that starts from states of the model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LstmFrom {
+    /// What follows from the states.
+    pub lstm: Lstm,
+    /// Hidden state before the first row, in units of the hidden state; one row.
+    pub hidden: Constant,
+    /// Cell state before the first row, in units of the cell state; one row.
+    pub cell: Constant,
+}
+
+impl Layer for LstmFrom {
+    fn name(&self) -> &str {
+        self.lstm.name()
+    }
+
+    fn fraction_bits(&self) -> i32 {
+        self.lstm.fraction_bits()
+    }
+
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        self.lstm.lower_from(p, inputs, [Some(&self.hidden), Some(&self.cell)])
+    }
+}
+
+/// A quantized GRU that starts from a state of the model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GruFrom {
+    /// What follows from the state.
+    pub gru: Gru,
+    /// State before the first row, in units of the state; one row.
+    pub hidden: Constant,
+}
+
+impl Layer for GruFrom {
+    fn name(&self) -> &str {
+        self.gru.name()
+    }
+
+    fn fraction_bits(&self) -> i32 {
+        self.gru.fraction_bits()
+    }
+
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        self.gru.lower_from(p, inputs, Some(&self.hidden))
     }
 }

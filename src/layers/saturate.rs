@@ -24,6 +24,9 @@
 //! A table has a power of two of lines, and its last quarter has a sign that no `h` has. No entry of padding is looked up: all
 //! relations are on real entries, and committed padding is proved zero as everywhere.
 //!
+//! Levels are a table that starts at the smallest one and whose arguments above the largest have its value: where these are left over
+//! because their number is a power of two, a clamp at the table's end and one at the largest level are the same.
+//!
 //! Where `f` is close to its argument, `f` and `n = f − y` are committed instead of `y`: all of `n`, or most of it, is zero,
 //! and zeros cost a commitment nothing.
 
@@ -58,6 +61,13 @@ pub enum Clamped {
     },
     /// A function of it.
     Function(Function),
+    /// Itself, within bounds that the model prescribes.
+    Levels {
+        /// The smallest.
+        low: i32,
+        /// The largest.
+        high: i32,
+    },
 }
 
 impl Clamped {
@@ -73,6 +83,17 @@ impl Clamped {
         match self {
             Self::Quotient { bits } => line("quotient", *bits, |q| q),
             Self::Rectified { bits } => line("relu", *bits, |q| q.max(0)),
+            // Arguments are a power of two: those that `high` leaves over become `high`.
+            Self::Levels { low, high } => {
+                let (low, high) = (i64::from(*low), i64::from(*high));
+                let entries = u64::try_from(high - low + 1).ok().filter(|&n| n > 0).map(u64::next_power_of_two);
+                let entries = entries.filter(|&n| n <= 1 << (MAX_TABLE_BITS - 2));
+                let entries = entries.ok_or_else(|| {
+                    ProgramError::TooLarge(format!("the table of `{name}`, of the levels from {low} to {high}"))
+                })? as i64;
+                let values = (low..low + entries).map(|q| q.min(high)).collect();
+                Ok(Table::function(format!("levels {low} to {high}"), low, values))
+            }
             Self::Function(function) => {
                 let table = function.table();
                 if table.is_well_formed() && table.bits + 2 <= MAX_TABLE_BITS as usize {

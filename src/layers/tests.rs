@@ -286,7 +286,11 @@ fn recurrent_layers_are_close_to_float() {
             w_input: weights(input, 4 * hidden, 1),
             w_hidden: weights(hidden, 4 * hidden, 2),
             bias: bias(4 * hidden),
+            initial: None,
         };
+        let state = |seed: f64| (0..hidden).map(|i| (i as f64 + seed).sin()).collect::<Vec<_>>();
+        let from = network::Lstm { initial: Some([state(0.5), state(1.5)]), ..lstm.clone() };
+        close_to_float(vec![Op::Lstm(from)], rows, input, sequences, 3e-3);
         close_to_float(vec![Op::Lstm(lstm.clone())], rows, input, sequences, 3e-3);
         close_to_float(vec![Op::Lstm(lstm), Op::LastRow], rows, input, sequences, 3e-3);
         for linear_before_reset in [false, true] {
@@ -298,7 +302,10 @@ fn recurrent_layers_are_close_to_float() {
                 bias_input: bias(3 * hidden),
                 bias_hidden: bias(3 * hidden),
                 linear_before_reset,
+                initial: None,
             };
+            let from = network::Gru { initial: Some(state(2.5)), ..gru.clone() };
+            close_to_float(vec![Op::Gru(from)], rows, input, sequences, 3e-3);
             close_to_float(vec![Op::Gru(gru)], rows, input, sequences, 3e-3);
         }
     }

@@ -145,6 +145,11 @@ fn shrink(layer: &mut AnyLayer) {
             middle(&mut lstm.cell_tanh, 13);
         }
         AnyLayer::Gru(gru) => gates(&mut gru.gates),
+        AnyLayer::LstmFrom(from) => {
+            gates(&mut from.lstm.gates);
+            middle(&mut from.lstm.cell_tanh, 13);
+        }
+        AnyLayer::GruFrom(from) => gates(&mut from.gru.gates),
         AnyLayer::Affine(_)
         | AnyLayer::MaxPool(_)
         | AnyLayer::Row(_)
@@ -197,7 +202,7 @@ fn lstm(input: usize, hidden: usize, gain: f64) -> Op {
     let mut w_input = weights(input, 4 * hidden, 1);
     w_input.data.iter_mut().for_each(|w| *w *= gain);
     let w_hidden = weights(hidden, 4 * hidden, 2);
-    Op::Lstm(network::Lstm { input, hidden, w_input, w_hidden, bias: bias(4 * hidden) })
+    Op::Lstm(network::Lstm { input, hidden, w_input, w_hidden, bias: bias(4 * hidden), initial: None })
 }
 
 fn gru(input: usize, hidden: usize, linear_before_reset: bool) -> Op {
@@ -209,6 +214,7 @@ fn gru(input: usize, hidden: usize, linear_before_reset: bool) -> Op {
         bias_input: bias(3 * hidden),
         bias_hidden: bias(3 * hidden),
         linear_before_reset,
+        initial: None,
     })
 }
 
@@ -246,6 +252,19 @@ fn affine() -> Vec<Stack> {
         Stack::clamped("clamped dense and sigmoid", vec![dense(3, 1), Op::Sigmoid], (2, 3, 2), 5.0),
         Stack::clamped("clamped dense and tanh, by parts", vec![dense(2, 3), Op::Tanh], (3, 2, 1), 3e5),
     ]);
+    // Levels that a model prescribes: few quotients, many, and what several layers make of them.
+    let levels = |scale, low, high| Op::Quantize(network::Levels { scale, low, high });
+    let pool = Op::MaxPool1d { kernel: 2, stride: 2 };
+    stacks.extend([
+        Stack::quantized("levels", vec![dense(3, 3), levels(0.03, -20, 43)], (3, 3, 1), false),
+        Stack::quantized("levels from zero, by parts", vec![dense(3, 3), levels(3e-6, 0, 200)], (5, 3, 1), false),
+        Stack::quantized(
+            "levels and a pool",
+            vec![conv1d(), levels(0.02, -30, 33), pool, dense(3, 2)],
+            (7, 3, 1),
+            false,
+        ),
+    ]);
     // An accumulator that stays as it is.
     let mut exact = Constants::default();
     let (weight, bias) = (exact.add(&weights(3, 2, 1), 5), exact.add(&FloatMatrix::new(1, 2, bias(2)), 11));
@@ -258,7 +277,13 @@ fn affine() -> Vec<Stack> {
 
 /// Recurrences.
 fn recurrent() -> Vec<Stack> {
+    let Op::Lstm(lstm_from_zeros) = lstm(3, 2, 1.0) else { panic!("an LSTM") };
+    let from_states = Op::Lstm(network::Lstm { initial: Some([vec![0.5, -0.25], vec![1.5, 0.75]]), ..lstm_from_zeros });
+    let Op::Gru(gru_from_zeros) = gru(2, 3, false) else { panic!("a GRU") };
+    let from_state = Op::Gru(network::Gru { initial: Some(vec![-0.5, 0.25, 1.0]), ..gru_from_zeros });
     vec![
+        Stack::quantized("lstm from states", vec![from_states], (3, 3, 2), false),
+        Stack::quantized("gru from a state", vec![from_state], (3, 2, 2), false),
         Stack::quantized("lstm", vec![lstm(3, 2, 1.0), Op::LastRow], (3, 3, 2), false),
         Stack::quantized("saturating lstm", vec![lstm(2, 1, 40.0)], (3, 2, 1), false),
         Stack::quantized("gru", vec![gru(2, 3, false)], (3, 2, 1), false),
@@ -652,11 +677,14 @@ fn kind(layer: &AnyLayer) -> &'static str {
             Finish::Saturate { then: Clamped::Quotient { .. }, .. } => "affine, clamped",
             Finish::Saturate { then: Clamped::Rectified { .. }, .. } => "affine, clamped and rectified",
             Finish::Saturate { then: Clamped::Function(_), .. } => "affine, clamped and activated",
+            Finish::Saturate { then: Clamped::Levels { .. }, .. } => "affine, clamped to levels",
         },
         AnyLayer::Lstm(layer) if layer.gates.saturate.is_some() => "lstm, saturating",
         AnyLayer::Lstm(_) => "lstm",
         AnyLayer::Gru(layer) if layer.linear_before_reset => "gru, linear before reset",
         AnyLayer::Gru(_) => "gru",
+        AnyLayer::LstmFrom(_) => "lstm, from states",
+        AnyLayer::GruFrom(_) => "gru, from a state",
         AnyLayer::MaxPool(_) => "max pool",
         AnyLayer::Row(layer) if layer.last => "last row",
         AnyLayer::Row(_) => "first row",
@@ -712,6 +740,7 @@ fn every_kind_of_layer_is_attacked() {
         "affine, clamped",
         "affine, clamped and rectified",
         "affine, clamped and activated",
+        "affine, clamped to levels",
         "affine, rectified",
         "affine, of several inputs",
         "affine, with ones",
@@ -719,6 +748,8 @@ fn every_kind_of_layer_is_attacked() {
         "lstm",
         "gru, linear before reset",
         "gru",
+        "lstm, from states",
+        "gru, from a state",
         "last row",
         "max pool",
         "first row",

@@ -28,6 +28,9 @@ class G:
         g=h.make_graph(s.n,'g',[h.make_tensor_value_info('x',T.FLOAT,dims)],[h.make_tensor_value_info('out',T.FLOAT,None)],s.i)
         m=h.make_model(g,opset_imports=[h.make_opsetid('',s.opset)])
         onnx.save(m,f'{DIR}/{name}.onnx')
+        # onnx.reference has the operators of quantization in their newer versions only; these mean the same.
+        if any('QuantizeLinear' in n.op_type or 'QLinear' in n.op_type for n in s.n) and s.opset<21:
+            m=h.make_model(g,opset_imports=[h.make_opsetid('',21)])
         ref=ReferenceEvaluator(m,new_ops=[BatchNormalization,MaxPool]).run(None,{'x':x})[0]
         # rows for the network
         f={'btc':lambda x:x[0],'bct':lambda x:x[0].T,'b1tf':lambda x:x[0,0],'b1ft':lambda x:x[0,0].T,'bc':lambda x:x,'chw':lambda x:x[0].reshape(x.shape[1],-1).T,'raw':lambda x:x.reshape(-1,1)}[layout](x)
@@ -317,3 +320,102 @@ def upsampled():
     x=g.o('Relu',g.o('ConvTranspose',x,g.c(W(8,5,4)),g.c(W(5)),strides=[1],pads=[1,2],kernel_shape=[4]))
     g.save('upsampled',[1,'T',8],head(g,g.o('Transpose',x,perm=[0,2,1]),5),X(1,15,8),'btc')
 upsampled()
+# models that are quantized already, three ways of writing one network: scales as a calibration would find them
+def quantized(kind,opset,wide=False):
+    r=np.random.default_rng(7)
+    N=lambda *s:r.standard_normal(s).astype(np.float32)
+    g=G(opset); at,wt=(np.uint16,np.int8) if wide else (np.uint8,np.int8)
+    A=lambda scale,zero:(g.c(f32(scale)),g.c(np.array(zero,at)))
+    def weights(w,axis):
+        s=np.abs(w).max(axis=tuple(i for i in range(w.ndim) if i!=axis))/np.float32(127)
+        shape=[1]*w.ndim; shape[axis]=-1
+        return np.clip(np.rint(w/s.reshape(shape)),-127,127).astype(wt),s.astype(np.float32)
+    fine=257 if wide else 1
+    zero=30000 if wide else 119
+    ex,ey,ez,eo=A(.0213/fine,zero),A(.0171/fine,0),A(.0163/fine,0),A(.0127/fine,zero)
+    w1,s1=weights(N(8,6,3,1)/4,0); b1=np.rint(N(8)*.2/(.0213/fine*s1)).astype(np.int32)
+    w2,s2=weights(N(12,8,3,1)/4,0); b2=np.rint(N(12)*.2/(.0171/fine*s2)).astype(np.int32)
+    w3,s3=weights(N(12,5)/3,1)
+    x=g.o('QuantizeLinear',g.o('Transpose','x',perm=[0,2,1]),*ex)
+    # Convolutions of images of width 1: onnx.reference has these of integers in two dimensions only.
+    x=g.o('Reshape',x,g.c(i64(1,6,-1,1)))
+    flat=lambda x:g.o('Transpose',g.o('Reshape',x,g.c(i64(1,12,-1))),perm=[0,2,1])
+    pads={'pads':[1,0,1,0]}
+    if kind=='qoperator':
+        x=g.o('QLinearConv',x,*ex,g.c(w1),g.c(s1),g.c(np.zeros(8,wt)),*ey,g.c(b1),**pads)
+        x=g.o('QLinearConv',x,*ey,g.c(w2),g.c(s2),g.c(np.zeros(12,wt)),*ez,g.c(b2),strides=[2,1])
+        x=flat(x)
+        x=g.o('QLinearMatMul',x,*ez,g.c(w3),g.c(s3),g.c(np.zeros(5,wt)),*eo)
+        x=g.o('DequantizeLinear',x,*eo)
+    elif kind=='qdq':
+        def Q(x,e): return g.o('DequantizeLinear',g.o('QuantizeLinear',x,*e),*e)
+        def dq(w,s,axis): return g.o('DequantizeLinear',g.c(w),g.c(s),g.c(np.zeros(len(s),w.dtype)),axis=axis)
+        x=g.o('DequantizeLinear',x,*ex)
+        x=Q(g.o('Relu',g.o('Conv',x,dq(w1,s1,0),dq(b1,(f32(.0213/fine)*s1).astype(np.float32),0),**pads)),ey)
+        x=Q(g.o('Relu',g.o('Conv',x,dq(w2,s2,0),dq(b2,(f32(.0171/fine)*s2).astype(np.float32),0),strides=[2,1])),ez)
+        x=g.o('MatMul',flat(x),dq(w3,s3,1))
+        x=Q(x,eo)
+    else:
+        # The same with exact sums of integers, scales multiplied by hand; zero points of weights are not zero.
+        zw=np.array(3,wt)
+        def scaled(x,e,s,axis): return g.o('Mul',g.o('Cast',x,to=T.FLOAT),g.c((f32(e)*s).reshape([-1,1,1] if axis else [-1]).astype(np.float32)))
+        x=g.o('ConvInteger',x,g.c(w1),ex[1],g.c(zw),**pads); x=scaled(x,.0213,s1,1)
+        x=g.o('QuantizeLinear',g.o('Clip',x,g.c(f32(0)),g.c(f32(3.5))),*ey)
+        x=scaled(g.o('ConvInteger',x,g.c(w2),ey[1],g.c(zw),strides=[2,1]),.0171,s2,1)
+        x=g.o('QuantizeLinear',g.o('Relu',x),*ez)
+        x=g.o('MatMulInteger',flat(x),g.c(w3),ez[1])
+        x=scaled(x,.0163,s3,0)
+    # All rows: the last one alone would hide most of what may go wrong. The input is what 12 fraction bits hold.
+    x0=(np.rint(N(1,10,6)*4096)/4096).astype(np.float32)
+    g.save(f'quantized_{kind}'+('_wide' if wide else ''),[1,10,6],g.o('Reshape',x,g.c(i64(1,-1))),x0,'btc')
+quantized('qdq',13); quantized('qoperator',10); quantized('integer',11); quantized('qdq',21,True)
+# recurrences that start from states of the model
+def from_states(op,gates,direction):
+    r=np.random.default_rng(11); N=lambda *s:r.standard_normal(s).astype(np.float32)
+    g=G(14); D=2 if direction=='bidirectional' else 1; H=5
+    ins=[g.o('Transpose','x',perm=[1,0,2]),g.c(N(D,gates*H,6)/2),g.c(N(D,gates*H,H)/2),g.c(N(D,2*gates*H)/4),'',g.c(N(D,1,H)*.7)]
+    if op=='LSTM': ins.append(g.c(N(D,1,H)*1.3))
+    y=g.o(op,*ins,nout=2,hidden_size=H,direction=direction,**({'linear_before_reset':1} if op=='GRU' else {}))
+    y=g.o('Reshape',g.o('Transpose',y[0],perm=[2,0,1,3]),g.c(i64(1,-1)))
+    g.save(f'{op.lower()}_from_states',[1,4,6],y,N(1,4,6),'btc')
+from_states('LSTM',4,'forward'); from_states('GRU',3,'forward'); from_states('RNN',1,'reverse')
+# products as einsum writes them: heads cut by a constant of three axes, attention, a mean weighted by channels
+def einsum():
+    r=np.random.default_rng(13); N=lambda *s:r.standard_normal(s).astype(np.float32)
+    g=G(17); E=lambda eq,*ins:g.o('Einsum',*ins,equation=eq)
+    heads=lambda:E('bti,hid->bhtd','x',g.c(N(2,6,4)/3))
+    q,k,v=heads(),heads(),heads()
+    s=g.o('Mul',E('bhqd,bhkd->bhqk',q,k),g.c(f32(.5)))
+    y=E('bhqk, bhkd -> bqhd',g.o('Softmax',s,axis=-1),v)
+    # a matrix for every head, an output of all heads, every channel scaled, another order
+    y=E('bthd,hde->bteh',y,g.c(N(2,4,3)/2))
+    y=E('bteh,ehc->btc',y,g.c(N(3,2,7)/2))
+    y=g.o('Relu',E('c,btc->btc',g.c(N(7)),y))
+    y=E('bct->btc',E('btc->bct',y))
+    # a constant channel for every one: an outer product
+    y=E('btc,e->btce',y,g.c(N(2)))
+    g.save('einsum',[1,8,6],g.o('Reshape',g.o('ReduceMean',y,axes=[1],keepdims=0),g.c(i64(1,-1))),N(1,8,6),'btc')
+einsum()
+# loops that are unrolled
+def loops():
+    r=np.random.default_rng(17); N=lambda *s:r.standard_normal(s).astype(np.float32)
+    V=lambda n,t=T.FLOAT:h.make_tensor_value_info(n,t,None)
+    # h -> relu(h*W + i*b), and the sum of its channels in every step
+    g=G(17)
+    body=h.make_graph([h.make_node('MatMul',['h','W'],['hw']),h.make_node('Cast',['i'],['f'],to=T.FLOAT),h.make_node('Mul',['f','b'],['fb']),
+        h.make_node('Add',['hw','fb'],['a']),h.make_node('Relu',['a'],['h2']),h.make_node('MatMul',['h2','s'],['out_i']),h.make_node('Identity',['c'],['again'])],
+        'body',[V('i',T.INT64),V('c',T.BOOL),V('h')],[V('again',T.BOOL),V('h2'),V('out_i')],[nh.from_array(N(6,6)/2,'W'),nh.from_array(N(6)/2,'b')])
+    g.c(N(6,3),'s')
+    last,all=g.o('Loop',g.c(np.array(4,np.int64)),g.c(np.array(True)),g.o('ReduceMean','x',axes=[1],keepdims=0),nout=2,body=body)
+    y=g.o('Concat',last,g.o('Reshape',all,g.c(i64(1,12))),axis=1)
+    g.save('loop',[1,5,6],y,N(1,5,6),'btc')
+    # a recurrence over time, and what it gives in every step
+    g=G(17)
+    body=h.make_graph([h.make_node('MatMul',['xt','W'],['xw']),h.make_node('MatMul',['h','R'],['hr']),h.make_node('Add',['xw','hr'],['a']),
+        h.make_node('Tanh',['a'],['h2']),h.make_node('Identity',['h2'],['y'])],'body',[V('h'),V('xt')],[V('h2'),V('y')])
+    g.c(N(6,4)/2,'W'); g.c(N(4,4)/2,'R')
+    start=g.o('MatMul',g.o('ReduceMean','x',axes=[1],keepdims=0),g.c(N(6,4)/2))
+    last,all=g.o('Scan',start,g.o('Transpose','x',perm=[1,0,2]),nout=2,body=body,num_scan_inputs=1)
+    y=g.o('Concat',last,g.o('Reshape',all,g.c(i64(1,-1))),axis=1)
+    g.save('scan',[1,5,6],y,N(1,5,6),'btc')
+loops()

@@ -103,7 +103,7 @@ fn activation(op: Op, bits: u32) -> Function {
 /// The gates of an LSTM and of a GRU, and the table of the cell state.
 fn gates(largest: f64) -> ([Gates; 2], Function) {
     let (w_input, w_hidden) = (matrix(1, 4), matrix(1, 4));
-    let lstm = Op::Lstm(network::Lstm { input: 1, hidden: 1, w_input, w_hidden, bias: vec![0.1; 4] });
+    let lstm = Op::Lstm(network::Lstm { input: 1, hidden: 1, w_input, w_hidden, bias: vec![0.1; 4], initial: None });
     let gru = Op::Gru(network::Gru {
         input: 1,
         hidden: 1,
@@ -112,6 +112,7 @@ fn gates(largest: f64) -> ([Gates; 2], Function) {
         bias_input: vec![0.1; 3],
         bias_hidden: vec![0.2; 3],
         linear_before_reset: true,
+        initial: None,
     });
     match (&quantized(vec![lstm], 14, largest)[..], &quantized(vec![gru], 14, largest)[..]) {
         ([AnyLayer::Lstm(lstm)], [AnyLayer::Gru(gru)]) => {

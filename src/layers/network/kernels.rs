@@ -60,6 +60,7 @@ pub(super) fn run(op: &Op, inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_le
             }
         }
         Op::Function(f) => map(x, y, |x| f.value(x)),
+        Op::Quantize(levels) => map(x, y, |x| levels.value(x)),
         // A sequence is contiguous.
         Op::Unfold { .. } | Op::Fold { .. } => y.data.copy_from_slice(&x.data),
         Op::LayerNorm { epsilon } => *y = LayerNorm::float(x, *epsilon),
@@ -243,11 +244,18 @@ fn input_gates(x: &FloatMatrix, weight: &FloatMatrix, bias: &[f64]) -> FloatMatr
     gates
 }
 
+/// The same state for every sequence, or zeros.
+fn initial_states(state: Option<&Vec<f64>>, [sequences, hidden]: [usize; 2]) -> FloatMatrix {
+    FloatMatrix::from_fn(sequences, hidden, |_, c| state.map_or(0.0, |state| state[c]))
+}
+
 fn lstm(op: &Lstm, x: &FloatMatrix, length: usize, y: &mut FloatMatrix) {
     let (hidden, sequences) = (op.hidden, x.rows / length);
     let gates = input_gates(x, &op.w_input, &op.bias);
-    let mut h = FloatMatrix::zeros(sequences, hidden);
-    let mut c = h.clone();
+    let [mut h, mut c] = [0, 1].map(|state| {
+        let initial = op.initial.as_ref().map(|initial| &initial[state]);
+        initial_states(initial, [sequences, hidden])
+    });
     let mut now = FloatMatrix::zeros(sequences, 4 * hidden);
     // All sequences advance together: one product with the recurrent weights per time step.
     for t in 0..length {
@@ -269,7 +277,7 @@ fn lstm(op: &Lstm, x: &FloatMatrix, length: usize, y: &mut FloatMatrix) {
 fn gru(op: &Gru, x: &FloatMatrix, length: usize, y: &mut FloatMatrix) {
     let (hidden, sequences) = (op.hidden, x.rows / length);
     let gates = input_gates(x, &op.w_input, &op.bias_input);
-    let mut h = FloatMatrix::zeros(sequences, hidden);
+    let mut h = initial_states(op.initial.as_ref(), [sequences, hidden]);
     for t in 0..length {
         let recurrent = input_gates(&h, &op.w_hidden, &op.bias_hidden);
         let gate = |s: usize, block: usize, j: usize| {

@@ -1,6 +1,6 @@
 //! What a layer of a network may compute.
 
-use super::parameters::{AveragePool2d, Conv1d, Conv2d, Gru, Lstm, MaxPool2d};
+use super::parameters::{AveragePool2d, Conv1d, Conv2d, Gru, Levels, Lstm, MaxPool2d};
 use super::rows::RowMove;
 use super::scalar::Scalar;
 use crate::layers::matrix::FloatMatrix;
@@ -104,6 +104,8 @@ pub enum Op {
     Hypot,
     /// A function of every value.
     Function(Scalar),
+    /// Every value rounded and clamped to levels that the model itself prescribes.
+    Quantize(Levels),
     /// Rows in another order, some of them, or more of them.
     Rows(RowMove),
     /// `parts` rows for every row: its columns cut into as many equal runs.
@@ -190,6 +192,7 @@ impl Op {
             Self::AttentiveStatsPool { .. } => "attentive statistics pooling",
             Self::AveragePool2d(_) => "average pooling",
             Self::Function(_) => "a function",
+            Self::Quantize(_) => "quantization to given levels",
             Self::Rows(_) => "moving rows",
             Self::Unfold { .. } | Self::Fold { .. } => "reshaping",
             Self::GridMean { .. } => "mean pooling of images",

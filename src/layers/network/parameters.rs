@@ -2,6 +2,44 @@
 
 use crate::layers::matrix::FloatMatrix;
 
+/// Equally spaced values that a tensor is rounded to: `scale · clamp(round(x / scale), low, high)`, halves to the even
+/// neighbour. What QuantizeLinear and DequantizeLinear of ONNX make of a value, whose integers are these plus a zero point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Levels {
+    /// From one value to the next, positive.
+    pub scale: f64,
+    /// The smallest multiple of the scale, at least −2^16.
+    pub low: i32,
+    /// The largest one, at most 2^16.
+    pub high: i32,
+}
+
+impl Levels {
+    /// Largest magnitude of a multiple: differences of 16-bit integers reach it.
+    pub const MAX_MULTIPLE: i32 = 1 << 16;
+
+    /// The multiple of the scale that `x` is rounded and clamped to.
+    #[must_use]
+    pub fn multiple(&self, x: f64) -> i32 {
+        // A conversion of floats saturates, and takes what is not a number for zero.
+        ((x / self.scale).round_ties_even() as i32).max(self.low).min(self.high)
+    }
+
+    /// The value that `x` becomes.
+    #[must_use]
+    pub fn value(&self, x: f64) -> f64 {
+        self.scale * f64::from(self.multiple(x))
+    }
+
+    /// Whether scale and bounds are what the documentation of the fields says, and in order.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let bounds = [self.low, self.high];
+        let bounded = bounds.iter().all(|bound| bound.unsigned_abs() <= Self::MAX_MULTIPLE.unsigned_abs());
+        self.scale.is_normal() && self.scale > 0.0 && bounded && self.low <= self.high
+    }
+}
+
 /// y\[t\] = bias + Σ_k x\[t·stride + k·dilation − pad_left\] · weight\[k\], with zeros beyond both
 /// ends.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +122,7 @@ pub struct AveragePool2d {
     pub stride: [usize; 2],
 }
 
-/// Long short-term memory with initial states zero. Gates stand in the order i, f, g, o (as in
+/// Long short-term memory. Gates stand in the order i, f, g, o (as in
 /// PyTorch; ONNX has i, o, f, g):
 ///
 /// ```text
@@ -104,9 +142,11 @@ pub struct Lstm {
     pub w_hidden: FloatMatrix,
     /// `4·hidden` values: the sum of both biases.
     pub bias: Vec<f64>,
+    /// Hidden state and cell state before the first row, `hidden` values each; `None` for zeros.
+    pub initial: Option<[Vec<f64>; 2]>,
 }
 
-/// Gated recurrent unit with initial state zero. Gates stand in the order z, r, n (as in ONNX;
+/// Gated recurrent unit. Gates stand in the order z, r, n (as in ONNX;
 /// PyTorch has r, z, n):
 ///
 /// ```text
@@ -131,4 +171,6 @@ pub struct Gru {
     pub bias_hidden: Vec<f64>,
     /// Whether the reset gate acts after the recurrent product.
     pub linear_before_reset: bool,
+    /// State before the first row, `hidden` values; `None` for zeros.
+    pub initial: Option<Vec<f64>>,
 }

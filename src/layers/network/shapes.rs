@@ -95,6 +95,9 @@ impl Op {
                 dense_shape(layer, &lstm.w_input, [columns, gates])?;
                 dense_shape(layer, &lstm.w_hidden, [hidden, gates])?;
                 agree(layer, "biases", gates, lstm.bias.len())?;
+                for state in lstm.initial.iter().flatten() {
+                    agree(layer, "initial states", hidden, state.len())?;
+                }
                 Ok(Shape { length, columns: hidden })
             }
             Self::Gru(gru) => {
@@ -105,6 +108,9 @@ impl Op {
                 dense_shape(layer, &gru.w_hidden, [hidden, gates])?;
                 agree(layer, "input biases", gates, gru.bias_input.len())?;
                 agree(layer, "hidden biases", gates, gru.bias_hidden.len())?;
+                if let Some(state) = &gru.initial {
+                    agree(layer, "initial states", hidden, state.len())?;
+                }
                 Ok(Shape { length, columns: hidden })
             }
             Self::MeanPool | Self::LastRow => one_row(columns),
@@ -146,6 +152,9 @@ impl Op {
                 return if fits { Ok(input) } else { Err(misfit(&format!("{} rows of {}", rows.rows, rows.cols))) };
             }
             Self::Function(f) if f.steps() > Scalar::MAX_STEPS => None,
+            Self::Quantize(levels) if !levels.is_valid() => {
+                return Err(shape_error(layer, "a positive scale and bounds in order", format!("{levels:?}")));
+            }
             _ => Some(input),
         };
         shape.filter(|shape| shape.length > 0).ok_or_else(|| misfit(&format!("rows that {} can take", self.name())))

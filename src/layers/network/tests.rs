@@ -176,6 +176,7 @@ fn recurrent_layers_by_hand() {
         w_input: matrix(4, &weights),
         w_hidden: matrix(4, &[1.0, 2.0, 3.0, 4.0]),
         bias: vec![0.0, 0.0, 0.0, 1.0],
+        initial: None,
     };
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     let c1 = sigmoid(0.1) * 0.3_f64.tanh();
@@ -194,6 +195,7 @@ fn recurrent_layers_by_hand() {
         bias_input: vec![0.0, 0.0, 0.5],
         bias_hidden: vec![0.0, 0.0, 0.7],
         linear_before_reset: true,
+        initial: None,
     };
     let step = |h: f64, before: bool| {
         let (z, r) = (sigmoid(0.1 + h), sigmoid(0.2 + 2.0 * h));
@@ -288,15 +290,13 @@ proptest! {
             input, hidden,
             w_input: FloatMatrix::new(input, 4 * hidden, small(input * 4 * hidden, seed)),
             w_hidden: FloatMatrix::new(hidden, 4 * hidden, small(hidden * 4 * hidden, seed ^ 1)),
-            bias: small(4 * hidden, seed ^ 2),
-        });
+            bias: small(4 * hidden, seed ^ 2), initial: None });
         let gru = |linear_before_reset| Op::Gru(Gru {
             input, hidden, linear_before_reset,
             w_input: FloatMatrix::new(input, 3 * hidden, small(input * 3 * hidden, seed)),
             w_hidden: FloatMatrix::new(hidden, 3 * hidden, small(hidden * 3 * hidden, seed ^ 1)),
             bias_input: small(3 * hidden, seed ^ 2),
-            bias_hidden: small(3 * hidden, seed ^ 3),
-        });
+            bias_hidden: small(3 * hidden, seed ^ 3), initial: None });
         let x = FloatMatrix::new(3 * length, input, small(3 * length * input, seed ^ 4));
         for op in [lstm, gru(true), gru(false), Op::MeanPool, Op::StatsPool { min_variance: 0.0 }] {
             let all = run(op.clone(), &x, length);

@@ -23,12 +23,22 @@ impl<'a> Importer<'a> {
     /// MatMul of two values of the network.
     pub(super) fn attention(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         let (left, right) = (node.required_input(0)?, node.required_input(1)?);
+        let left = match self.value(node, left)? {
+            scores @ Value::Scores(_) => scores,
+            _ => Value::Data(self.data(node, left)?),
+        };
+        let right = self.data(node, right)?;
+        self.product_of_two(node, left, right)
+    }
+
+    /// Queries times keys, rows by columns and columns by rows; or the softmax of their scores times values.
+    pub(super) fn product_of_two(&mut self, node: &NodeView, left: Value, key: Data) -> Result<Value, ModelError> {
         let help = "two values can be multiplied as queries and keys, and as softmax and values of attention";
-        if let Value::Scores(scores) = self.value(node, left)? {
-            let values = self.data(node, right)?;
-            return self.attended(node, *scores, &values);
-        }
-        let (query, key) = (self.data(node, left)?, self.data(node, right)?);
+        let query = match left {
+            Value::Scores(scores) => return self.attended(node, *scores, &key),
+            Value::Data(query) => query,
+            _ => return Err(node.unsupported(help)),
+        };
         let (Some(q), Some(k)) = (heads(&query, false), heads(&key, true)) else {
             return Err(node.unsupported(help));
         };

@@ -248,8 +248,18 @@ impl<'a> Importer<'a> {
         self.joined(node, inputs, axis).map(Value::Data)
     }
 
+    /// One entry of an axis, which is left out.
+    pub(super) fn entry(&mut self, node: &NodeView, data: &Data, axis: usize, at: usize) -> Result<Data, ModelError> {
+        let mut result = match data.is_in_columns(axis) {
+            true => self.picked(node, data, axis, &[at])?,
+            false => self.gathered_row(node, data, axis, &[i64::try_from(at).unwrap_or(i64::MAX)])?,
+        };
+        result.axes.remove(axis);
+        Ok(result)
+    }
+
     /// Values side by side along an axis, which becomes the outermost of the columns.
-    fn joined(&mut self, node: &NodeView, inputs: Vec<Data>, axis: usize) -> Result<Data, ModelError> {
+    pub(super) fn joined(&mut self, node: &NodeView, inputs: Vec<Data>, axis: usize) -> Result<Data, ModelError> {
         let longest = inputs.iter().max_by_key(|data| data.rows.len()).cloned();
         let longest = longest.ok_or_else(|| node.malformed("has no inputs"))?;
         let sizes: Option<Vec<usize>> = inputs.iter().map(|data| count(&data.axes[axis])).collect();

@@ -7,6 +7,9 @@ use super::value::{Atom, Axis, Data, Value, count};
 use crate::error::ModelError;
 use crate::layers::network::{Conv1d, Conv2d, Edge, Op, RowMove};
 
+/// Attributes of all convolutions.
+pub(super) const CONV_ATTRIBUTES: [&str; 6] = ["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"];
+
 /// A window that moves over one or two axes.
 pub(super) struct Window {
     pub(super) kernel: Vec<usize>,
@@ -163,14 +166,31 @@ impl<'a> Importer<'a> {
     }
 
     pub(super) fn conv(&mut self, node: &NodeView) -> Result<Value, ModelError> {
-        node.only(&["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"])?;
+        node.only(&CONV_ATTRIBUTES)?;
         node.at_most_inputs(3)?;
         let name = node.required_input(0)?;
         let (data, extra) = match self.value(node, name)? {
             Value::Padded(data, pads) => (data, Some(pads)),
             _ => (self.data(node, name)?, None),
         };
-        let (dims, weight) = self.floats(node, node.required_input(1)?)?;
+        let weights = self.floats(node, node.required_input(1)?)?;
+        let bias = match (node.input(2), weights.0.first()) {
+            (Some(_), Some(&channels)) => Some(self.vector(node, 2, channels)?),
+            _ => None,
+        };
+        self.convolved(node, data, extra, weights, bias).map(Value::Data)
+    }
+
+    /// A value after a convolution with weights `[out][in of its group][taps…]` of these extents; `extra` are zeros around the
+    /// value, beside those of the node.
+    pub(super) fn convolved(
+        &mut self,
+        node: &NodeView,
+        data: Data,
+        extra: Option<Vec<[usize; 2]>>,
+        (dims, weight): (Vec<usize>, Vec<f64>),
+        bias: Option<Vec<f64>>,
+    ) -> Result<Data, ModelError> {
         let kernel: Vec<usize> = dims.iter().skip(2).copied().collect();
         let given =
             node.ints("kernel_shape").map(|k| k.iter().map(|&k| usize::try_from(k).unwrap_or(0)).collect::<Vec<_>>());
@@ -190,10 +210,7 @@ impl<'a> Importer<'a> {
         if !fits {
             return Err(shape(node, format!("weights for {in_channels} channels in {group} groups"), dims));
         }
-        let bias = match node.input(2) {
-            Some(_) => self.vector(node, 2, out_channels)?,
-            None => vec![0.0; out_channels],
-        };
+        let bias = bias.unwrap_or_else(|| vec![0.0; out_channels]);
         let taps: usize = window.kernel.iter().product();
         let count = taps.saturating_mul(in_channels).saturating_mul(out_channels);
         self.spend(node, count)?;
@@ -203,7 +220,7 @@ impl<'a> Importer<'a> {
         let mut result = self.moved(node, &grid, &window, result)?;
         let channels = self.axis(Some(out_channels));
         (result.axes[1], result.cols) = (channels.clone(), channels);
-        Ok(Value::Data(result))
+        Ok(result)
     }
 
     /// Zeros, mirrored or repeated entries around a value. Zeros wait for the convolution that takes them.

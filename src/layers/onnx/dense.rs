@@ -1,4 +1,4 @@
-//! Products with constant matrices: Gemm, MatMul, Einsum; and batch normalisation.
+//! Products with constant matrices: Gemm, MatMul; and batch normalisation.
 
 use super::fold_moves::axis_index;
 use super::import::Importer;
@@ -186,32 +186,6 @@ impl<'a> Importer<'a> {
             }
             _ => self.attention(node),
         }
-    }
-
-    /// The forms of Einsum that are products with a constant matrix.
-    pub(super) fn einsum(&mut self, node: &NodeView) -> Result<Value, ModelError> {
-        node.only(&["equation"])?;
-        node.at_most_inputs(2)?;
-        let equation: String = node.text("equation", "")?.split_whitespace().collect();
-        let help = "only a contraction of the last axis with a constant matrix can be imported, such as bti,oi->bto";
-        let refuse = || node.refuse("equation", &equation, help);
-        let (inputs, output) = equation.split_once("->").ok_or_else(refuse)?;
-        let (left, right) = inputs.split_once(',').ok_or_else(refuse)?;
-        let data = self.first(node)?;
-        let (dims, weight) = self.floats(node, node.required_input(1)?)?;
-        let (Some(inner), &[first, second]) = (left.chars().last(), &dims[..]) else { return Err(refuse()) };
-        let outer = output.chars().last().ok_or_else(refuse)?;
-        let kept = &left[..left.len() - inner.len_utf8()];
-        if output.strip_suffix(outer) != Some(kept) || left.chars().count() != data.axes.len() {
-            return Err(refuse());
-        }
-        let letters: Vec<char> = right.chars().collect();
-        let (weight, rows, cols) = match letters[..] {
-            [i, o] if (i, o) == (inner, outer) => (weight, first, second),
-            [o, i] if (i, o) == (inner, outer) => (transposed(&weight, second, first), second, first),
-            _ => return Err(refuse()),
-        };
-        self.dense(node, data, &weight, [rows, cols], vec![0.0; cols]).map(Value::Data)
     }
 
     /// The index of an axis attribute.

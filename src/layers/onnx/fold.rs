@@ -110,7 +110,6 @@ fn cast(node: &NodeView, x: &Tensor, like: Option<&Tensor>) -> Result<Option<Ten
     })
 }
 
-/// `(x − zero)·scale`, scale and zero point of one number or one for every entry of an axis.
 fn dequantize(
     node: &NodeView,
     x: &Tensor,
@@ -120,25 +119,62 @@ fn dequantize(
     if node.int("block_size", 0)? != 0 {
         return Err(node.refuse("block_size", "a number", "quantize by channel or tensor"));
     }
+    dequantized(node, x, (scale, zero), node.int("axis", 1)?)
+}
+
+/// `clamp(round(x / scale) + zero)`, halves to the even neighbour: the other way of [`dequantized`].
+pub(super) fn quantized(
+    node: &NodeView,
+    x: &Tensor,
+    (scale, zero): (&Tensor, Option<&Tensor>),
+    [low, high]: [i64; 2],
+) -> Result<Option<Tensor>, ModelError> {
+    let Some(values) = x.floats() else { return Ok(None) };
+    // Ones of the same extents tell which scale and zero point every entry has.
+    let each = |scale: &Tensor, zero: Option<&Tensor>, of: i64| {
+        let same = ints(&x.dims, vec![of; values.len()]);
+        dequantized(node, &same, (scale, zero), node.int("axis", 1)?)
+    };
+    let unit = Tensor { dims: scale.dims.clone(), values: Values::Float(vec![1.0; scale.len()]) };
+    let (Some(scales), Some(zeros)) = (each(scale, None, 1)?, each(&unit, zero, 0)?) else { return Ok(None) };
+    let (Some(scales), Some(zeros)) = (scales.floats(), zeros.floats()) else { return Ok(None) };
+    let value = |((x, scale), zero): ((&f64, &f64), &f64)| {
+        ((x / scale).round_ties_even() - zero).max(low as f64).min(high as f64) as i64
+    };
+    Ok(Some(ints(&x.dims, values.iter().zip(scales).zip(zeros).map(value).collect())))
+}
+
+/// `(x − zero)·scale`, scale and zero point of one number or one for every entry of an axis; `None` if these are no integers
+/// and floats.
+pub(super) fn dequantized(
+    node: &NodeView,
+    x: &Tensor,
+    (scale, zero): (&Tensor, Option<&Tensor>),
+    axis: i64,
+) -> Result<Option<Tensor>, ModelError> {
     let misfit = || node.malformed("has a scale or zero point that does not fit");
     let (Some(values), Some(scales)) = (x.ints(), scale.floats()) else { return Ok(None) };
-    let zeros = zero.map(|zero| zero.ints().ok_or_else(misfit)).transpose()?;
-    let inner = match scales.len() {
+    let zeros = match zero {
+        Some(zero) => zero.ints().ok_or_else(misfit)?,
+        None => &[0],
+    };
+    let several = scales.len().max(zeros.len());
+    let inner = match several {
         1 => usize::MAX,
         len => {
-            let axis = moves::axis_index(node, node.int("axis", 1)?, x.dims.len())?;
+            let axis = moves::axis_index(node, axis, x.dims.len())?;
             if x.dims[axis] != len {
                 return Err(misfit());
             }
             x.dims[axis + 1..].iter().product::<usize>().max(1)
         }
     };
-    if zeros.is_some_and(|zeros| zeros.len() != scales.len()) {
+    if [scales.len(), zeros.len()].iter().any(|len| ![1, several].contains(len)) {
         return Err(misfit());
     }
     let value = |(i, &x): (usize, &i64)| {
-        let at = i / inner % scales.len();
-        (x as f64 - zeros.map_or(0.0, |zeros| zeros[at] as f64)) * scales[at]
+        let at = i / inner % several;
+        (x as f64 - zeros[at % zeros.len()] as f64) * scales[at % scales.len()]
     };
     Ok(Some(floats(&x.dims, values.iter().enumerate().map(value).collect())))
 }

@@ -10,7 +10,9 @@ use super::fold;
 use super::inputs;
 use super::node::NodeView;
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use super::quantized::Encoding;
 use super::registry;
+use super::simplify;
 use super::tensor::{Tensor, Values};
 use super::value::{Atom, Axis, Data, Value, count};
 use crate::error::ModelError;
@@ -18,7 +20,7 @@ use crate::layers::network::{Network, Node, NodeRef, Op};
 
 const OLDEST_OPSET: i64 = 9;
 const NEWEST_OPSET: i64 = 22;
-/// Most nodes of a graph, those of branches that are taken included.
+/// Most nodes of a graph, those of branches that are taken and of every step of loops included.
 const MAX_NODES: usize = 1 << 16;
 /// Numbers that a network may have beyond eight for each byte of its file: constants that are computed, grouped
 /// convolutions written out.
@@ -39,6 +41,10 @@ pub(super) struct Importer<'a> {
     demanded: HashSet<&'a str>,
     /// What stands side by side in every concatenation.
     joined: HashMap<usize, Vec<Data>>,
+    /// What the integers of a name stand for; its value is that, and no integer.
+    pub(super) encodings: HashMap<&'a str, Encoding>,
+    /// Data types of constants that nodes make.
+    types: HashMap<&'a str, i32>,
 }
 
 /// Imports a decoded model from a file of `file_size` bytes.
@@ -69,11 +75,13 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
             steps: MAX_NODES,
             demanded: HashSet::new(),
             joined: HashMap::new(),
+            encodings: HashMap::new(),
+            types: HashMap::new(),
         };
         match importer.run(graph, opset) {
             Ok(last) => {
-                let nodes =
-                    super::simplify::needed(super::simplify::fuse(super::simplify::magnitudes(importer.nodes)), last);
+                let nodes = simplify::bounded_levels(simplify::magnitudes(importer.nodes));
+                let nodes = simplify::needed(simplify::fuse(nodes), last);
                 return Ok(Network { input_columns, input_rows, nodes });
             }
             Err(error) => {
@@ -125,7 +133,8 @@ fn demand<'a>(nodes: &'a [NodeProto], wanted: &mut HashSet<&'a str>) {
         }
         wanted.extend(proto.input.iter().map(String::as_str).filter(|name| !name.is_empty()));
         for graph in proto.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
-            let same = graph.output.len() == proto.output.len();
+            // A state of a loop is read in its next step even if nothing reads the last one.
+            let same = proto.op_type.as_deref() == Some("If") && graph.output.len() == proto.output.len();
             for (index, output) in graph.output.iter().enumerate() {
                 let outside = proto.output.get(index).map_or("", String::as_str);
                 if !same || wanted.contains(outside) {
@@ -175,10 +184,8 @@ impl<'a> Importer<'a> {
     /// Walks one node.
     fn step(&mut self, proto: &'a NodeProto, index: usize, opset: i64) -> Result<(), ModelError> {
         let node = NodeView::new(proto, index, opset);
-        self.steps = self
-            .steps
-            .checked_sub(1)
-            .ok_or_else(|| refuse("nodes", format!("over {MAX_NODES}"), "simplify the graph before importing it"))?;
+        self.count_nodes(1)?;
+        self.carry_encoding(&node)?;
         let values = self.node(&node)?;
         for (index, name) in node.outputs().iter().enumerate() {
             if name.is_empty() {
@@ -240,12 +247,7 @@ impl<'a> Importer<'a> {
             node.unsupported("its condition must be constant: fix the inputs it depends on (--input NAME=VALUE)")
         })?;
         let graph = node.graph(if chosen != 0 { "then_branch" } else { "else_branch" })?;
-        for tensor in &graph.initializer {
-            let name = tensor.name.as_deref().unwrap_or_default();
-            if self.initializers.insert(name, tensor).is_some() {
-                return Err(node.malformed(format!("has a second tensor named {name:?}")));
-            }
-        }
+        self.declare(node, graph)?;
         self.walk(&graph.node, node.opset)?;
         let value = |(index, output): (usize, &ValueInfoProto)| {
             let asked = node.outputs().get(index).is_some_and(|name| self.demanded.contains(name.as_str()));
@@ -254,7 +256,59 @@ impl<'a> Importer<'a> {
                 false => Ok(Value::Unavailable("nothing asked for it")),
             }
         };
-        graph.output.iter().enumerate().map(value).collect()
+        let values = graph.output.iter().enumerate().map(value).collect();
+        self.leave(graph);
+        values
+    }
+
+    /// Makes the constants of a graph inside of a node known.
+    pub(super) fn declare(&mut self, node: &NodeView, graph: &'a GraphProto) -> Result<(), ModelError> {
+        for tensor in &graph.initializer {
+            let name = tensor.name.as_deref().unwrap_or_default();
+            if self.initializers.insert(name, tensor).is_some() {
+                return Err(node.malformed(format!("has a second tensor named {name:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the constants of a graph inside of a node, which may be walked again.
+    pub(super) fn leave(&mut self, graph: &'a GraphProto) {
+        for tensor in &graph.initializer {
+            let name = tensor.name.as_deref().unwrap_or_default();
+            self.initializers.remove(name);
+            self.forget(name);
+        }
+    }
+
+    /// Gives a name a value.
+    pub(super) fn define(&mut self, name: &'a str, value: Value) {
+        self.values.insert(name, value);
+    }
+
+    /// Whether a name has a value.
+    pub(super) fn is_defined(&self, name: &str) -> bool {
+        self.values.contains_key(name) || self.initializers.contains_key(name)
+    }
+
+    /// Takes the value of a name away.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.values.remove(name);
+        self.encodings.remove(name);
+    }
+
+    /// Accounts for a step of a loop, and for the nodes of its body that are looked at and left out.
+    pub(super) fn count_step(&mut self, body: &GraphProto) -> Result<(), ModelError> {
+        let left_out = body.node.iter().filter(|node| !is_demanded(node, &self.demanded)).count();
+        self.count_nodes(left_out.saturating_add(1))
+    }
+
+    fn count_nodes(&mut self, nodes: usize) -> Result<(), ModelError> {
+        self.steps = self
+            .steps
+            .checked_sub(nodes)
+            .ok_or_else(|| refuse("nodes", format!("over {MAX_NODES}"), "simplify the graph before importing it"))?;
+        Ok(())
     }
 
     /// What a name stands for.
@@ -339,6 +393,12 @@ impl<'a> Importer<'a> {
         vec![Atom { id: self.atoms, extent }]
     }
 
+    /// The number of the data type of a constant, as far as the file says it.
+    pub(super) fn data_type(&self, name: &str) -> Option<i32> {
+        let given = self.initializers.get(name).and_then(|tensor| tensor.data_type);
+        given.or_else(|| self.types.get(name).copied())
+    }
+
     /// Adds a layer; the result looks like its input.
     pub(super) fn push(&mut self, node: &NodeView, input: &Data, op: Op) -> Data {
         self.push_all(node, std::slice::from_ref(input), op)
@@ -391,10 +451,12 @@ impl<'a> Importer<'a> {
     }
 
     /// A constant of one of the operator `Constant`'s attributes.
-    pub(super) fn constant(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+    pub(super) fn constant(&mut self, node: &NodeView<'a>) -> Result<Value, ModelError> {
         node.only(&["value", "value_float", "value_floats", "value_int", "value_ints"])?;
         node.at_most_inputs(0)?;
         let tensor = if let Some(proto) = node.tensor("value")? {
+            let name = node.outputs().first().map_or("", String::as_str);
+            self.types.extend(proto.data_type.map(|data_type| (name, data_type)));
             Tensor::read(proto)?
         } else if node.has("value_float") {
             Tensor::scalar(node.float("value_float", 0.0)?)

@@ -23,6 +23,9 @@ const RECURRENT_ATTRIBUTES: [&str; 9] = [
 /// A gate with this bias is open, with its negative shut: the sigmoid rounds to 1 or 0 in every table.
 const STILL: f64 = 12.0;
 
+/// Largest entry of an initial state: tables of cell states reach twice as far.
+const LARGEST_STATE: f64 = 16.0;
+
 /// Weights of a recurrent layer in the layout of the network.
 struct Recurrent {
     hidden: usize,
@@ -40,14 +43,19 @@ impl<'a> Importer<'a> {
         if node.input(7).is_some() && !self.is_zero(node, 7)? {
             return Err(node.refuse("P", "a tensor", "peepholes cannot be imported"));
         }
-        let data = self.recurrent_input(node, &["Sigmoid", "Tanh", "Tanh"], &[5, 6])?;
+        let data = self.recurrent_input(node, &["Sigmoid", "Tanh", "Tanh"])?;
         let mut outputs = self.directions(node, data, |importer, data, direction| {
             // ONNX has the gates i, o, f, c; the network has i, f, g, o, and its g is c.
             let parts = importer.recurrent_weights(node, data, direction, &[0, 2, 3, 1])?;
             let [input_bias, hidden_bias] = parts.biases;
             let bias = input_bias.iter().zip(&hidden_bias).map(|(a, b)| a + b).collect();
             let (w_input, w_hidden) = (parts.w_input, parts.w_hidden);
-            Ok((Op::Lstm(Lstm { input: data.columns(), hidden: parts.hidden, w_input, w_hidden, bias }), parts.hidden))
+            let (input, hidden) = (data.columns(), parts.hidden);
+            let h = importer.initial_state(node, 5, direction, hidden)?;
+            let c = importer.initial_state(node, 6, direction, hidden)?;
+            let zeros = || vec![0.0; hidden];
+            let initial = (h.is_some() || c.is_some()).then(|| [h.unwrap_or_else(zeros), c.unwrap_or_else(zeros)]);
+            Ok((Op::Lstm(Lstm { input, hidden, w_input, w_hidden, bias, initial }), hidden))
         })?;
         outputs.push(Value::Unavailable("the final cell state is not available; use the hidden state"));
         Ok(outputs)
@@ -56,13 +64,14 @@ impl<'a> Importer<'a> {
     pub(super) fn gru(&mut self, node: &NodeView) -> Result<Vec<Value>, ModelError> {
         node.only(&RECURRENT_ATTRIBUTES)?;
         node.at_most_inputs(6)?;
-        let data = self.recurrent_input(node, &["Sigmoid", "Tanh"], &[5])?;
+        let data = self.recurrent_input(node, &["Sigmoid", "Tanh"])?;
         let linear_before_reset = node.int("linear_before_reset", 0)? != 0;
         self.directions(node, data, |importer, data, direction| {
             let parts = importer.recurrent_weights(node, data, direction, &[0, 1, 2])?;
             let [bias_input, bias_hidden] = parts.biases;
             let (input, hidden, w_input, w_hidden) = (data.columns(), parts.hidden, parts.w_input, parts.w_hidden);
-            let gru = Gru { input, hidden, w_input, w_hidden, bias_input, bias_hidden, linear_before_reset };
+            let initial = importer.initial_state(node, 5, direction, hidden)?;
+            let gru = Gru { input, hidden, w_input, w_hidden, bias_input, bias_hidden, linear_before_reset, initial };
             Ok((Op::Gru(gru), hidden))
         })
     }
@@ -71,7 +80,7 @@ impl<'a> Importer<'a> {
     pub(super) fn rnn(&mut self, node: &NodeView) -> Result<Vec<Value>, ModelError> {
         node.only(&RECURRENT_ATTRIBUTES)?;
         node.at_most_inputs(6)?;
-        let data = self.recurrent_input(node, &["Tanh"], &[5])?;
+        let data = self.recurrent_input(node, &["Tanh"])?;
         self.directions(node, data, |importer, data, direction| {
             let parts = importer.recurrent_weights(node, data, direction, &[0])?;
             let (input, hidden) = (data.columns(), parts.hidden);
@@ -92,6 +101,7 @@ impl<'a> Importer<'a> {
                 bias_input: bias([-STILL, STILL], b),
                 bias_hidden: bias([0.0, 0.0], d),
                 linear_before_reset: true,
+                initial: importer.initial_state(node, 5, direction, hidden)?,
             };
             Ok((Op::Gru(gru), hidden))
         })
@@ -146,8 +156,40 @@ impl<'a> Importer<'a> {
         })
     }
 
+    /// The state of a direction before its first row; `None` for zeros.
+    fn initial_state(
+        &mut self,
+        node: &NodeView,
+        input: usize,
+        direction: usize,
+        hidden: usize,
+    ) -> Result<Option<Vec<f64>>, ModelError> {
+        let state = if input == 5 { "initial_h" } else { "initial_c" };
+        let Some(name) = node.input(input) else { return Ok(None) };
+        let Value::Constant(tensor) = self.value(node, name)? else {
+            let help = "start from a constant state, or fix the input it comes from (--input NAME=VALUE)";
+            return Err(node.refuse(state, "no constant", help));
+        };
+        let directions = if node.text("direction", "forward")? == "bidirectional" { 2 } else { 1 };
+        let expected = if node.int("layout", 0)? == 0 { [directions, 1, hidden] } else { [1, directions, hidden] };
+        let values = tensor.floats().filter(|values| values.iter().all(|v| v.is_finite()));
+        let (Some(values), true) = (values, tensor.dims == expected) else {
+            return Err(shape(node, format!("{state}: finite floats {expected:?}"), &tensor.dims));
+        };
+        let own = values.get(direction * hidden..(direction + 1) * hidden).unwrap_or_default();
+        if own.iter().all(|&x| x == 0.0) {
+            return Ok(None);
+        }
+        // States are as wide as what follows from them: beyond that no recording could be proved.
+        if let Some(x) = own.iter().find(|x| x.abs() > LARGEST_STATE) {
+            return Err(node.refuse(state, x, "states are proved up to 16"));
+        }
+        self.spend(node, hidden)?;
+        Ok(Some(own.to_vec()))
+    }
+
     /// Checks everything about a recurrent node but its weights, and returns its input.
-    fn recurrent_input(&mut self, node: &NodeView, activations: &[&str], states: &[usize]) -> Result<Data, ModelError> {
+    fn recurrent_input(&mut self, node: &NodeView, activations: &[&str]) -> Result<Data, ModelError> {
         if let Some(given) = node.texts("activations")
             && !given.chunks(activations.len()).all(|given| given == activations)
         {
@@ -161,12 +203,6 @@ impl<'a> Importer<'a> {
         }
         if node.input(4).is_some() {
             return Err(node.refuse("sequence_lens", "a tensor", "all sequences have one length"));
-        }
-        for &input in states {
-            if !self.is_zero(node, input)? {
-                let state = if input == 5 { "initial_h" } else { "initial_c" };
-                return Err(node.refuse(state, "not a constant zero", "start from zero states"));
-            }
         }
         let data = self.first(node)?;
         let [time, batch] = if node.int("layout", 0)? == 0 { [0, 1] } else { [1, 0] };

@@ -70,12 +70,25 @@ pub(super) static OPERATORS: &[Operator] = &[
     one!("Constant", constant, "any type of floats, integers or booleans"),
     constant!("ConstantOfShape"),
     one!("Conv", conv, "1-D and 2-D, any groups, strides, dilations, pads and auto_pad; constant weights"),
+    one!(
+        "ConvInteger",
+        conv_integer,
+        "as Conv, of the integers of a QuantizeLinear; constant weights, a Cast to float after it"
+    ),
     one!("ConvTranspose", conv_transpose, "1-D, any groups, strides, pads and output_padding; constant weights"),
     one!("Cos", function, FUNCTION),
-    constant!("DequantizeLinear"),
+    one!(
+        "DequantizeLinear",
+        dequantize_linear,
+        "of the integers of a QuantizeLinear or a QLinear operator, one scale; of constants also one by channel"
+    ),
     one!("Div", div, "by a constant, by the value's own norm or deviation, or of two values"),
     many!("Dropout", identity, "anything; inference only"),
-    one!("Einsum", einsum, "a contraction of the last axis with a constant matrix"),
+    one!(
+        "Einsum",
+        einsum,
+        "a transposition; a value and a constant, that sums over letters of both; two values as in attention"
+    ),
     one!("Elu", function, FUNCTION),
     constant!("Equal"),
     one!("Erf", function, FUNCTION),
@@ -83,7 +96,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     one!("Expand", expand, "of axes of extent 1, before what combines two values"),
     one!("Flatten", flatten, "anything; axes are tracked, no values move"),
     one!("Floor", function, FUNCTION),
-    many!("GRU", gru, "forward, reverse, bidirectional; default activations, initial states zero"),
+    many!("GRU", gru, "forward, reverse, bidirectional; default activations, constant initial state"),
     one!("Gather", gather, "constant indices of channels; the first or the last time step, any of a known length"),
     one!("Gelu", function, FUNCTION),
     one!("Gemm", gemm, "a value times constant weights"),
@@ -101,17 +114,23 @@ pub(super) static OPERATORS: &[Operator] = &[
         instance_normalization,
         "over time, of samples or of channels, which a Reshape may have grouped"
     ),
-    many!("LSTM", lstm, "forward, reverse, bidirectional; default activations, no peepholes, initial states zero"),
+    many!("LSTM", lstm, "forward, reverse, bidirectional; default activations, no peepholes, constant initial states"),
     many!("LayerNormalization", layer_normalization, "over all channels"),
     one!("LeakyRelu", function, FUNCTION),
     constant!("Less"),
     constant!("LessOrEqual"),
     one!("Log", function, "of a magnitude plus a constant exactly, else by a table over the calibrated range"),
+    many!("Loop", unrolled_loop, "a constant number of steps, which are unrolled; what every step gives is stacked"),
     one!("LpNormalization", lp_normalization, "p = 2, over channels"),
     one!(
         "MatMul",
         matmul,
         "a value times a constant matrix; queries times keys (all, or up to the query), their softmax times values"
+    ),
+    one!(
+        "MatMulInteger",
+        matmul_integer,
+        "the integers of a QuantizeLinear times a constant matrix; a Cast to float after it"
     ),
     one!("Max", clip, "of a value and a constant number"),
     one!("MaxPool", max_pool, "1-D and 2-D, dilation 1, floor mode"),
@@ -125,7 +144,14 @@ pub(super) static OPERATORS: &[Operator] = &[
     one!("PRelu", prelu, "with slopes that are constant along time"),
     one!("Pad", pad, "zeros before Conv; along time zeros, reflection or the edge"),
     one!("Pow", pow, "one constant exponent"),
-    many!("RNN", rnn, "forward, reverse, bidirectional; tanh, initial states zero"),
+    one!("QLinearConv", qlinear_conv, "as Conv, of 8 bits, with the model's scales and zero points; constant weights"),
+    one!("QLinearMatMul", qlinear_matmul, "as MatMul with a constant matrix, with the model's scales and zero points"),
+    one!(
+        "QuantizeLinear",
+        quantize_linear,
+        "to 8 or 16 bits, one constant scale and zero point: proved with just these; of constants also one by channel"
+    ),
+    many!("RNN", rnn, "forward, reverse, bidirectional; tanh, constant initial state"),
     constant!("Range"),
     one!("Reciprocal", reciprocal, "of a deviation, or anything by a table over the calibrated range"),
     one!("ReduceL2", reduce_l2, "over channels, before Div"),
@@ -140,6 +166,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     ),
     one!("Relu", function, "anything"),
     one!("Reshape", reshape, "anything whose extents divide one another; axes are tracked, no values move"),
+    many!("Scan", unrolled_scan, "over a known length, which is unrolled; what every step gives is stacked"),
     one!("Selu", function, FUNCTION),
     one!("Shape", shape_of, "anything; extents that depend on the recording are followed"),
     one!("Sigmoid", function, "anything"),
@@ -165,6 +192,12 @@ pub(super) static OPERATORS: &[Operator] = &[
     one!("Where", choose, "with a constant condition: of values and constants, or a mask of scores"),
 ];
 
+/// Operators that cannot be proved, and what to do instead.
+const REFUSED: &[(&str, &str)] = &[(
+    "DynamicQuantizeLinear",
+    "its scale depends on the recording; quantize statically, with calibrated scales (QuantizeLinear), or import the float model",
+)];
+
 /// The operator of this name.
 pub(super) fn find(name: &str) -> Option<&'static Operator> {
     OPERATORS.iter().find(|operator| operator.name == name)
@@ -172,6 +205,9 @@ pub(super) fn find(name: &str) -> Option<&'static Operator> {
 
 /// What to do about an operator that is not known: the one whose name is closest, if one is close.
 pub(super) fn nearest(name: &str) -> String {
+    if let Some((_, instead)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+        return (*instead).to_owned();
+    }
     let wanted = name.to_lowercase();
     let close = |operator: &&Operator| {
         let known = operator.name.to_lowercase();
@@ -231,6 +267,9 @@ impl<'a> Importer<'a> {
             "CastLike" => true,
             _ => i32::try_from(node.int("to", 0)?).ok().and_then(super::tensor::is_integer) == Some(false),
         };
+        if let (true, Some(name)) = (float, node.input(0).filter(|name| self.encodings.contains_key(name))) {
+            return self.integers(node, name).map(Value::Data);
+        }
         if float { Ok(value) } else { Err(node.refuse("to", node.int("to", 0)?, "values can be cast to floats only")) }
     }
 }

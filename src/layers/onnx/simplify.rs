@@ -1,6 +1,6 @@
 //! Simplifies an imported network: functions of one value become one function, and what nothing reads is left out.
 
-use crate::layers::network::{Node, NodeRef, Op, Scalar};
+use crate::layers::network::{Levels, Node, NodeRef, Op, Scalar};
 
 /// The function that an operation is, of its only input; `None` if it is none, or differs by column.
 fn scalar(op: &Op) -> Option<Scalar> {
@@ -60,6 +60,51 @@ pub(super) fn magnitudes(nodes: Vec<Node>) -> Vec<Node> {
     nodes
 }
 
+/// What an operation keeps its only input within; `None` if it does anything else.
+fn bounds(op: &Op) -> Option<[f64; 2]> {
+    match op {
+        Op::Relu => Some([0.0, f64::MAX]),
+        Op::AtMost { limit } => Some([f64::MIN, *limit]),
+        Op::Function(Scalar::Apply(known, parameters, inner))
+            if known.operator == "Clip" && **inner == Scalar::Input =>
+        {
+            <[f64; 2]>::try_from(&parameters[..]).ok().filter(|[low, high]| low <= high)
+        }
+        _ => None,
+    }
+}
+
+/// Bounds in front of levels become bounds of the levels, since rounding keeps order: a ReLU before a QuantizeLinear costs
+/// nothing.
+pub(super) fn bounded_levels(nodes: Vec<Node>) -> Vec<Node> {
+    let mut nodes = nodes;
+    let readers = readers(&nodes);
+    for at in 0..nodes.len() {
+        while let (Op::Quantize(levels), &[NodeRef::Node(index)]) = (&nodes[at].op, &nodes[at].inputs[..]) {
+            let before = nodes.get(index).filter(|_| readers[index] == 1 && index < at);
+            let Some((bounds, &[input])) = before.and_then(|before| Some((bounds(&before.op)?, &before.inputs[..])))
+            else {
+                break;
+            };
+            let [low, high] = bounds.map(|bound| levels.multiple(bound));
+            let op = Op::Quantize(Levels { low, high, ..*levels });
+            (nodes[at].op, nodes[at].inputs) = (op, vec![input]);
+        }
+    }
+    nodes
+}
+
+/// How many inputs read each node.
+fn readers(nodes: &[Node]) -> Vec<usize> {
+    let mut readers = vec![0usize; nodes.len()];
+    for input in nodes.iter().flat_map(|node| &node.inputs) {
+        if let NodeRef::Node(index) = *input {
+            readers[index] += 1;
+        }
+    }
+    readers
+}
+
 /// Longest chain of functions that is followed.
 const MAX_CHAIN: usize = 16;
 
@@ -79,12 +124,7 @@ fn chain(nodes: &[Node], from: NodeRef) -> Vec<(NodeRef, Scalar)> {
 /// functions of a function that nothing else reads.
 pub(super) fn fuse(nodes: Vec<Node>) -> Vec<Node> {
     let mut nodes = nodes;
-    let mut readers = vec![0usize; nodes.len()];
-    for input in nodes.iter().flat_map(|node| &node.inputs) {
-        if let NodeRef::Node(index) = *input {
-            readers[index] += 1;
-        }
-    }
+    let readers = readers(&nodes);
     for at in 0..nodes.len() {
         let (before, rest) = nodes.split_at_mut(at);
         let Some(node) = rest.first_mut() else { break };

@@ -45,6 +45,19 @@ pub(super) fn is_integer(data_type: i32) -> Option<bool> {
     }
 }
 
+/// Smallest and largest integer of a data type; `None` for types that are no integers of at most 32 bits.
+pub(super) fn integer_bounds(data_type: i32) -> Option<[i64; 2]> {
+    match data_type {
+        UINT8 => Some([0, u8::MAX.into()]),
+        INT8 => Some([i8::MIN.into(), i8::MAX.into()]),
+        UINT16 => Some([0, u16::MAX.into()]),
+        INT16 => Some([i16::MIN.into(), i16::MAX.into()]),
+        UINT32 => Some([0, u32::MAX.into()]),
+        INT32 => Some([i32::MIN.into(), i32::MAX.into()]),
+        _ => None,
+    }
+}
+
 /// A number of 16 bits with 5 bits of exponent.
 fn half(bits: u16) -> f64 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };

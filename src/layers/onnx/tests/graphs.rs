@@ -131,10 +131,12 @@ fn what_is_not_understood_is_refused_by_name() {
         read(&model(&[1, 0, 2], nodes, weights())).map(|_| ())
     };
     assert!(lstm(&["t", "w", "r"], &[]).is_ok());
+    assert!(lstm(&["t", "w", "r", "", "", "one", "one"], &[]).is_ok());
+    assert!(matches!(lstm(&["t", "w", "r", "", "", "p"], &[]), Err(ModelError::Shape { .. })));
     for (inputs, attributes, named) in [
         (&["t", "w", "r", "", "", "", "", "p"][..], vec![], "P"),
-        (&["t", "w", "r", "", "", "one"], vec![], "initial_h"),
-        (&["t", "w", "r", "", "", "", "one"], vec![], "initial_c"),
+        (&["t", "w", "r", "", "", "t"], vec![], "initial_h"),
+        (&["t", "w", "r", "", "", "", "t"], vec![], "initial_c"),
         (&["t", "w", "r", "", "one"], vec![], "sequence_lens"),
         (&["t", "w", "r"], vec![text("direction", "sideways")], "direction"),
         (&["t", "w", "r"], vec![int("input_forget", 1)], "input_forget"),

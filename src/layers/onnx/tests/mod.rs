@@ -3,6 +3,8 @@
 mod exports;
 mod graphs;
 mod hostile;
+mod loops;
+mod quantized;
 mod references;
 
 use std::path::Path;
