@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     affine, at_most, attention, average_pool, centre, gate, grid, hypot, layer_norm, log_magnitude, max_pool, moves,
-    multi_head, norm, pooling, recurrent, row_softmax, time_pool, waveform,
+    multi_head, norm, pooling, recurrent, row_softmax, time_pool, time_softmax, waveform,
 };
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
@@ -195,6 +195,8 @@ pub enum AnyLayer {
     PaddedMaxPool(max_pool::PaddedMaxPool),
     /// Magnitude of two parts.
     Hypot(hypot::Hypot),
+    /// Exponentials of a softmax over time.
+    TimeSoftmax(time_softmax::TimeSoftmax),
 }
 
 impl AnyLayer {
@@ -235,6 +237,7 @@ impl AnyLayer {
             Self::RowSoftmax(layer) => layer,
             Self::PaddedMaxPool(layer) => layer,
             Self::Hypot(layer) => layer,
+            Self::TimeSoftmax(layer) => layer,
         }
     }
 }

@@ -175,6 +175,7 @@ fn shrink(layer: &mut AnyLayer) {
         | AnyLayer::AddRows(_)
         | AnyLayer::RowSoftmax(_)
         | AnyLayer::Hypot(_)
+        | AnyLayer::TimeSoftmax(_)
         | AnyLayer::PaddedMaxPool(_) => {}
     }
 }
@@ -689,6 +690,7 @@ fn kind(layer: &AnyLayer) -> &'static str {
         AnyLayer::RowSoftmax(_) => "softmax of rows",
         AnyLayer::PaddedMaxPool(_) => "max pool with padding",
         AnyLayer::Hypot(_) => "magnitude",
+        AnyLayer::TimeSoftmax(_) => "softmax over time",
     }
 }
 
@@ -743,6 +745,7 @@ fn every_kind_of_layer_is_attacked() {
         "time max pool",
         "rounded time max pool",
         "at most",
+        "softmax over time",
     ]);
     assert_eq!(found, all);
 }
