@@ -102,7 +102,8 @@ fn stands_for_a_value(layer: &AnyLayer) -> bool {
         | AnyLayer::GridDeviation(_)
         | AnyLayer::Rows(_)
         | AnyLayer::Unfold(_)
-        | AnyLayer::Join(_) => false,
+        | AnyLayer::Join(_)
+        | AnyLayer::TimeSoftmax(_) => false,
         AnyLayer::Affine(Affine { finish: Finish::Exact, .. }) => false,
         AnyLayer::Affine(Affine {
             finish: Finish::Activate { function, .. } | Finish::Saturate { then: Clamped::Function(function), .. },

@@ -19,6 +19,7 @@ use crate::gkr::program::Kind;
 use crate::layers::affine::{Affine, Finish};
 use crate::layers::lowering::AnyLayer;
 use crate::layers::saturate::Clamped;
+use crate::layers::time_softmax::TimeSoftmax;
 use crate::model::{Model, integers};
 use crate::sumcheck::int::IntTable;
 
@@ -103,7 +104,13 @@ pub(super) struct Widths {
 
 /// The bits of the argument of a layer's table, if it has one whose width may be chosen.
 fn argument_bits(layer: &AnyLayer) -> Option<(&str, u32)> {
-    let AnyLayer::Affine(Affine { name, finish, .. }) = layer else { return None };
+    let (name, finish) = match layer {
+        AnyLayer::Affine(Affine { name, finish, .. }) => (name, finish),
+        AnyLayer::TimeSoftmax(TimeSoftmax { name, exponentials, .. }) => {
+            return Some((name, exponentials.len().trailing_zeros()));
+        }
+        _ => return None,
+    };
     let bits = match finish {
         Finish::Rectify { bits, .. } | Finish::Saturate { then: Clamped::Rectified { bits }, .. } => *bits,
         Finish::Activate { function, .. } | Finish::Saturate { then: Clamped::Function(function), .. } => {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     affine, at_most, attention, average_pool, centre, gate, grid, hypot, layer_norm, log_magnitude, max_pool, moves,
-    multi_head, norm, pooling, recurrent, row_softmax, time_pool, waveform,
+    multi_head, norm, pooling, recurrent, row_softmax, time_pool, time_softmax, waveform,
 };
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
@@ -199,6 +199,8 @@ pub enum AnyLayer {
     LstmFrom(recurrent::LstmFrom),
     /// Gated recurrent unit from a given state.
     GruFrom(recurrent::GruFrom),
+    /// Exponentials of a softmax over time.
+    TimeSoftmax(time_softmax::TimeSoftmax),
 }
 
 impl AnyLayer {
@@ -241,6 +243,7 @@ impl AnyLayer {
             Self::Hypot(layer) => layer,
             Self::LstmFrom(layer) => layer,
             Self::GruFrom(layer) => layer,
+            Self::TimeSoftmax(layer) => layer,
         }
     }
 }

@@ -45,6 +45,7 @@ pub mod saturate;
 pub mod score;
 pub mod softmax;
 pub mod time_pool;
+pub mod time_softmax;
 mod values;
 pub mod waveform;
 

@@ -324,7 +324,7 @@ impl Quantizer<'_> {
             Op::StatsPool { min_variance } => columns(self.stats(&name, input, *min_variance)?),
             Op::AttentiveStatsPool { min_variance } => {
                 let inputs = [input, network.nodes[at].inputs[1]];
-                columns(self.attentive_stats(&name, inputs, *min_variance)?)
+                columns(self.attentive_stats((at, &name), inputs, *min_variance)?)
             }
             Op::Lstm(_) | Op::Gru(_) => columns(self.recurrent(at, name, input)?),
             Op::L2Normalize => columns(self.normalize(at, name, input)?),

@@ -23,19 +23,6 @@ const SIGMOID_BITS: i32 = 11;
 const TANH_BITS: i32 = 13;
 /// Bits that arguments of a hyperbolic tangent have beyond those of other activations: most of its range is flat.
 const TANH_EXTRA_BITS: u32 = 1;
-/// Largest value of an exponential, at least. Values this far above the margin are rare; the usual ones take a byte or
-/// two.
-const LARGEST_EXP: f64 = 4095.0;
-/// The exponential of the largest score seen, at least: weights of other rows need some bits below it.
-const USUAL_EXP: f64 = 511.0;
-/// Bits of an exponential, at most.
-const EXP_BITS: f64 = 24.0;
-/// Bits that arguments of exponentials have less than others: every weight is one of many in a mean, where errors of a
-/// few percent that have nothing to do with each other cancel.
-const FEWER_EXP_BITS: u32 = 3;
-/// Bits that arguments of exponentials have at least.
-const LEAST_EXP_BITS: u32 = 8;
-
 /// What follows an accumulator.
 pub(super) enum After {
     Requantize,
@@ -50,9 +37,9 @@ pub(super) enum After {
     Relu,
     Sigmoid,
     Tanh,
-    /// The exponential of values from `low` to 0, more or less.
-    Exp {
-        low: f64,
+    /// Nothing: a layer after it rounds to this many fraction bits.
+    Rounded {
+        fraction_bits: i32,
     },
     /// Integers within bounds: multiples of a scale that the model prescribes, which the accumulator was divided by.
     Levels {
@@ -93,7 +80,7 @@ impl After {
             activate(argument_bits, Function::tabulate(kind, bits, argument_bits, output_bits, f), output_bits)
         };
         match self {
-            Self::Exact { fraction_bits } => Chosen {
+            Self::Exact { fraction_bits } | Self::Rounded { fraction_bits } => Chosen {
                 argument_bits: fraction_bits,
                 finish: Box::new(|_| Finish::Exact),
                 fraction_bits,
@@ -128,28 +115,8 @@ impl After {
                 non_negative: low >= 0,
             },
             Self::Table { function, argument_bits, output_bits } => activate(argument_bits, function, output_bits),
-            Self::Exp { low } => {
-                let (function, argument_bits) =
-                    exponential(bits.saturating_sub(FEWER_EXP_BITS).max(LEAST_EXP_BITS), low);
-                activate(argument_bits, function, 0)
-            }
         }
     }
-}
-
-/// A table of the exponential for arguments from `low` to 0 with margins on both sides: twice as far
-/// below, half as far above, where that leaves few enough bits. Its scale cancels in a softmax.
-fn exponential(bits: u32, low: f64) -> (Function, i32) {
-    let spread = (-low).max(1.0);
-    let top = (spread / 2.0).min((EXP_BITS.exp2() / USUAL_EXP).ln());
-    let argument_bits = (f64::from(bits) - (2.0 * spread + top).log2()).floor() as i32;
-    let (unit, entries) = (f64::from(-argument_bits).exp2(), 1i64 << bits);
-    let start = (top / unit).floor() as i64 - entries + 1;
-    let largest = (start + entries - 1) as f64 * unit;
-    let most = (USUAL_EXP * largest.max(0.0).exp()).max(LARGEST_EXP).floor();
-    let value = |i: i64| ((i as f64 * unit - largest).exp() * most).round() as i64;
-    let values = (start..start + entries).map(value).collect();
-    (Function { name: format!("exp{bits}.{argument_bits}.{start}"), start, values }, argument_bits)
 }
 
 /// How the product of two sources is brought to [`PRODUCT_BITS`] bits: the finish, fraction bits, bound.
@@ -171,6 +138,7 @@ impl Quantizer<'_> {
         after: After,
     ) -> Result<Source, ModelError> {
         let (exact, levels) = (matches!(after, After::Exact { .. }), matches!(after, After::Levels { .. }));
+        let unrounded = exact || matches!(after, After::Rounded { .. });
         let chosen = after.choose(self.bits_of(&name), self.most_bits(), range);
         let fraction = |product: &Product| product.source.as_ref().map_or(0, |source| source.fraction_bits);
         let levels = levels.then(|| level_bits(&sum));
@@ -201,7 +169,7 @@ impl Quantizer<'_> {
         let finish = (chosen.finish)((scale - chosen.argument_bits) as u32);
         let finish = if self.options.saturate { finish.saturating() } else { finish };
         let Chosen { fraction_bits, bound, non_negative, .. } = chosen;
-        let fraction_bits = if exact { scale } else { fraction_bits };
+        let fraction_bits = if unrounded { scale } else { fraction_bits };
         let layer = AnyLayer::Affine(Affine { name, terms, bias, finish, fraction_bits });
         Ok(Source { at: self.push(layer, inputs), fraction_bits, columns, bound, non_negative })
     }
@@ -224,19 +192,6 @@ fn operand(product: &Product, inputs: &mut Vec<LayerRef>) -> Operand {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn exponentials_leave_margins() {
-        for (bits, low) in [(8, -5.4), (8, -0.2), (9, -20.0), (16, -3.0), (16, -60.0)] {
-            let (function, fraction) = exponential(bits, low);
-            let unit = f64::from(-fraction).exp2();
-            let (first, last) = (function.start as f64 * unit, (function.start + (1 << bits) - 1) as f64 * unit);
-            assert!(first <= 2.0 * low && last > (0.4 * -low).min(8.0), "{bits} bits from {low}: {first} to {last}");
-            let usual = function.values[usize::try_from(-function.start).unwrap()];
-            assert!(function.values.last() >= Some(&4095) && usual >= 400, "{usual}");
-            assert!(function.values.is_sorted());
-        }
-    }
 
     #[test]
     fn products_fill_their_width() {

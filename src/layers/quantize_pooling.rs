@@ -11,10 +11,21 @@ use super::network::NodeRef;
 use super::pooling::{Deviation, Mean, Row};
 use super::quantize::Quantizer;
 use super::quantize_affine::After;
+use super::quantize_weights::MARGIN;
+use super::time_softmax::{MAX_BITS, TimeSoftmax};
 use crate::error::ModelError;
 
 /// Bits by which means and deviations are finer than what they are taken of.
 pub(super) const GUARD_BITS: u32 = 6;
+/// Bits that distances of scores have less than arguments of other tables: every weight is one of many in a mean, where
+/// errors of a few percent that have nothing to do with each other cancel.
+const FEWER_EXP_BITS: u32 = 3;
+/// Bits that they have at least.
+const LEAST_EXP_BITS: u32 = 8;
+/// Fraction bits of exponentials, of which the largest is one.
+const EXP_FRACTION_BITS: i32 = 12;
+/// A distance beyond which exponentials are zero.
+const FLAT: f64 = 16.0;
 /// Largest smallest variance, in units of the input: columns that are scaled by zero have no other.
 const LARGEST_FLOOR: f64 = 1e6;
 
@@ -90,24 +101,16 @@ impl Quantizer<'_> {
         Ok(joined(part, shift, mean, deviation))
     }
 
-    /// The scores are centred by their largest values, which a softmax does not see.
     pub(super) fn attentive_stats(
         &mut self,
-        name: &str,
+        (at, name): (usize, &str),
         [input, scores]: [NodeRef; 2],
         min_variance: f64,
     ) -> Result<Columns, ModelError> {
         let (part, shift) = self.one_source(input)?;
         let (score_name, sum) = self.accumulator(scores, format!("{name}.scores"))?;
-        let seen = match scores {
-            NodeRef::Node(index) => self.ranges.columns.get(&index).cloned(),
-            NodeRef::Input => None,
-        };
-        let seen = seen.unwrap_or_else(|| vec![[-self.ranges.of(scores), self.ranges.of(scores)]; part.scale.len()]);
-        let low = seen.iter().map(|[low, high]| low - high).fold(0.0, f64::min);
-        let top: Vec<f64> = seen.iter().map(|[_, high]| -high).collect();
-        let sum: Accumulator = sum.affine(&vec![1.0; top.len()], &top);
-        let weights = self.affine(score_name, sum, -low, After::Exp { low })?;
+        let seen = self.ranges.arguments.get(&at).map(|&[_, spread]| spread);
+        let weights = self.time_softmax(score_name, sum, seen.unwrap_or(2.0 * self.ranges.of(scores)))?;
         let (fraction_bits, bound) = (part.source.fraction_bits + GUARD_BITS as i32, part.source.bound << GUARD_BITS);
         let layer = WeightedStats {
             name: name.to_owned(),
@@ -121,6 +124,22 @@ impl Quantizer<'_> {
         let mean = self.row(format!("{name}.mean"), &both, false);
         let deviation = self.row(format!("{name}.deviation"), &both, true);
         Ok(joined(part, shift, mean, Source { non_negative: true, ..deviation }))
+    }
+
+    /// Weights of scores that were seen up to `spread` below the largest of their column.
+    fn time_softmax(&mut self, name: String, sum: Accumulator, spread: f64) -> Result<Source, ModelError> {
+        let bits = self.bits_of(&name).saturating_sub(FEWER_EXP_BITS).max(LEAST_EXP_BITS);
+        let reach = MARGIN * spread.max(1.0);
+        // Weights further down are zero: they need entries of the table, and none of its bits.
+        let step_bits = bits as i32 - reach.min(FLAT).log2().ceil() as i32;
+        let table_bits = (step_bits + reach.log2().ceil() as i32).clamp(1, MAX_BITS as i32) as u32;
+        let step_bits = step_bits.min(table_bits as i32 - reach.log2().ceil() as i32);
+        let sum = self.affine(format!("{name}.sum"), sum, spread, After::Rounded { fraction_bits: step_bits })?;
+        let shift = (sum.fraction_bits - step_bits) as u32;
+        let layer = TimeSoftmax::new(name, shift, table_bits, step_bits, EXP_FRACTION_BITS);
+        let at = self.push(AnyLayer::TimeSoftmax(layer), vec![sum.at]);
+        let (fraction_bits, bound) = (EXP_FRACTION_BITS, 1 << EXP_FRACTION_BITS);
+        Ok(Source { at, fraction_bits, bound, non_negative: true, ..sum })
     }
 }
 

@@ -44,9 +44,8 @@ pub struct Ranges {
     pub outputs: Vec<f64>,
     /// Largest argument of the gates of every recurrent node; zero for other operations.
     pub gates: Vec<f64>,
-    /// Smallest and largest value of every column, by node, where a softmax over time follows.
-    pub columns: BTreeMap<usize, Vec<[f64; 2]>>,
-    /// Smallest and largest argument of every node that is a function of one value.
+    /// Smallest and largest argument of every node that is a function of one value; of one with a softmax, zero and how
+    /// far scores lie below the largest.
     pub arguments: BTreeMap<usize, [f64; 2]>,
     /// Rows of a sequence before every flattening; what was observed last counts.
     pub rows: BTreeMap<usize, usize>,
@@ -82,16 +81,10 @@ impl Ranges {
                 self.rows.insert(i, outputs[i].cols / before.cols.max(1));
             }
             if let (Op::AttentiveStatsPool { .. }, Some(&NodeRef::Node(scores))) = (&node.op, node.inputs.get(1)) {
-                self.observe_columns(scores, &outputs[scores]);
+                let found = largest_spread(&outputs[scores]);
+                let seen = self.arguments.entry(i).or_insert([0.0, 0.0]);
+                seen[1] = seen[1].max(found);
             }
-        }
-    }
-
-    fn observe_columns(&mut self, node: usize, values: &FloatMatrix) {
-        let unseen = || vec![[f64::INFINITY, f64::NEG_INFINITY]; values.cols];
-        let columns = self.columns.entry(node).or_insert_with(unseen);
-        for row in values.data.chunks_exact(values.cols) {
-            columns.iter_mut().zip(row).for_each(|([low, high], &x)| (*low, *high) = (low.min(x), high.max(x)));
         }
     }
 
@@ -102,6 +95,15 @@ impl Ranges {
             NodeRef::Node(index) => self.outputs.get(index).copied().unwrap_or(0.0),
         }
     }
+}
+
+/// How far the values of a column lie apart, at most.
+fn largest_spread(values: &FloatMatrix) -> f64 {
+    let mut seen = vec![[f64::INFINITY, f64::NEG_INFINITY]; values.cols];
+    for row in values.data.chunks_exact(values.cols.max(1)) {
+        seen.iter_mut().zip(row).for_each(|([low, high], &x)| (*low, *high) = (low.min(x), high.max(x)));
+    }
+    seen.iter().map(|[low, high]| high - low).fold(0.0, f64::max)
 }
 
 /// How far the scores of a query lie apart, at most.

@@ -180,6 +180,7 @@ fn shrink(layer: &mut AnyLayer) {
         | AnyLayer::AddRows(_)
         | AnyLayer::RowSoftmax(_)
         | AnyLayer::Hypot(_)
+        | AnyLayer::TimeSoftmax(_)
         | AnyLayer::PaddedMaxPool(_) => {}
     }
 }
@@ -717,6 +718,7 @@ fn kind(layer: &AnyLayer) -> &'static str {
         AnyLayer::RowSoftmax(_) => "softmax of rows",
         AnyLayer::PaddedMaxPool(_) => "max pool with padding",
         AnyLayer::Hypot(_) => "magnitude",
+        AnyLayer::TimeSoftmax(_) => "softmax over time",
     }
 }
 
@@ -774,6 +776,7 @@ fn every_kind_of_layer_is_attacked() {
         "time max pool",
         "rounded time max pool",
         "at most",
+        "softmax over time",
     ]);
     assert_eq!(found, all);
 }
