@@ -21,7 +21,8 @@ use crate::layers::lowering::AnyLayer;
 use crate::layers::saturate::Clamped;
 use crate::layers::time_softmax::TimeSoftmax;
 use crate::model::{Model, integers};
-use crate::sumcheck::int::IntTable;
+use crate::sumcheck::int::{IntTable, dispatch};
+use crate::sumcheck::par;
 
 /// Widths of the arguments of activation tables.
 const WIDTHS: [u32; 9] = [8, 9, 10, 11, 12, 13, 14, 15, 16];
@@ -58,16 +59,30 @@ pub(super) struct Quality {
 
 /// Bytes of a table's integers that a commitment has to add: digits of a byte, with a sign.
 fn nonzero_bytes(table: &IntTable) -> u64 {
-    let digits = |mut value: i128| {
-        let mut count = 0;
-        while value != 0 {
-            let digit = (value + 128).rem_euclid(256) - 128;
-            count += u64::from(digit != 0);
-            value = (value - digit) >> 8;
-        }
-        count
-    };
-    table.values().iter().map(digits).sum()
+    const BLOCK: usize = 1 << 14;
+    let counts = dispatch!(table.values(), values => par::map(values.len().div_ceil(BLOCK), |block| {
+        let block = &values[block * BLOCK..values.len().min((block + 1) * BLOCK)];
+        block.iter().map(|&value| digits(Into::<i128>::into(value))).sum::<u64>()
+    }));
+    counts.into_iter().sum()
+}
+
+/// Digits of an integer in base 256, between −128 and 127, that are not zero.
+fn digits(mut value: i128) -> u64 {
+    let mut count = 0;
+    // Nearly all are short, and long integers are slow.
+    while i64::try_from(value).is_err() {
+        let digit = i128::from(value as i8);
+        count += u64::from(digit != 0);
+        value = (value >> 8) + i128::from(digit < 0);
+    }
+    let mut value = value as i64;
+    while value != 0 {
+        let digit = value as i8;
+        count += u64::from(digit != 0);
+        value = (value >> 8) + i64::from(digit < 0);
+    }
+    count
 }
 
 /// Runs a model on recordings with their float embeddings, until one misses the `target`.
@@ -230,6 +245,10 @@ mod tests {
             [(0, 0), (1, 1), (128, 2), (255, 2), (256, 1), (-256, 1), (-257, 2), (0x7f01, 2), (1 << 16, 1)]
         {
             assert_eq!(nonzero_bytes(&IntTable::new(1, 1, IntVec::I32(vec![value]))), bytes, "{value}");
+        }
+        // The largest are −1, then zeros, −128 and 1.
+        for (value, bytes) in [(i128::MIN, 1), (i128::MAX, 3), (i64::MAX.into(), 3), (1 << 64, 1), ((1 << 64) - 1, 2)] {
+            assert_eq!(nonzero_bytes(&IntTable::new(1, 1, IntVec::I128(vec![value]))), bytes, "{value}");
         }
     }
 }

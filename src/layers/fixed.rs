@@ -6,7 +6,7 @@
 //! have fewer bits, see [`ProgramBuilder::range`].
 
 pub use super::division::{divide, sqrt};
-use super::values::{append_values, try_map_values};
+use super::values::try_map_values;
 pub(super) use super::values::{map_values, values};
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{Column, ProgramError, TableId, TensorId};
@@ -58,8 +58,8 @@ pub fn range(p: &mut ProgramBuilder, name: &str, x: TensorId, bits: usize) -> Re
     let (rows, cols) = p.shape(x);
     let limbs = p.witness(&format!("{name}: limbs"), (upper * rows, cols), (0, (1 << limb) - 1), &[x], move |t| {
         let limb_at = |j: usize| move |v: i128| v >> (lowest + j * limb) & ((1 << limb) - 1);
-        let mut limbs = Vec::with_capacity(upper * rows * cols);
-        (0..upper).for_each(|j| append_values(t[0], limb_at(j), &mut limbs));
+        let mut limbs = map_values(t[0], limb_at(0));
+        (1..upper).for_each(|j| limbs.extend(map_values(t[0], limb_at(j))));
         Ok(limbs)
     })?;
     p.range(p.whole(limbs), 0, limb)?;
