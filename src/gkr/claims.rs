@@ -125,7 +125,8 @@ pub trait ValueSource {
     fn public(&mut self, value: impl FnOnce() -> Fr) -> Fr {
         value()
     }
-    /// Weights of rows that only values and claims depend on: whoever needs neither need not compute them.
+    /// Weights of rows that only values and claims depend on: whoever needs neither, as the walk that finds which folds a
+    /// prover will want, need not compute them. The verifier does.
     fn weights(&mut self, weights: impl FnOnce() -> Vec<Fr>) -> RowWeights {
         RowWeights::Explicit(Arc::new(weights()))
     }

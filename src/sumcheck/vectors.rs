@@ -1,11 +1,12 @@
 //! Sums and multiples of vectors of field elements.
 //!
-//! Kernels take what fills whole vectors; the rest is computed one by one.
+//! Kernels take what fills whole vectors; the rest is computed one by one. The verifier calls these too: slices are cut
+//! to the shorter one, or to what a caller has checked, and nothing else can be out of range.
 
 use super::small::SmallField;
 use crate::simd::LANES;
 
-/// The first `len` entries that fill whole vectors of kernels, if there are any.
+/// How many of `len` entries fill whole vectors.
 fn whole(len: usize) -> usize {
     len / LANES * LANES
 }
