@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use voxcheck::audio::wav::Wav;
 use voxcheck::files::{self, FileError, HEADER_BYTES, Row};
 use voxcheck::gkr::Fr;
-use voxcheck::gkr::builder::ProgramBuilder;
+use voxcheck::gkr::builder::{Hint, ProgramBuilder};
 use voxcheck::gkr::pcs::{Commitment, Hyrax, ProverKey, VerifierKey};
 use voxcheck::gkr::program::SHARED_WIDTH_VARS;
 use voxcheck::gkr::prover::PublicCommitments;
@@ -55,8 +55,15 @@ fn toy_program() -> Case {
     let dense = p.contraction("dense", p.whole(x), p.whole(w)).unwrap();
     let square = p.product("square", p.whole(dense), p.whole(dense)).unwrap();
     let sum = p.linear("sum", vec![(1, p.whole(square)), (2, p.whole(dense))], 5).unwrap();
-    let quotient =
-        p.witness("quotient", (5, 2), (-4, 3), &[sum], |t| Ok(t[0].values().iter().map(|v| v >> 3).collect())).unwrap();
+    let quotient = p
+        .witness(
+            "quotient",
+            (5, 2),
+            (-4, 3),
+            &[sum],
+            Hint::whole(|t| Ok(t[0].values().iter().map(|v| v >> 3).collect())),
+        )
+        .unwrap();
     p.range(p.whole(quotient), -4, 3).unwrap();
     let remainder = p.linear("remainder", vec![(1, p.whole(sum)), (-8, p.whole(quotient))], 0).unwrap();
     p.range(p.whole(remainder), 0, 3).unwrap();

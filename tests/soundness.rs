@@ -5,7 +5,7 @@ mod common;
 use ark_ff::AdditiveGroup;
 use common::{Case, Garbage, GarbageKey, add_one, edit, key, table};
 use voxcheck::gkr::Fr;
-use voxcheck::gkr::builder::ProgramBuilder;
+use voxcheck::gkr::builder::{Hint, ProgramBuilder};
 use voxcheck::gkr::pcs::Hyrax;
 use voxcheck::gkr::program::{Column, TensorId};
 use voxcheck::gkr::tables::Table;
@@ -268,7 +268,7 @@ fn looked_up(rows: usize, cols: usize) -> Case {
     let mut p = ProgramBuilder::new(4).with_width_vars(4);
     let x = p.input("x", (1, 1), 0, 15).unwrap();
     p.range(p.whole(x), 0, 4).unwrap();
-    let y = p.witness("y", (rows, cols), (0, 15), &[x], move |_| Ok(vec![3; rows * cols])).unwrap();
+    let y = p.witness("y", (rows, cols), (0, 15), &[x], Hint::whole(move |_| Ok(vec![3; rows * cols]))).unwrap();
     p.range(p.whole(y), 0, 4).unwrap();
     let (program, recipes) = p.finish().unwrap();
     Case { program, recipes, inputs: vec![table(1, 1, &[5])], constants: vec![] }

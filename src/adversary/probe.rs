@@ -1,7 +1,6 @@
 //! A verifier that refuses nothing and writes down what it found.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ark_ff::Zero;
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
@@ -78,7 +77,7 @@ pub struct ProbeLog {
 /// A verifier's channel that only writes down.
 pub struct Probe<'a> {
     inner: MutantVerifier<'a>,
-    log: Rc<RefCell<ProbeLog>>,
+    log: Arc<Mutex<ProbeLog>>,
     offset: usize,
     points: bool,
 }
@@ -95,21 +94,26 @@ pub fn probe<R>(
     let mut all = conditions.clone();
     all.skip.extend(Refusal::ALL.iter().map(|&refusal| Skip::Check(refusal)));
     let (inner, transcript): (MutantVerifier<'_>, TapeTranscript) = all.verifier(name, proof);
-    let log = Rc::new(RefCell::new(ProbeLog::default()));
-    let result = run(Probe { inner, log: Rc::clone(&log), offset: 0, points });
-    let mut log = log.take();
+    let log = Arc::new(Mutex::new(ProbeLog::default()));
+    let result = run(Probe { inner, log: Arc::clone(&log), offset: 0, points });
+    let mut log = std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner));
     log.tape = transcript.tape();
     (result, log)
 }
 
 impl Probe<'_> {
     fn read(&mut self, label: Label, count: usize, scalars: bool) {
-        self.log.borrow_mut().reads.push(Read { label, start: self.offset, count, scalars });
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).reads.push(Read {
+            label,
+            start: self.offset,
+            count,
+            scalars,
+        });
         self.offset += 32 * count;
     }
 
     fn find(&mut self, error: VerifyError, residual: Residual) {
-        let mut log = self.log.borrow_mut();
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let reads = log.reads.len();
         log.findings.push(Finding { error, residual, reads });
     }

@@ -14,12 +14,12 @@ use crate::sumcheck::channel::{ProverChannel, SecretChannel};
 use crate::sumcheck::transcript::{Label, SecretTranscript, Transcript};
 
 /// Somebody who sees, and may change, what a prover is about to use.
-pub trait Adversary {
+pub trait Adversary: Send {
     /// Called at every [`Site`], in the order of the protocol.
     fn visit(&mut self, site: Site<'_, Fr>);
 }
 
-impl<T: FnMut(Site<'_, Fr>)> Adversary for T {
+impl<T: FnMut(Site<'_, Fr>) + Send> Adversary for T {
     fn visit(&mut self, site: Site<'_, Fr>) {
         self(site);
     }

@@ -1,8 +1,7 @@
 //! Challenges on record.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ark_ff::PrimeField;
 
@@ -41,27 +40,27 @@ impl Tape {
 pub struct TapeTranscript {
     merlin: Merlin,
     skip: BTreeSet<Label>,
-    replay: Option<Rc<Tape>>,
-    record: Rc<RefCell<Tape>>,
+    replay: Option<Arc<Tape>>,
+    record: Arc<Mutex<Tape>>,
 }
 
 impl TapeTranscript {
     /// Starts a transcript for the protocol `name` that leaves out messages with the labels in `skip`.
     #[must_use]
     pub fn new(name: &'static [u8], skip: BTreeSet<Label>, replay: Option<Tape>) -> Self {
-        Self { merlin: Merlin::new(name), skip, replay: replay.map(Rc::new), record: Rc::default() }
+        Self { merlin: Merlin::new(name), skip, replay: replay.map(Arc::new), record: Arc::default() }
     }
 
     /// Number of challenges that were drawn so far.
     #[must_use]
     pub fn drawn(&self) -> usize {
-        self.record.borrow().len()
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// What was drawn so far.
     #[must_use]
     pub fn tape(&self) -> Tape {
-        self.record.borrow().clone()
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -73,7 +72,7 @@ impl Transcript for TapeTranscript {
     }
 
     fn squeeze(&mut self, label: Label, output: &mut [u8]) {
-        let mut record = self.record.borrow_mut();
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         self.merlin.squeeze(label, output);
         match self.replay.as_ref().and_then(|tape| tape.draws.get(record.draws.len())) {
             Some((taped, bytes)) if *taped == label && bytes.len() == output.len() => output.copy_from_slice(bytes),

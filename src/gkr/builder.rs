@@ -5,18 +5,17 @@
 //! that width. Everything else is interval arithmetic, so no value of an accepted proof can wrap.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use num_bigint::BigInt;
 
 use super::admission::{check_ranged, check_used};
+pub use super::hint::{Hint, Recipe, Recipes};
 use super::program::{
     Column, Contraction, Kind, Linear, Lookup, MAX_WIDTH_VARS, Product, Program, ProgramError, Relation,
     SHARED_WIDTH_VARS, TableId, Tensor, TensorId,
 };
 use super::tables::Table;
 use super::view::View;
-use crate::sumcheck::int::IntTable;
 
 mod views;
 
@@ -26,21 +25,6 @@ use self::views::{check_bits, shape_error, times};
 const MAX_BITS: u64 = 200;
 /// Entries of the largest tensor or index map.
 const MAX_ENTRIES: usize = 1 << 28;
-
-/// Computes a committed tensor from others; proves nothing. The error says why it cannot.
-pub type Hint = Arc<dyn Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync>;
-
-/// How the prover finds a committed tensor.
-#[derive(Clone)]
-pub struct Recipe {
-    /// Arguments of the hint.
-    pub inputs: Vec<TensorId>,
-    /// The function.
-    pub hint: Hint,
-}
-
-/// Hints of all witness tensors of a program.
-pub type Recipes = HashMap<TensorId, Recipe>;
 
 /// Builds a [`Program`].
 #[derive(Default)]
@@ -162,10 +146,10 @@ impl ProgramBuilder {
         shape: (usize, usize),
         (low, high): (i128, i128),
         inputs: &[TensorId],
-        hint: impl Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync + 'static,
+        hint: Hint,
     ) -> Result<TensorId, ProgramError> {
         let id = self.add(name, shape, Kind::Witness, low.into(), high.into())?;
-        self.recipes.insert(id, Recipe { inputs: inputs.to_vec(), hint: Arc::new(hint) });
+        self.recipes.insert(id, Recipe { inputs: inputs.to_vec(), hint });
         Ok(id)
     }
 

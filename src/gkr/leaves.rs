@@ -3,7 +3,9 @@
 //! An honest tuple has the denominator of the table entry that it equals. So denominators are computed once
 //! an entry, and a leaf is the number of its entry: four bytes instead of 32.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Fr;
 use super::find::{FIND_BLOCK, LookupColumn, MISSING, TableIndex};
@@ -22,7 +24,7 @@ pub(super) struct Located {
     /// one is that of the neutral fraction. [`MISSING`] if there is none.
     pub(super) entries: Vec<u32>,
     /// How often each entry of each table is looked up.
-    pub(super) counts: Vec<Vec<u64>>,
+    pub(super) counts: Vec<Vec<u32>>,
     /// Relation and place of the first tuple that is in no entry.
     pub(super) missing: Option<(usize, usize)>,
 }
@@ -46,37 +48,57 @@ fn range(block: &Block) -> std::ops::Range<usize> {
 pub(super) fn locate(program: &Program, trace: &Trace, layout: &Layout) -> Located {
     let first = first_entries(program);
     let neutral = first[program.tables().len()];
-    let mut located = Located {
-        entries: par::filled(layout.len, neutral),
-        counts: program.tables().iter().map(|table| vec![0; table.len()]).collect(),
-        missing: None,
-    };
+    let mut entries = par::filled(layout.len, neutral);
+    // The blocks of each relation, with the column that their rows begin with.
+    let mut blocks: HashMap<usize, Vec<(&Block, usize)>> = HashMap::new();
     for block in &layout.blocks {
-        if let Content::Table(id) = block.content {
-            let entries = &mut located.entries[range(block)];
-            entries.iter_mut().zip(first[id.0 as usize]..).for_each(|(leaf, entry)| *leaf = entry);
+        match block.content {
+            Content::Table(id) => {
+                let entries = &mut entries[range(block)];
+                entries.iter_mut().zip(first[id.0 as usize]..).for_each(|(leaf, entry)| *leaf = entry);
+            }
+            Content::Tuples { relation, offset } => blocks.entry(relation).or_default().push((block, offset)),
         }
     }
     let indices: Vec<TableIndex<'_>> = program.tables().iter().map(TableIndex::new).collect();
+    let mut missing = None;
     for (relation, lookup) in lookups(program) {
         // The views of a relation are written out once, for all of its blocks.
         let tuples = Tuples::new(program, trace, lookup);
         let table = lookup.table.0 as usize;
-        for block in &layout.blocks {
-            let Content::Tuples { relation: number, offset } = block.content else { continue };
-            if number != relation {
-                continue;
-            }
-            let leaves = &mut located.entries[range(block)];
-            for (counts, missing) in tuples.locate(&indices[table], first[table], (block, offset), leaves) {
-                located.counts[table].iter_mut().zip(counts).for_each(|(sum, count)| *sum += u64::from(count));
-                let found = located.missing.filter(|&(first, _)| first < relation);
-                let tuples = [located.missing.map(|(_, i)| i), missing].into_iter().flatten();
-                located.missing = found.or_else(|| Some((relation, tuples.min()?)));
-            }
-        }
+        let missed = blocks.remove(&relation).unwrap_or_default().into_iter().filter_map(|(block, offset)| {
+            tuples.locate(&indices[table], first[table], (block, offset), &mut entries[range(block)])
+        });
+        let missed = missed.min().map(|tuple| (relation, tuple));
+        missing = missing.or(missed);
     }
-    located
+    let counts = count(&entries[first_tuple(layout)..], neutral as usize);
+    let counts = first.windows(2).map(|ends| counts[ends[0] as usize..ends[1] as usize].to_vec()).collect();
+    Located { entries, counts, missing }
+}
+
+/// The first leaf of a tuple: those of tables are before.
+fn first_tuple(layout: &Layout) -> usize {
+    let is_tuples = |block: &&Block| matches!(block.content, Content::Tuples { .. });
+    layout.blocks.iter().find(is_tuples).map_or(layout.len, |block| block.start)
+}
+
+/// How often each of the numbers below `len` is among `leaves`.
+fn count(leaves: &[u32], len: usize) -> Vec<u32> {
+    // A thread counts on its own where there are more leaves than entries to add up afterwards.
+    let parts = (leaves.len() / len.max(1)).clamp(1, par::threads());
+    let mut counts = par::map_items(leaves.chunks(leaves.len().div_ceil(parts).max(1)).collect(), |_, leaves| {
+        let mut counts = vec![0u32; len];
+        leaves
+            .iter()
+            .filter_map(|&leaf| Some(leaf as usize).filter(|&leaf| leaf < len))
+            .for_each(|leaf| counts[leaf] += 1);
+        counts
+    })
+    .into_iter();
+    let mut sums = counts.next().unwrap_or_else(|| vec![0; len]);
+    counts.for_each(|counts| sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count));
+    sums
 }
 
 /// The looked-up tuples of a relation.
@@ -97,41 +119,40 @@ impl<'a> Tuples<'a> {
         (i >> block.width_vars) * self.cols + offset + (i & ((1 << block.width_vars) - 1))
     }
 
-    /// Finds the tuples of a block; gives parts of the numbers of hits, and the first tuple that each part misses.
+    /// Finds the tuples of a block; gives the first one that is in no entry.
     fn locate(
         &self,
         index: &TableIndex<'_>,
         first: u32,
         (block, offset): (&Block, usize),
         leaves: &mut [u32],
-    ) -> Vec<(Vec<u32>, Option<usize>)> {
+    ) -> Option<usize> {
         // Rows without a gap between them are one long row.
         let width = if self.cols == 1 << block.width_vars { FIND_BLOCK } else { 1 << block.width_vars };
-        // A thread counts on its own where there are more tuples than entries to add up afterwards.
-        let parts = (leaves.len() / index.table.len()).clamp(1, par::threads());
-        let size = leaves.len().div_ceil(parts).next_multiple_of(width);
-        par::map_items(leaves.chunks_mut(size).collect(), |part, leaves: &mut [u32]| {
-            let (mut counts, mut missing) = (vec![0u32; index.table.len()], None);
+        let size = TASK.next_multiple_of(width);
+        let missing = AtomicUsize::new(usize::MAX);
+        par::for_chunks_mut(leaves, size, |part, leaves| {
             for (row, leaves) in leaves.chunks_mut(width).enumerate() {
                 let start = self.place(block, offset, part * size + row * width);
                 for (at, leaves) in leaves.chunks_mut(FIND_BLOCK).enumerate() {
                     let start = start + at * FIND_BLOCK;
                     index.find(&self.columns, start, leaves);
                     for (i, leaf) in leaves.iter_mut().enumerate() {
-                        match counts.get_mut(*leaf as usize) {
-                            Some(count) => {
-                                *count += 1;
-                                *leaf += first;
-                            }
-                            None => missing = missing.or(Some(start + i)),
+                        if *leaf == MISSING {
+                            missing.fetch_min(start + i, Ordering::Relaxed);
+                        } else {
+                            *leaf += first;
                         }
                     }
                 }
             }
-            (counts, missing)
-        })
+        });
+        Some(missing.into_inner()).filter(|&tuple| tuple != usize::MAX)
     }
 }
+
+/// Tuples that are one task.
+const TASK: usize = 1 << 12;
 
 /// Numerators and denominators of all leaves.
 pub(super) fn build(program: &Program, trace: &Trace, layout: &Layout, compression: &Compression) -> Layer<Fr> {
@@ -145,9 +166,7 @@ pub(super) fn build(program: &Program, trace: &Trace, layout: &Layout, compressi
         }
     }
     // A gap between tables and tuples holds neutral fractions.
-    let is_tuples = |block: &&Block| matches!(block.content, Content::Tuples { .. });
-    let tuples = layout.blocks.iter().find(is_tuples).map_or(layout.len, |block| block.start);
-    numerators.resize(tuples, Fr::from(0u64));
+    numerators.resize(first_tuple(layout), Fr::from(0u64));
     let entries: usize = program.tables().iter().map(Table::len).sum();
     // The last one is that of the neutral fraction.
     let mut values = par::filled(entries + 1, Fr::from(1u64));

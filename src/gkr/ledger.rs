@@ -375,12 +375,12 @@ impl ValueSource for Unsaid {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-    use std::rc::Rc;
     use std::sync::Arc;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
-    use crate::gkr::builder::{ProgramBuilder, Recipes};
+    use crate::gkr::builder::{Hint, ProgramBuilder, Recipes};
     use crate::gkr::pcs::hiding::HidingProver;
     use crate::gkr::pcs::hyrax::default_rounds;
     use crate::gkr::pcs::{Hyrax, MultilinearPcs, ProverKey, VerifierKey};
@@ -396,7 +396,7 @@ mod tests {
         let x = p.input("x", (rows, 2), 0, 255).unwrap();
         let w = p.constant("w", 0, (2, 1), 0, 9).unwrap();
         let y = p.contraction("y", p.whole(x), p.whole(w)).unwrap();
-        let z = p.witness("z", (rows, 1), (0, 255), &[y], |t| Ok(t[0].values().iter().collect())).unwrap();
+        let z = p.witness("z", (rows, 1), (0, 255), &[y], Hint::whole(|t| Ok(t[0].values().iter().collect()))).unwrap();
         let square = p.product("square", p.whole(z), p.whole(z)).unwrap();
         let twice = p.linear("twice", vec![(1, p.whole(square)), (-1, p.whole(square))], 0).unwrap();
         p.zero(twice);
@@ -447,14 +447,14 @@ mod tests {
     }
 
     /// A hash that counts what is drawn from it.
-    struct Counting(Merlin, Rc<Cell<u64>>);
+    struct Counting(Merlin, Arc<AtomicU64>);
 
     impl Transcript for Counting {
         fn absorb(&mut self, label: Label, message: &[u8]) {
             self.0.absorb(label, message);
         }
         fn squeeze(&mut self, label: Label, output: &mut [u8]) {
-            self.1.set(self.1.get() + 1);
+            self.1.fetch_add(1, Ordering::Relaxed);
             self.0.squeeze(label, output);
         }
     }
@@ -473,23 +473,27 @@ mod tests {
             let mut channel = PlainProver::new(Merlin::new(b"ledger"));
             prover::prove::<Hyrax, _>(&key, &program, &trace, &public, PublicBlinds::default(), &mut channel);
             let proof = channel.into_proof();
-            let drawn = Rc::new(Cell::new(0));
-            let mut channel = PlainVerifier::new(Counting(Merlin::new(b"ledger"), Rc::clone(&drawn)), &proof);
+            let drawn = Arc::new(AtomicU64::new(0));
+            let mut channel = PlainVerifier::new(Counting(Merlin::new(b"ledger"), Arc::clone(&drawn)), &proof);
             let output = trace.get(program.outputs()[0]);
             verifier::verify::<Hyrax, _>(key.verifier_key(), &program, &[output], &public, &mut channel).unwrap();
             let ledger = Ledger::new(&program, default_rounds(SHARED_WIDTH_VARS)).unwrap();
-            assert_eq!(ledger.challenges(), drawn.get(), "rows of 2^{width_vars}, {rows} rows");
+            assert_eq!(ledger.challenges(), drawn.load(Ordering::Relaxed), "rows of 2^{width_vars}, {rows} rows");
 
             let channel = PlainProver::new(Merlin::new(b"ledger"));
             let mut channel = HidingProver::new(channel, &key, program.max_width_vars()).unwrap();
             prover::prove::<Hyrax, _>(&key, &program, &trace, &public, PublicBlinds::default(), &mut channel);
             let proof = channel.into_inner().into_proof();
-            drawn.set(0);
-            let channel = PlainVerifier::new(Counting(Merlin::new(b"ledger"), Rc::clone(&drawn)), &proof);
+            drawn.store(0, Ordering::Relaxed);
+            let channel = PlainVerifier::new(Counting(Merlin::new(b"ledger"), Arc::clone(&drawn)), &proof);
             let mut channel = HidingVerifier::new(channel, program.max_width_vars());
             verifier::verify::<Hyrax, _>(key.verifier_key(), &program, &[output], &public, &mut channel).unwrap();
             let hiding = Ledger::hiding(&program, default_rounds(SHARED_WIDTH_VARS)).unwrap();
-            assert_eq!(hiding.challenges(), drawn.get(), "hiding, rows of 2^{width_vars}, {rows} rows");
+            assert_eq!(
+                hiding.challenges(),
+                drawn.load(Ordering::Relaxed),
+                "hiding, rows of 2^{width_vars}, {rows} rows"
+            );
             assert!(hiding.log2() > ledger.log2() && hiding.log2() < -230.0);
             let points = ledger.terms().iter().any(|term| term.name.starts_with("points"));
             assert_eq!(points, width_vars == 2 && rows > 1, "rows of 2^{width_vars}, {rows} rows");

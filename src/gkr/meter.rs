@@ -4,8 +4,8 @@
 //! nothing to read and counts what it is asked for, meets every message that a proof will have: nothing about the
 //! protocol is said here a second time.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ark_bn254::G1Affine;
 use ark_ec::AffineRepr;
@@ -47,8 +47,8 @@ pub fn argument_bytes(program: &Program, hidden: bool) -> Result<u64, VerifyErro
     let outputs: Vec<IntTable> = program.outputs().iter().map(zeros).collect();
     let outputs: Vec<&IntTable> = outputs.iter().collect();
     let key = VerifierKey::new(MAX_WIDTH_VARS);
-    let bytes = Rc::new(Cell::new(0));
-    let mut meter = Meter { bytes: Rc::clone(&bytes), drawn: 0 };
+    let bytes = Arc::new(AtomicU64::new(0));
+    let mut meter = Meter { bytes: Arc::clone(&bytes), drawn: 0 };
     if hidden {
         let mut channel = HidingVerifier::new(meter, program.max_width_vars());
         verifier::verify::<Hyrax, _>(&key, program, &outputs, &public, &mut channel)?;
@@ -56,18 +56,18 @@ pub fn argument_bytes(program: &Program, hidden: bool) -> Result<u64, VerifyErro
     } else {
         verifier::verify::<Hyrax, _>(&key, program, &outputs, &public, &mut meter)?;
     }
-    Ok(bytes.get())
+    Ok(bytes.load(Ordering::Relaxed))
 }
 
 /// Counts bytes and gives zeros; no check fails.
 struct Meter {
-    bytes: Rc<Cell<u64>>,
+    bytes: Arc<AtomicU64>,
     drawn: u64,
 }
 
 impl Meter {
     fn count(&self, bytes: usize) {
-        self.bytes.set(self.bytes.get() + bytes as u64);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     fn zeros(&self, count: usize) -> Vec<Fr> {

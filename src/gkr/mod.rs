@@ -73,6 +73,7 @@ pub mod claims;
 mod contraction;
 mod find;
 pub mod fraction;
+mod hint;
 mod leaves;
 pub mod ledger;
 mod lookup;

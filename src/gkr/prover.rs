@@ -205,7 +205,19 @@ pub fn prove<P: MultilinearPcs, C: OpeningProver>(
 }
 
 /// [`prove`] for public outputs that need not be those of the trace.
-pub(crate) fn prove_claiming<'b, P: MultilinearPcs, C: OpeningProver>(
+pub(crate) fn prove_claiming<P: MultilinearPcs, C: OpeningProver>(
+    key: &P::ProverKey,
+    program: &Program,
+    trace: &Trace,
+    outputs: &[&IntTable],
+    public: &PublicCommitments<'_, P::Commitment>,
+    blinds: PublicBlinds<'_>,
+    channel: &mut C,
+) -> Timings {
+    par::enter(|| prove_here::<P, C>(key, program, trace, outputs, public, blinds, channel))
+}
+
+fn prove_here<'b, P: MultilinearPcs, C: OpeningProver>(
     key: &P::ProverKey,
     program: &Program,
     trace: &Trace,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::Fr;
-use super::builder::{ProgramBuilder, Recipes};
+use super::builder::{Hint, ProgramBuilder, Recipes};
 use super::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey, VerifierKey};
 use super::program::{Column, Program, ProgramError, TensorId};
 use super::prover::{self, PublicBlinds, PublicCommitments};
@@ -108,12 +108,20 @@ fn example() -> Case {
     let bias = View::rows(b, RowMap::broadcast(2));
     let acc = p.linear("acc", vec![(1, p.whole(conv)), (1, bias)], 0).unwrap();
     let y = p
-        .witness("y", (2, 3), (-4, 3), &[acc], |t| Ok(t[0].values().iter().map(|v| v.div_euclid(4)).collect()))
+        .witness(
+            "y",
+            (2, 3),
+            (-4, 3),
+            &[acc],
+            Hint::whole(|t| Ok(t[0].values().iter().map(|v| v.div_euclid(4)).collect())),
+        )
         .unwrap();
     let rem = p.linear("rem", vec![(1, p.whole(acc)), (-4, p.whole(y))], 0).unwrap();
     p.range(p.whole(rem), 0, 2).unwrap();
     let relu = p.table(Table::function("relu", -4, (-4..4).map(|v: i64| v.max(0)).collect())).unwrap();
-    let z = p.witness("z", (2, 3), (0, 3), &[y], |t| Ok(t[0].values().iter().map(|v| v.max(0)).collect())).unwrap();
+    let z = p
+        .witness("z", (2, 3), (0, 3), &[y], Hint::whole(|t| Ok(t[0].values().iter().map(|v| v.max(0)).collect())))
+        .unwrap();
     p.lookup(vec![column(p.whole(y)), column(p.whole(z))], relu).unwrap();
     let (program, recipes) = p.finish().unwrap();
     let x = table(5, 2, &[1, -2, 2, -4, -3, -3, 1, -4, -1, -4]);

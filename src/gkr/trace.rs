@@ -7,24 +7,25 @@
 #![allow(clippy::useless_conversion)]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use num_bigint::BigInt;
 use thiserror::Error;
 
-use super::builder::Recipes;
+use super::hint::{Computed, Recipes};
 use super::leaves;
 use super::lookup::Layout;
 use super::matmul;
 use super::program::{Contraction, Kind, Linear, Product, Program, Relation, Tensor, TensorId};
 use super::view::{ColMap, View};
-use crate::sumcheck::int::{IntTable, IntVec, SmallInt, dispatch};
+use crate::sumcheck::int::{IntTable, IntVec, dispatch};
 use crate::sumcheck::par;
 
+mod pack;
 #[cfg(feature = "adversary")]
 mod tampered;
 mod views;
 
+use self::pack::{Unfit, Word, out_of_range, pack, pack_values};
 use self::views::materialize;
 
 /// Why a program cannot be run on an input.
@@ -99,6 +100,8 @@ pub struct Trace {
     tables: Vec<Arc<IntTable>>,
     /// Where looked-up tuples are in their tables, until a tensor changes: finding them is a tenth of a proof.
     entries: Option<Arc<Vec<u32>>>,
+    /// Whether tensors are within the bounds of the program, as those of an honest prover are.
+    bounded: bool,
 }
 
 impl Trace {
@@ -118,6 +121,7 @@ impl Trace {
     pub fn replace(&mut self, id: TensorId, table: IntTable) {
         self.tables[id.0 as usize] = Arc::new(table);
         self.entries = None;
+        self.bounded = false;
     }
 
     /// Where the leaves of the lookups are in their tables, if all of them are (see [`leaves::locate`]).
@@ -139,7 +143,16 @@ impl Trace {
         inputs: &[Arc<IntTable>],
         constants: &[Arc<IntTable>],
     ) -> Result<Self, TraceError> {
-        let mut trace = Self { tables: Vec::with_capacity(program.tensors().len()), entries: None };
+        par::enter(|| Self::run_here(program, recipes, inputs, constants))
+    }
+
+    fn run_here(
+        program: &Program,
+        recipes: &Recipes,
+        inputs: &[Arc<IntTable>],
+        constants: &[Arc<IntTable>],
+    ) -> Result<Self, TraceError> {
+        let mut trace = Self { tables: Vec::with_capacity(program.tensors().len()), entries: None, bounded: true };
         let mut given = inputs.iter();
         for (i, tensor) in program.tensors().iter().enumerate() {
             let table = trace.compute(program, recipes, TensorId(i as u32), tensor, &mut given, constants)?;
@@ -171,12 +184,16 @@ impl Trace {
                     .get(&id)
                     .ok_or_else(|| TraceError::Hint { tensor: tensor.name.clone(), reason: "it has no hint".into() })?;
                 let arguments: Vec<&IntTable> = recipe.inputs.iter().map(|&id| self.get(id)).collect();
-                let values = (recipe.hint)(&arguments)
-                    .map_err(|reason| TraceError::Hint { tensor: tensor.name.clone(), reason })?;
-                Arc::new(pack_values(tensor, &values)?)
+                let computed = recipe.hint.compute(&arguments, tensor.rows * tensor.cols);
+                Arc::new(match computed.map_err(|reason| TraceError::Hint { tensor: tensor.name.clone(), reason })? {
+                    Computed::Whole(values) => pack_values(tensor, &values)?,
+                    Computed::Blocks(block) => {
+                        pack(tensor, |start, out| block(&arguments, start, out).map_err(Unfit::Refused))?
+                    }
+                })
             }
             Kind::Virtual(relation) => match &program.relations()[relation as usize] {
-                Relation::Linear(linear) => Arc::new(self.linear(tensor, linear)?),
+                Relation::Linear(linear) => Arc::new(self.linear(program, tensor, linear)?),
                 Relation::Contraction(c) => Arc::new(self.contraction(tensor, c)?),
                 Relation::Product(product) => Arc::new(self.product(tensor, product)?),
                 Relation::Lookup(_) => unreachable!("a lookup defines no tensor"),
@@ -188,19 +205,28 @@ impl Trace {
         })
     }
 
-    fn linear(&self, tensor: &Tensor, linear: &Linear) -> Result<IntTable, TraceError> {
+    fn linear(&self, program: &Program, tensor: &Tensor, linear: &Linear) -> Result<IntTable, TraceError> {
         let terms: Vec<(i128, Arc<IntTable>)> = linear.terms.iter().map(|(c, view)| (*c, self.view(view))).collect();
-        pack(tensor, |start, out| {
-            out.fill(linear.constant);
-            for (coefficient, table) in &terms {
-                dispatch!(table.values(), values => {
-                    for (out, &value) in out.iter_mut().zip(&values[start..]) {
-                        *out = out.wrapping_add(coefficient.wrapping_mul(value.into()));
-                    }
-                });
-            }
-            true
-        })
+        let mut sum = linear.constant.unsigned_abs();
+        for ((coefficient, view), (_, table)) in linear.terms.iter().zip(&terms) {
+            let largest = self.largest(program.tensor(view.tensor), view, table);
+            sum = sum.saturating_add(coefficient.unsigned_abs().saturating_mul(largest));
+        }
+        if sum < 1 << 63 {
+            combine::<i64>(tensor, &terms, linear.constant)
+        } else {
+            combine::<i128>(tensor, &terms, linear.constant)
+        }
+    }
+
+    /// What no absolute value of a view, written out in `table`, is beyond.
+    fn largest(&self, tensor: &Tensor, view: &View, table: &IntTable) -> u128 {
+        let of_type = 1 << (8 * table.values().width() - 1);
+        if !self.bounded || view.tap_weights != [1] {
+            return of_type;
+        }
+        let magnitude = |bound: &BigInt| u128::try_from(bound.magnitude()).unwrap_or(u128::MAX);
+        magnitude(&tensor.low).max(magnitude(&tensor.high)).min(of_type)
     }
 
     fn contraction(&self, tensor: &Tensor, c: &Contraction) -> Result<IntTable, TraceError> {
@@ -214,19 +240,34 @@ impl Trace {
             }
         };
         let values = matmul::contract(&lhs, &c.lhs.rows, &rhs, c.transposed).ok_or_else(|| out_of_range(tensor))?;
-        dispatch!(&values, values => pack(tensor, |start, out| {
-            out.iter_mut().zip(&values[start..]).for_each(|(out, &value)| *out = value.into());
-            true
-        }))
+        match &values {
+            IntVec::I128(values) => pack_values(tensor, values),
+            values => dispatch!(values, values => pack(tensor, |start, out: &mut [i64]| {
+                out.iter_mut().zip(&values[start..]).for_each(|(out, &value)| *out = Word::of(value));
+                Ok(())
+            })),
+        }
     }
 
     fn product(&self, tensor: &Tensor, product: &Product) -> Result<IntTable, TraceError> {
         let (left, right) = (self.view(&product.left), self.view(&product.right));
-        pack(tensor, |start, out| {
-            dispatch!(left.values(), left => dispatch!(right.values(), right => {
-                multiply(&left[start..], &right[start..], out)
-            }))
-        })
+        if left.values().width() + right.values().width() <= 8 {
+            return dispatch!(left.values(), left => dispatch!(right.values(), right => {
+                pack(tensor, |start, out: &mut [i64]| {
+                    let pairs = left[start..].iter().zip(&right[start..]);
+                    out.iter_mut().zip(pairs).for_each(|(out, (&a, &b))| *out = i64::of(a) * i64::of(b));
+                    Ok(())
+                })
+            }));
+        }
+        dispatch!(left.values(), left => dispatch!(right.values(), right => {
+            pack(tensor, |start, out: &mut [i128]| {
+                for (out, (&a, &b)) in out.iter_mut().zip(left[start..].iter().zip(&right[start..])) {
+                    *out = i128::checked_mul(a.into(), b.into()).ok_or(Unfit::Range)?;
+                }
+                Ok(())
+            })
+        }))
     }
 
     /// Fills the multiplicities, and with that checks every lookup; an error names the first tuple that is in
@@ -245,7 +286,7 @@ impl Trace {
         }
         for (&id, counts) in program.multiplicities().iter().zip(located.counts) {
             let counts: Vec<i128> = counts.into_iter().map(i128::from).collect();
-            self.replace(id, pack_values(program.tensor(id), &counts)?);
+            self.tables[id.0 as usize] = Arc::new(pack_values(program.tensor(id), &counts)?);
         }
         self.entries = located.missing.is_none().then(|| Arc::new(located.entries));
         Ok(())
@@ -255,7 +296,7 @@ impl Trace {
     pub fn check(&self, program: &Program) -> Result<(), TraceError> {
         for relation in program.relations() {
             let (output, expected) = match relation {
-                Relation::Linear(r) => (r.output, self.linear(program.tensor(r.output), r)?),
+                Relation::Linear(r) => (r.output, self.linear(program, program.tensor(r.output), r)?),
                 Relation::Contraction(r) => (r.output, self.contraction(program.tensor(r.output), r)?),
                 Relation::Product(r) => (r.output, self.product(program.tensor(r.output), r)?),
                 Relation::Lookup(_) => continue,
@@ -286,59 +327,18 @@ impl Trace {
     }
 }
 
-/// `out = left ∘ right`; false if a product passes 127 bits.
-fn multiply<A: SmallInt, B: SmallInt>(left: &[A], right: &[B], out: &mut [i128]) -> bool {
-    let pairs = out.iter_mut().zip(left.iter().zip(right));
-    if size_of::<A>() + size_of::<B>() <= 8 {
-        pairs.for_each(|(out, (&a, &b))| *out = (Into::<i128>::into(a) as i64 * Into::<i128>::into(b) as i64).into());
-        return true;
-    }
-    let mut fits = true;
-    for (out, (&a, &b)) in pairs {
-        let (product, overflow) = i128::overflowing_mul(a.into(), b.into());
-        *out = product;
-        fits &= !overflow;
-    }
-    fits
-}
-
-/// Entries that are computed in one go.
-const PACK_BLOCK: usize = 256;
-
-/// Stores values in the narrowest type that holds the tensor's bounds, which they must respect.
-/// `fill` computes those from an index on, and says whether it could.
-fn pack(tensor: &Tensor, fill: impl Fn(usize, &mut [i128]) -> bool + Sync + Send) -> Result<IntTable, TraceError> {
-    let clamp = |bound: &BigInt| i128::try_from(bound).ok();
-    let low = clamp(&tensor.low).unwrap_or(i128::MIN);
-    let high = clamp(&tensor.high).unwrap_or(i128::MAX);
-    let mut values = IntVec::zeros(tensor.rows * tensor.cols, low, high);
-    let fits = AtomicBool::new(true);
-    dispatch!(&mut values, values => par::for_chunks_mut(values, PACK_BLOCK, |block, out| {
-        let mut wide = [0i128; PACK_BLOCK];
-        let wide = &mut wide[..out.len()];
-        let mut all = fill(block * PACK_BLOCK, wide);
-        for (out, &value) in out.iter_mut().zip(wide.iter()) {
-            all &= low <= value && value <= high;
-            *out = SmallInt::truncate(value);
+/// `Σ coefficient · table + constant`, for sums that fit the words.
+fn combine<W: Word>(tensor: &Tensor, terms: &[(i128, Arc<IntTable>)], constant: i128) -> Result<IntTable, TraceError> {
+    pack(tensor, |start, out: &mut [W]| {
+        out.fill(W::clamped(constant));
+        for (coefficient, table) in terms {
+            let coefficient = W::clamped(*coefficient);
+            dispatch!(table.values(), values => {
+                for (out, &value) in out.iter_mut().zip(&values[start..]) {
+                    *out = out.plus_product(coefficient, W::of(value));
+                }
+            });
         }
-        if !all {
-            fits.store(false, Ordering::Relaxed);
-        }
-    }));
-    if fits.into_inner() { Ok(IntTable::new(tensor.rows, tensor.cols, values)) } else { Err(out_of_range(tensor)) }
-}
-
-/// [`pack`] of values at hand.
-fn pack_values(tensor: &Tensor, values: &[i128]) -> Result<IntTable, TraceError> {
-    if values.len() != tensor.rows * tensor.cols {
-        return Err(TraceError::Hint { tensor: tensor.name.clone(), reason: "the hint gave another size".into() });
-    }
-    pack(tensor, |start, out| {
-        out.copy_from_slice(&values[start..start + out.len()]);
-        true
+        Ok(())
     })
-}
-
-fn out_of_range(tensor: &Tensor) -> TraceError {
-    TraceError::OutOfRange { tensor: tensor.name.clone(), low: tensor.low.clone(), high: tensor.high.clone() }
 }

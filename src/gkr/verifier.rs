@@ -21,6 +21,7 @@ use crate::sumcheck::channel::VerifierChannel;
 use crate::sumcheck::eq::eq_prefix;
 use crate::sumcheck::error::{Check, StatementError, VerifyError};
 use crate::sumcheck::int::IntTable;
+use crate::sumcheck::par;
 use crate::sumcheck::small::weighted_sum;
 use crate::sumcheck::transcript::Label;
 
@@ -53,6 +54,17 @@ impl<C: VerifierChannel<Fr>> ValueSource for RecvValues<'_, C> {
 /// [finish](VerifierChannel::finish) the channel.
 #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 pub fn verify<P: MultilinearPcs, C: OpeningVerifier>(
+    key: &P::VerifierKey,
+    program: &Program,
+    outputs: &[&IntTable],
+    public: &PublicCommitments<'_, P::Commitment>,
+    channel: &mut C,
+) -> Result<(), VerifyError> {
+    par::enter(|| verify_here::<P, C>(key, program, outputs, public, channel))
+}
+
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+fn verify_here<P: MultilinearPcs, C: OpeningVerifier>(
     key: &P::VerifierKey,
     program: &Program,
     outputs: &[&IntTable],

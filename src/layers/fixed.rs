@@ -6,13 +6,10 @@
 //! have fewer bits, see [`ProgramBuilder::range`].
 
 pub use super::division::{divide, sqrt};
-use super::values::try_map_values;
-pub(super) use super::values::{map_values, values};
-use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{Column, ProgramError, TableId, TensorId};
 use crate::gkr::tables::{Table, TableColumn};
 use crate::gkr::view::{RowMap, View};
-use crate::sumcheck::int::IntTable;
 
 /// Bits of the largest magnitude that a tensor can have.
 pub(crate) fn bits_of(p: &ProgramBuilder, id: TensorId) -> usize {
@@ -56,12 +53,8 @@ pub fn range(p: &mut ProgramBuilder, name: &str, x: TensorId, bits: usize) -> Re
     }
     let lowest = bits - upper * limb;
     let (rows, cols) = p.shape(x);
-    let limbs = p.witness(&format!("{name}: limbs"), (upper * rows, cols), (0, (1 << limb) - 1), &[x], move |t| {
-        let limb_at = |j: usize| move |v: i128| v >> (lowest + j * limb) & ((1 << limb) - 1);
-        let mut limbs = map_values(t[0], limb_at(0));
-        (1..upper).for_each(|j| limbs.extend(map_values(t[0], limb_at(j))));
-        Ok(limbs)
-    })?;
+    let hint = Hint::parts(upper, move |j, v| v >> (lowest + j * limb) & ((1 << limb) - 1));
+    let limbs = p.witness(&format!("{name}: limbs"), (upper * rows, cols), (0, (1 << limb) - 1), &[x], hint)?;
     p.range(p.whole(limbs), 0, limb)?;
     let mut terms = vec![(1, p.whole(x))];
     for j in 0..upper {
@@ -81,7 +74,7 @@ pub fn integer(
     shape: (usize, usize),
     bits: usize,
     inputs: &[TensorId],
-    hint: impl Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync + 'static,
+    hint: Hint,
 ) -> Result<TensorId, ProgramError> {
     check_bits(name, bits)?;
     let limb = p.range_bits();
@@ -97,7 +90,7 @@ pub fn natural(
     shape: (usize, usize),
     bits: usize,
     inputs: &[TensorId],
-    hint: impl Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync + 'static,
+    hint: Hint,
 ) -> Result<TensorId, ProgramError> {
     check_bits(name, bits)?;
     let limb = p.range_bits();
@@ -113,7 +106,7 @@ fn from(
     shape: (usize, usize),
     (low, limbs): (i128, usize),
     inputs: &[TensorId],
-    hint: impl Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync + 'static,
+    hint: Hint,
 ) -> Result<TensorId, ProgramError> {
     let limb = p.range_bits();
     let high = low + ((1i128 << (limbs * limb)) - 1);
@@ -124,14 +117,12 @@ fn from(
     }
     let (rows, cols) = shape;
     let owned = name.to_owned();
-    let split = p.witness(&format!("{name}: limbs"), (limbs * rows, cols), (0, (1 << limb) - 1), inputs, move |t| {
-        let values = hint(t)?;
-        if let Some(wide) = values.iter().find(|v| !(low..=high).contains(*v)) {
-            return Err(format!("{owned} reaches {wide}, beyond {} bits", limbs * limb));
-        }
-        let limb_at = |j: usize| move |v: &i128| (v - low) >> (j * limb) & ((1 << limb) - 1);
-        Ok((0..limbs).flat_map(|j| values.iter().map(limb_at(j))).collect())
-    })?;
+    let admit = move |v: i128| {
+        let fits = (low..=high).contains(&v);
+        if fits { Ok(()) } else { Err(format!("{owned} reaches {v}, beyond {} bits", limbs * limb)) }
+    };
+    let hint = hint.limbs(limbs, admit, move |j, v| (v - low) >> (j * limb) & ((1 << limb) - 1));
+    let split = p.witness(&format!("{name}: limbs"), (limbs * rows, cols), (0, (1 << limb) - 1), inputs, hint)?;
     p.range(p.whole(split), 0, limb)?;
     let terms = (0..limbs)
         .map(|j| {
@@ -147,7 +138,7 @@ fn from(
 pub fn commit(p: &mut ProgramBuilder, name: &str, x: TensorId) -> Result<TensorId, ProgramError> {
     let (low, high) = p.bounds(x);
     let bits = low.bits().max(high.bits()) as usize + 1;
-    let copy = integer(p, name, p.shape(x), bits, &[x], |t| Ok(map_values(t[0], |v| v)))?;
+    let copy = integer(p, name, p.shape(x), bits, &[x], Hint::entrywise(move |v| v))?;
     let terms = vec![(1, p.whole(x)), (-1, p.whole(copy))];
     let difference = p.linear(&format!("{name}: difference"), terms, 0)?;
     p.zero(difference);
@@ -172,7 +163,7 @@ pub fn requantize(
     bits: usize,
 ) -> Result<TensorId, ProgramError> {
     let x = rounded(p, name, x, shift)?;
-    let y = integer(p, name, p.shape(x), bits, &[x], move |t| Ok(map_values(t[0], |v| v >> shift)))?;
+    let y = integer(p, name, p.shape(x), bits, &[x], Hint::entrywise(move |v| v >> shift))?;
     remainder(p, name, x, y, shift)?;
     Ok(y)
 }
@@ -212,9 +203,7 @@ pub fn activate(
     let x = rounded(p, name, x, shift)?;
     let (low, high) = function.column_range(0);
     let bounds = (i128::from(low), i128::from(high));
-    let y = p.witness(&format!("{name}: argument"), p.shape(x), bounds, &[x], move |t| {
-        Ok(map_values(t[0], |v| v >> shift))
-    })?;
+    let y = p.witness(&format!("{name}: argument"), p.shape(x), bounds, &[x], Hint::entrywise(move |v| v >> shift))?;
     remainder(p, name, x, y, shift)?;
     lookup(p, name, y, function)
 }
@@ -238,12 +227,14 @@ pub fn rectify(
     }
     let x = rounded(p, name, x, shift)?;
     let (shape, half) = (p.shape(x), 1i64 << (bits - 1));
-    let z = p.witness(name, shape, (0, i128::from(half) - 1), &[x], move |t| {
-        Ok(map_values(t[0], |v| (v >> shift).max(0)))
-    })?;
-    let n = p.witness(&format!("{name}: negative part"), shape, (0, half.into()), &[x], move |t| {
-        Ok(map_values(t[0], |v| (-(v >> shift)).max(0)))
-    })?;
+    let z = p.witness(name, shape, (0, i128::from(half) - 1), &[x], Hint::entrywise(move |v| (v >> shift).max(0)))?;
+    let n = p.witness(
+        &format!("{name}: negative part"),
+        shape,
+        (0, half.into()),
+        &[x],
+        Hint::entrywise(move |v| (-(v >> shift)).max(0)),
+    )?;
     let y = p.linear(&format!("{name}: argument"), vec![(1, p.whole(z)), (-1, p.whole(n))], 0)?;
     remainder(p, name, x, y, shift)?;
     let mut table = Table::function(format!("relu{bits}"), -half, (-half..half).map(|y| y.max(0)).collect());
@@ -264,22 +255,14 @@ pub fn lookup(p: &mut ProgramBuilder, name: &str, y: TensorId, function: &Table)
 }
 
 /// The hint that applies a function's table.
-fn evaluate(
-    name: &str,
-    function: &Table,
-) -> impl Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync + 'static + use<> {
+fn evaluate(name: &str, function: &Table) -> Hint {
     let (name, function) = (name.to_owned(), function.clone());
     let start = i128::from(function.column_range(0).0);
-    move |t| {
-        let entry = |v: i128| {
-            usize::try_from(v - start)
-                .ok()
-                .filter(|&i| i < function.len())
-                .map(|i| i128::from(function.entry(1, i)))
-                .ok_or_else(|| format!("{name} has argument {v}, outside of table `{}`", function.name))
-        };
-        try_map_values(t[0], entry)
-    }
+    Hint::try_entrywise(move |v| {
+        let index = usize::try_from(v - start).ok().filter(|&i| i < function.len());
+        let refuse = || format!("{name} has argument {v}, outside of table `{}`", function.name);
+        index.map(|i| i128::from(function.entry(1, i))).ok_or_else(refuse)
+    })
 }
 
 /// [`activate`] for arguments far beyond the table, where `f` is flat: the quotient is
@@ -303,13 +286,21 @@ pub fn activate_saturating(
         return Err(ProgramError::TooLarge(format!("the blocks of the saturating gate `{name}`")));
     }
     let half = 1i128 << (high_bits - 1);
-    let hi = p.witness(&format!("{name}: high"), shape, (-half, half - 1), &[x], move |t| {
-        Ok(map_values(t[0], |v| v >> (shift + low_bits)))
-    })?;
+    let hi = p.witness(
+        &format!("{name}: high"),
+        shape,
+        (-half, half - 1),
+        &[x],
+        Hint::entrywise(move |v| v >> (shift + low_bits)),
+    )?;
     let clamped = lookup(p, &format!("{name}: clamped"), hi, &clamp_table(low_bits, high_bits, function))?;
-    let lo = p.witness(&format!("{name}: low"), shape, (0, (1 << low_bits) - 1), &[x], move |t| {
-        Ok(map_values(t[0], |v| v >> shift & ((1 << low_bits) - 1)))
-    })?;
+    let lo = p.witness(
+        &format!("{name}: low"),
+        shape,
+        (0, (1 << low_bits) - 1),
+        &[x],
+        Hint::entrywise(move |v| v >> shift & ((1 << low_bits) - 1)),
+    )?;
     let terms = vec![(1 << low_bits, p.whole(hi)), (1, p.whole(lo))];
     let quotient = p.linear(&format!("{name}: quotient"), terms, 0)?;
     remainder(p, name, x, quotient, shift)?;
@@ -345,7 +336,7 @@ pub fn bit(
     name: &str,
     shape: (usize, usize),
     inputs: &[TensorId],
-    hint: impl Fn(&[&IntTable]) -> Result<Vec<i128>, String> + Send + Sync + 'static,
+    hint: Hint,
 ) -> Result<TensorId, ProgramError> {
     let table: TableId = p.table(Table::range(1))?;
     let id = p.witness(name, shape, (0, 1), inputs, hint)?;
@@ -355,7 +346,7 @@ pub fn bit(
 
 /// `s = [x > 0]` for `|x| < 2^bits`: `(2s − 1)·x − s ∈ [0, 2^bits)` holds for exactly one bit.
 pub fn is_positive(p: &mut ProgramBuilder, name: &str, x: TensorId, bits: usize) -> Result<TensorId, ProgramError> {
-    let s = bit(p, name, p.shape(x), &[x], |t| Ok(values(t[0]).map(|v| i128::from(v > 0)).collect()))?;
+    let s = bit(p, name, p.shape(x), &[x], Hint::entrywise(|v| i128::from(v > 0)))?;
     let sx = p.product(&format!("{name}: times"), p.whole(s), p.whole(x))?;
     let terms = vec![(2, p.whole(sx)), (-1, p.whole(x)), (-1, p.whole(s))];
     let magnitude = p.linear(&format!("{name}: magnitude"), terms, 0)?;
@@ -371,9 +362,13 @@ pub fn maximum(
     b: TensorId,
     bits: usize,
 ) -> Result<TensorId, ProgramError> {
-    let s = bit(p, &format!("{name}: choice"), p.shape(a), &[a, b], |t| {
-        Ok(values(t[0]).zip(values(t[1])).map(|(a, b)| i128::from(a >= b)).collect())
-    })?;
+    let s = bit(
+        p,
+        &format!("{name}: choice"),
+        p.shape(a),
+        &[a, b],
+        Hint::whole(|t| Ok(t[0].values().iter().zip(t[1].values().iter()).map(|(a, b)| i128::from(a >= b)).collect())),
+    )?;
     let difference = p.linear(&format!("{name}: difference"), vec![(1, p.whole(a)), (-1, p.whole(b))], 0)?;
     let chosen = p.product(&format!("{name}: chosen"), p.whole(s), p.whole(difference))?;
     // max − b = s·(a − b) and max − a = s·(a − b) − (a − b).

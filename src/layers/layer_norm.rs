@@ -22,7 +22,7 @@ use super::fixed;
 use super::lowering::{Constant, Layer, Value, exactly, layer_header};
 use super::matrix::FloatMatrix;
 use crate::error::ModelError;
-use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::view::View;
 
@@ -103,9 +103,14 @@ impl LayerNorm {
         let terms = vec![(fine, p.whole(sum))];
         let numerator = p.linear(&format!("{name}: numerator"), terms, columns / 2)?;
         let bits = fixed::bits_of(p, numerator) + 1;
-        let mean = fixed::integer(p, &name, p.shape(sum), bits, &[numerator], move |t| {
-            Ok(fixed::values(t[0]).map(|v| v.div_euclid(columns)).collect())
-        })?;
+        let mean = fixed::integer(
+            p,
+            &name,
+            p.shape(sum),
+            bits,
+            &[numerator],
+            Hint::entrywise(move |v| v.div_euclid(columns)),
+        )?;
         let terms = vec![(1, p.whole(numerator)), (-columns, p.whole(mean))];
         let remainder = p.linear(&format!("{name}: remainder"), terms, 0)?;
         between(p, &name, remainder, columns)?;
@@ -118,11 +123,17 @@ impl LayerNorm {
         let epsilon = u128::from(self.epsilon.max(1));
         let square = scale * scale;
         let bits = (square as u128 / epsilon).isqrt().checked_ilog2().map_or(1, |bits| bits as usize + 1);
-        let r = fixed::natural(p, &name, p.shape(variance), bits, &[variance], move |t| {
-            let root = |v: i128| u128::try_from(v).ok().and_then(|v| (square as u128).checked_div(v));
-            let root = |v: i128| root(v).map(|quotient| quotient.isqrt() as i128);
-            fixed::values(t[0]).map(|v| root(v).ok_or_else(|| "no positive variance".to_owned())).collect()
-        })?;
+        let r = fixed::natural(
+            p,
+            &name,
+            p.shape(variance),
+            bits,
+            &[variance],
+            Hint::try_entrywise(move |v| {
+                let quotient = u128::try_from(v).ok().and_then(|v| (square as u128).checked_div(v));
+                quotient.map(|quotient| quotient.isqrt() as i128).ok_or_else(|| "no positive variance".to_owned())
+            }),
+        )?;
         let once = p.product(&format!("{name}: times variance"), p.whole(r), p.whole(variance))?;
         let twice = p.product(&format!("{name}: squared times variance"), p.whole(r), p.whole(once))?;
         let below = p.linear(&format!("{name}: below"), vec![(-1, p.whole(twice))], square)?;

@@ -18,9 +18,8 @@ use serde::{Deserialize, Serialize};
 use super::fixed::{column, lookup, remainder};
 use super::logarithm::LogTables;
 use super::lowering::{Layer, Value, exactly, layer_header};
-use super::values::{map_values, try_map_values};
 use crate::error::ModelError;
-use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::tables::Table;
 use crate::gkr::tables::TableColumn::Values;
@@ -61,23 +60,29 @@ pub fn log_magnitude(
         let shift = top.checked_sub(bits).ok_or_else(|| "a magnitude beyond the logarithm's table".to_owned())?;
         Ok(a.signum() << shift)
     };
-    let signed =
-        p.witness(&format!("{name}: signed power"), shape, bounds(0), &[odd], move |t| try_map_values(t[0], shift))?;
-    let power =
-        p.witness(&format!("{name}: power"), shape, bounds(1), &[signed], |t| Ok(map_values(t[0], i128::abs)))?;
+    let signed = p.witness(&format!("{name}: signed power"), shape, bounds(0), &[odd], Hint::try_entrywise(shift))?;
+    let power = p.witness(&format!("{name}: power"), shape, bounds(1), &[signed], Hint::entrywise(i128::abs))?;
     let octaves = tables.shifts.clone();
-    let octave = p.witness(&format!("{name}: octaves"), shape, bounds(2), &[power], move |t| {
-        Ok(map_values(t[0], |v| v.checked_ilog2().and_then(|k| octaves.get(k as usize)).map_or(0, |&l| l.into())))
-    })?;
+    let octave = p.witness(
+        &format!("{name}: octaves"),
+        shape,
+        bounds(2),
+        &[power],
+        Hint::entrywise(move |v| v.checked_ilog2().and_then(|k| octaves.get(k as usize)).map_or(0, |&l| l.into())),
+    )?;
     let id = p.table(table)?;
     p.lookup([signed, power, octave].map(|id| column(p.whole(id))).to_vec(), id)?;
     let product = p.product(&format!("{name}: shifted"), p.whole(odd), p.whole(signed))?;
     let scaled = p.linear(&format!("{name}: scaled"), vec![(1, p.whole(product)), (floor, p.whole(power))], 0)?;
     let log_table = tables.log_table();
     let (low, high) = log_table.column_range(0);
-    let mantissa = p.witness(&format!("{name}: mantissa"), shape, (low.into(), high.into()), &[scaled], move |t| {
-        Ok(map_values(t[0], |v| v >> (top - m)))
-    })?;
+    let mantissa = p.witness(
+        &format!("{name}: mantissa"),
+        shape,
+        (low.into(), high.into()),
+        &[scaled],
+        Hint::entrywise(move |v| v >> (top - m)),
+    )?;
     remainder(p, name, scaled, mantissa, top - m)?;
     let log = lookup(p, &format!("{name}: of mantissa"), mantissa, &log_table)?;
     p.linear(name, vec![(1, p.whole(log)), (-1, p.whole(octave))], 0)
@@ -128,7 +133,8 @@ mod tests {
     fn run(range_bits: usize, values: &[i128], tables: &LogTables) -> Result<Vec<i128>, TraceError> {
         let mut p = ProgramBuilder::new(range_bits);
         let hint = values.to_vec();
-        let x = fixed::integer(&mut p, "x", (1, values.len()), 48, &[], move |_| Ok(hint.clone())).unwrap();
+        let x =
+            fixed::integer(&mut p, "x", (1, values.len()), 48, &[], Hint::whole(move |_| Ok(hint.clone()))).unwrap();
         let y = log_magnitude(&mut p, "ln", x, tables).unwrap();
         p.output(y);
         let (program, recipes) = p.finish().unwrap();
@@ -201,7 +207,7 @@ mod tests {
             let Ok((program, mut recipes)) = p.finish() else { panic!("the program is sound") };
             let id = TensorId(program.tensors().iter().position(|t| t.name == "ln: signed power").unwrap() as u32);
             let honest = recipes[&id].hint.clone();
-            recipes.get_mut(&id).unwrap().hint = Arc::new(move |t| Ok(honest(t)?.iter().map(|w| -w).collect()));
+            recipes.get_mut(&id).unwrap().hint = honest.limbs(1, |_| Ok(()), |_, w| -w);
             let input = Arc::new(IntTable::new(1, 1, IntVec::I128(vec![x.min(32767)])));
             assert!(Trace::run(&program, &recipes, &[input], &[]).is_err(), "{x}");
         }

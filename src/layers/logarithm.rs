@@ -21,12 +21,11 @@
 //!
 //! Where shifts are longer than 61 bits, they are two factors of one row.
 
-use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::tables::Table;
 use crate::gkr::tables::TableColumn::Values;
-use crate::layers::fixed::{MAX_BITS, column, lookup, map_values, remainder};
-use crate::layers::values::try_map_values;
+use crate::layers::fixed::{MAX_BITS, column, lookup, remainder};
 
 /// Longest shift by one looked-up factor.
 const ONE_FACTOR: usize = 61;
@@ -185,9 +184,13 @@ pub fn logarithm(
         let (low, high) = table.column_range(c);
         let (rows, of) = (tables.rows(), tables.clone());
         let hint = move |v: i128| of.row_of(v).map(|row| rows[row][c].into());
-        columns.push(p.witness(&format!("{name}: {what}"), shape, (low.into(), high.into()), &[x], move |t| {
-            try_map_values(t[0], &hint)
-        })?);
+        columns.push(p.witness(
+            &format!("{name}: {what}"),
+            shape,
+            (low.into(), high.into()),
+            &[x],
+            Hint::try_entrywise(hint),
+        )?);
     }
     let id = p.table(table)?;
     p.lookup(columns.iter().map(|&id| column(p.whole(id))).collect(), id)?;
@@ -202,9 +205,13 @@ pub fn logarithm(
     }
     let log_table = tables.log_table();
     let (low, high) = log_table.column_range(0);
-    let mantissa = p.witness(&format!("{name}: mantissa"), shape, (low.into(), high.into()), &[scaled], move |t| {
-        Ok(map_values(t[0], |v| v >> (top - m)))
-    })?;
+    let mantissa = p.witness(
+        &format!("{name}: mantissa"),
+        shape,
+        (low.into(), high.into()),
+        &[scaled],
+        Hint::entrywise(move |v| v >> (top - m)),
+    )?;
     remainder(p, name, scaled, mantissa, top - m)?;
     let log = lookup(p, &format!("{name}: of mantissa"), mantissa, &log_table)?;
     let octave = columns[names.len() - 1];

@@ -27,7 +27,7 @@ use super::affine::{Affine, Finish, Taps};
 use super::fixed;
 use super::lowering::{AnyLayer, Layer, LayerRef, Placed, Value, exactly, layer_header};
 use crate::error::ModelError;
-use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::view::{NONE, RowMap, SourceAxis, View};
 use crate::sumcheck::int::IntTable;
@@ -211,8 +211,14 @@ impl MaxPool {
         let x = input.tensor;
         let (shape, bits) = ((patches.rows, p.shape(x).1), self.bits as usize);
         let (sources, blocks) = (patches.map.sources(0), (patches.count, patches.rows));
-        let tensor =
-            fixed::integer(p, name, shape, bits, &[x], move |t| Ok(largest(t[0], &sources, blocks, i128::MIN, |v| v)))?;
+        let tensor = fixed::integer(
+            p,
+            name,
+            shape,
+            bits,
+            &[x],
+            Hint::whole(move |t| Ok(largest(t[0], &sources, blocks, i128::MIN, |v| v))),
+        )?;
         let terms = vec![(1, patches.repeat(tensor)), (-1, patches.gather(x))];
         let below = p.linear(&format!("{name}: below"), terms, 0)?;
         fixed::range(p, &format!("{name}: below"), below, bits)?;
@@ -278,17 +284,29 @@ impl Layer for ReluMaxPool {
         let half = one / 2;
         let sources = patches.map.sources(0);
         let gathered = sources.clone();
-        let tensor = fixed::natural(p, &name, (patches.rows, cols), bits, &[x], move |t| {
-            Ok(largest(t[0], &sources, blocks, 0, |v| (v + half) >> shift))
-        })?;
+        let tensor = fixed::natural(
+            p,
+            &name,
+            (patches.rows, cols),
+            bits,
+            &[x],
+            Hint::whole(move |t| Ok(largest(t[0], &sources, blocks, 0, |v| (v + half) >> shift))),
+        )?;
         let rows = patches.count * patches.rows;
-        let distance = fixed::natural(p, &format!("{name}: distance"), (rows, cols), bits, &[x, tensor], move |t| {
-            let distance = |i: usize| {
-                let (row, col) = (i / cols, i % cols);
-                t[1].get(row % blocks.1, col) - ((t[0].get(gathered[row] as usize, col) + half) >> shift)
-            };
-            Ok((0..rows * cols).map(distance).collect())
-        })?;
+        let distance = fixed::natural(
+            p,
+            &format!("{name}: distance"),
+            (rows, cols),
+            bits,
+            &[x, tensor],
+            Hint::whole(move |t| {
+                let distance = |i: usize| {
+                    let (row, col) = (i / cols, i % cols);
+                    t[1].get(row % blocks.1, col) - ((t[0].get(gathered[row] as usize, col) + half) >> shift)
+                };
+                Ok((0..rows * cols).map(distance).collect())
+            }),
+        )?;
         let terms = vec![(1, patches.gather(x)), (one, p.whole(distance)), (-one, patches.repeat(tensor))];
         let remainder = p.linear(&format!("{name}: remainder"), terms, half)?;
         fixed::range(p, &format!("{name}: remainder"), remainder, shift)?;
@@ -366,7 +384,7 @@ mod tests {
         let shape = (rows, x.len() / rows);
         let input = fixed::integer(&mut p, "x", shape, 16, &[], {
             let x = x.to_vec();
-            move |_| Ok(x.clone())
+            Hint::whole(move |_| Ok(x.clone()))
         });
         let output = layer.lower(&mut p, &[Value { tensor: input.unwrap(), sequences }]).unwrap();
         p.output(output.tensor);

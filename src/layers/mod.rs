@@ -46,7 +46,6 @@ pub mod score;
 pub mod softmax;
 pub mod time_pool;
 pub mod time_softmax;
-mod values;
 pub mod waveform;
 
 #[cfg(test)]

@@ -13,8 +13,8 @@
 //! A row or column beyond the real ones is in no lookup, and zero in the sum. The slack of a vector's last row is a
 //! zero like any other entry: a caller whose maximum it could be needs `least`, a positive number that is an entry, too.
 
-use super::fixed::{self, bits_of, column, range, values};
-use crate::gkr::builder::ProgramBuilder;
+use super::fixed::{self, bits_of, column, range};
+use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{ProgramError, TensorId, num_vars};
 use crate::gkr::tables::{Table, TableColumn};
 use crate::gkr::view::{RowMap, View};
@@ -58,9 +58,14 @@ pub fn peak(
     }
     let (rows, cols) = p.shape(x);
     let table = table(distance_bits, reach);
-    let most = fixed::integer(p, name, (1, 1), bits_of(p, x) + 1, &[x], move |t| {
-        Ok(vec![values(t[0]).chain(least).max().unwrap_or_default()])
-    })?;
+    let most = fixed::integer(
+        p,
+        name,
+        (1, 1),
+        bits_of(p, x) + 1,
+        &[x],
+        Hint::whole(move |t| Ok(vec![t[0].values().iter().chain(least).max().unwrap_or_default()])),
+    )?;
     let terms = vec![(1, everywhere(most, (rows, cols))), (-1, p.whole(x))];
     let distance = p.linear(&format!("{name}: distance"), terms, 0)?;
     let (below, is_most) = look_up(p, name, distance, (&table, reach))?;
@@ -87,12 +92,15 @@ fn look_up(
 ) -> Result<(TensorId, TensorId), ProgramError> {
     let shape = p.shape(distance);
     let (low, high) = table.column_range(1);
-    let below = p.witness(&format!("{name}: below"), shape, (low.into(), high.into()), &[distance], move |t| {
-        Ok(fixed::map_values(t[0], |d| d.min(reach.into())))
-    })?;
-    let is_most = p.witness(&format!("{name}: is it"), shape, (0, 1), &[distance], |t| {
-        Ok(fixed::map_values(t[0], |d| i128::from(d == 0)))
-    })?;
+    let below = p.witness(
+        &format!("{name}: below"),
+        shape,
+        (low.into(), high.into()),
+        &[distance],
+        Hint::entrywise(move |d| d.min(reach.into())),
+    )?;
+    let is_most =
+        p.witness(&format!("{name}: is it"), shape, (0, 1), &[distance], Hint::entrywise(move |d| i128::from(d == 0)))?;
     let table = p.table(table.clone())?;
     p.lookup([distance, below, is_most].map(|id| column(p.whole(id))).to_vec(), table)?;
     Ok((below, is_most))

@@ -28,7 +28,7 @@ use super::cell::{GruCell, LstmCell};
 use super::fixed;
 use super::lowering::{Constant, Layer, Value, exactly, layer_header};
 use crate::error::ModelError;
-use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::view::{RowMap, SourceAxis, View};
 
@@ -184,8 +184,14 @@ impl Lstm {
         let cell = LstmCell::new(self, sequences);
         let state_bits = self.gate_bits.min(100) as usize + 2;
         let hinted: Vec<TensorId> = [xw, weight, bias].into_iter().chain(hidden_before).chain(cell_before).collect();
-        let state =
-            fixed::integer(p, &format!("{name}/hidden state"), (rows, h), state_bits, &hinted, move |t| cell.run(t))?;
+        let state = fixed::integer(
+            p,
+            &format!("{name}/hidden state"),
+            (rows, h),
+            state_bits,
+            &hinted,
+            Hint::whole(move |t| cell.run(t)),
+        )?;
         let before = previous(p, &format!("{name}/hidden state"), state, hidden_before, sequences)?;
         let hr = net.hidden_product(p, name, before, weight)?;
         let terms = vec![
@@ -228,7 +234,7 @@ impl Lstm {
         let hint = LstmCell::memory(offset, length, align, shift);
         let bounds = (i128::from(low), i128::from(high));
         let hinted: Vec<TensorId> = [gates, ig].into_iter().chain(initial).collect();
-        let c = p.witness(&format!("{name}/cell state"), shape, bounds, &hinted, hint)?;
+        let c = p.witness(&format!("{name}/cell state"), shape, bounds, &hinted, Hint::whole(hint))?;
         let before = previous(p, &format!("{name}/cell state"), c, initial, sequences)?;
         let kept = p.product(&format!("{name}/kept memory"), f, before)?;
         let terms = vec![(1 << align, p.whole(kept)), (1, p.whole(ig))];
@@ -304,8 +310,14 @@ impl Gru {
         let d = self.candidate_bias.declare(p, &format!("{name}/candidate bias"))?;
         let cell = GruCell::new(self, sequences);
         let hinted: Vec<TensorId> = [xw, weight, bias, w_candidate, d].into_iter().chain(initial).collect();
-        let state =
-            fixed::integer(p, &format!("{name}/hidden state"), (rows, h), bits + 2, &hinted, move |t| cell.run(t))?;
+        let state = fixed::integer(
+            p,
+            &format!("{name}/hidden state"),
+            (rows, h),
+            bits + 2,
+            &hinted,
+            Hint::whole(move |t| cell.run(t)),
+        )?;
         let before = previous(p, &format!("{name}/hidden state"), state, initial, sequences)?;
         let hr = net.hidden_product(p, name, before.clone(), weight)?;
         let gate_cols = stride + h;

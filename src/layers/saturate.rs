@@ -35,13 +35,11 @@ use serde::{Deserialize, Serialize};
 
 use super::affine::Function;
 use super::fixed::{self, column, remainder, rounded};
-use super::values::map_values;
 use crate::error::ModelError;
-use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::tables::{Table, TableColumn};
 use crate::gkr::view::View;
-use crate::sumcheck::int::IntTable;
 
 /// Bits of the largest table that is made for clamping.
 const MAX_TABLE_BITS: u32 = 20;
@@ -267,22 +265,29 @@ impl Clamp<'_> {
         let (shape, size, shift) = (Shape::new(&self.table), p.shape(self.x), self.shift);
         let (low, high) = self.table.column_range(1);
         let of = shape.clone();
-        let z = p.witness(self.name, size, (low.into(), high.into()), &[self.x], move |t| {
-            Ok(map_values(t[0], |v| of.value(v >> shift).into()))
-        })?;
+        let z = p.witness(
+            self.name,
+            size,
+            (low.into(), high.into()),
+            &[self.x],
+            Hint::entrywise(move |v| of.value(v >> shift).into()),
+        )?;
         let name = if self.close { "difference" } else { "argument" };
         // The column after that of the function, or the first one if there is none.
         let column = if extended.columns.len() == 2 { 0 } else { extended.columns.len() - 1 };
         let (low, high) = extended.column_range(column);
         let close = self.close;
-        let other =
-            p.witness(&format!("{}: {name}", self.name), size, (low.into(), high.into()), &[self.x], move |t| {
-                Ok(map_values(t[0], |v| {
-                    let q = v >> shift;
-                    let y = argument(&shape, q);
-                    if close { i128::from(shape.value(q)) - y } else { y }
-                }))
-            })?;
+        let other = p.witness(
+            &format!("{}: {name}", self.name),
+            size,
+            (low.into(), high.into()),
+            &[self.x],
+            Hint::entrywise(move |v| {
+                let q = v >> shift;
+                let y = argument(&shape, q);
+                if close { i128::from(shape.value(q)) - y } else { y }
+            }),
+        )?;
         Ok([z, other])
     }
 
@@ -329,7 +334,7 @@ impl Clamp<'_> {
     /// `h` of `q = y + W·h`, and its sign: by a table of every `h`, or by comparison with zero where that takes less.
     fn side(&self, p: &mut ProgramBuilder, quotients: &Quotients) -> Result<[TensorId; 2], ProgramError> {
         let (size, shift, shape) = (p.shape(self.x), self.shift, Shape::new(&self.table));
-        let part = move |t: &[&IntTable]| Ok(map_values(t[0], |v| shape.part(v >> shift)));
+        let part = Hint::entrywise(move |v| shape.part(v >> shift));
         let (beyond, side) = (format!("{}: beyond", self.name), format!("{}: side", self.name));
         let [low, high] = quotients.parts();
         let tuples = (size.0 as u64).saturating_mul(size.1 as u64);
@@ -344,9 +349,9 @@ impl Clamp<'_> {
         // h = s²·h and s·h − s² ≥ 0 hold for the sign s of h and for no other of −1, 0, 1.
         let bits = low.bits().max(high.bits()) as usize + 1;
         let h = fixed::integer(p, &beyond, size, bits, &[self.x], part)?;
-        let sign = |f: fn(i128) -> i128| move |t: &[&IntTable]| Ok(map_values(t[0], move |h| f(h.signum())));
-        let s = p.witness(&side, size, (-1, 1), &[h], sign(|s| s))?;
-        let square = p.witness(&format!("{side}, squared"), size, (0, 1), &[h], sign(|s| s * s))?;
+        let s = p.witness(&side, size, (-1, 1), &[h], Hint::entrywise(i128::signum))?;
+        let nonzero = Hint::entrywise(|h| i128::from(h != 0));
+        let square = p.witness(&format!("{side}, squared"), size, (0, 1), &[h], nonzero)?;
         let columns = [vec![-1, 0, 1, 0], vec![1, 0, 1, 0]].map(TableColumn::Values).to_vec();
         let squares = p.table(Table { name: "squares of signs".into(), bits: 2, columns })?;
         p.lookup([s, square].map(|id| column(p.whole(id))).to_vec(), squares)?;

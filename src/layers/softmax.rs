@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fixed;
 use crate::error::ModelError;
-use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::tables::{Table, TableColumn};
 use crate::gkr::view::{NONE, View};
@@ -139,19 +139,25 @@ impl Softmax {
         let score_bits = fixed::bits_of(p, scores).saturating_sub(shift) + 2;
         let largest = fixed::integer(p, &format!("{name}/largest"), (rows, 1), score_bits, &inputs, {
             let rounded = rounded.clone();
-            move |t| {
+            Hint::whole(move |t| {
                 let largest = |row| (0..cols).filter_map(|col| rounded(t, row, col)).max();
                 (0..rows).map(|row| largest(row).ok_or_else(|| "a row of masked scores".to_owned())).collect()
-            }
+            })
         })?;
         let last = (1i128 << self.bits) - 1 - i128::from(mask.is_some());
         let inputs: Vec<TensorId> = inputs.into_iter().chain([largest]).collect();
-        let distances = p.witness(&format!("{name}/distances"), (rows, cols), (0, last), &inputs, move |t| {
-            let largest = t[t.len() - 1];
-            let distance =
-                |i: usize| rounded(t, i / cols, i % cols).map_or(0, |score| largest.get(i / cols, 0) - score);
-            Ok((0..rows * cols).map(distance).collect())
-        })?;
+        let distances = p.witness(
+            &format!("{name}/distances"),
+            (rows, cols),
+            (0, last),
+            &inputs,
+            Hint::whole(move |t| {
+                let largest = t[t.len() - 1];
+                let distance =
+                    |i: usize| rounded(t, i / cols, i % cols).map_or(0, |score| largest.get(i / cols, 0) - score);
+                Ok((0..rows * cols).map(distance).collect())
+            }),
+        )?;
         let terms = vec![(1, p.whole(scores)), (-one, View::whole(largest, rows).broadcast_cols(cols))];
         let mut below = p.linear(&format!("{name}/below largest"), terms, half)?;
         if let Some(mask) = mask {
@@ -178,12 +184,17 @@ impl Softmax {
         let (low, high) = table.column_range(2);
         let (name, values) = (format!("{name}/exponentials"), table.clone());
         let bounds = (i128::from(low), i128::from(high));
-        let tensor = p.witness(&name, p.shape(distances), bounds, &[arguments], move |t| {
-            let entry = |v: i128| usize::try_from(v).ok().filter(|&e| e < values.len());
-            let value = |v: i128| entry(v).map(|e| i128::from(values.entry(2, e)));
-            let far = |v: i128| format!("a score is {v} steps below the largest");
-            fixed::values(t[0]).map(|v| value(v).ok_or_else(|| far(v))).collect()
-        })?;
+        let tensor = p.witness(
+            &name,
+            p.shape(distances),
+            bounds,
+            &[arguments],
+            Hint::try_entrywise(move |v| {
+                let entry = usize::try_from(v).ok().filter(|&e| e < values.len());
+                let far = || format!("a score is {v} steps below the largest");
+                entry.map(|e| i128::from(values.entry(2, e))).ok_or_else(far)
+            }),
+        )?;
         let table = p.table(table)?;
         p.lookup([arguments, distances, tensor].map(|id| fixed::column(p.whole(id))).to_vec(), table)?;
         Ok((arguments, tensor))
@@ -221,8 +232,12 @@ fn has_zero(p: &mut ProgramBuilder, name: &str, x: TensorId, bits: usize) -> Res
     let mut sum = Vec::new();
     for (block, &product) in products.iter().enumerate() {
         let shape = p.shape(product);
-        let bit =
-            p.witness(&format!("{name}: indicator"), shape, (0, (1 << p.range_bits()) - 1), &products, move |t| {
+        let bit = p.witness(
+            &format!("{name}: indicator"),
+            shape,
+            (0, (1 << p.range_bits()) - 1),
+            &products,
+            Hint::whole(move |t| {
                 let mut bits = vec![0; rows * shape.1];
                 for row in 0..rows {
                     let zero = |t: &&IntTable| (0..t.cols()).position(|col| t.get(row, col) == 0);
@@ -233,7 +248,8 @@ fn has_zero(p: &mut ProgramBuilder, name: &str, x: TensorId, bits: usize) -> Res
                     }
                 }
                 Ok(bits)
-            })?;
+            }),
+        )?;
         p.range(p.whole(bit), 0, p.range_bits())?;
         let indicated = p.product(&format!("{name}: indicated"), p.whole(bit), p.whole(product))?;
         p.zero(indicated);

@@ -29,7 +29,7 @@ use super::fixed::{self, column};
 use super::lowering::{Layer, Value, exactly, layer_header};
 use super::max_pool::Patches;
 use crate::error::ModelError;
-use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::tables::{Table, TableColumn};
 use crate::gkr::view::{RowMap, SourceAxis, View};
@@ -136,9 +136,13 @@ impl Layer for TimeMaxPool {
         let table = table(self.bits + 1, false);
         let (shape, sizes) = ((last * rows, cols), [patches.count, rows]);
         let (sources, most) = (patches.map.sources(0), i128::from(table.column_range(1).1));
-        let excess = p.witness(&format!("{name}: excess"), shape, (0, most), &[x], move |t| {
-            Ok(differences(t[0], &sources, sizes, (0, 0), |d| d.max(0)))
-        })?;
+        let excess = p.witness(
+            &format!("{name}: excess"),
+            shape,
+            (0, most),
+            &[x],
+            Hint::whole(move |t| Ok(differences(t[0], &sources, sizes, (0, 0), |d| d.max(0)))),
+        )?;
         let slice = |first: i64, len: usize| View::rows(excess, RowMap::slice(last * rows, first, len));
         let terms = vec![
             (1, blocks(&patches, x, 0, last)),
@@ -185,9 +189,13 @@ impl RoundedTimeMaxPool {
         let table = table(self.bits + 1, true);
         let mut witness = |what: &str, number: usize, sign: i128| {
             let (sources, most) = (patches.map.sources(0), i128::from(table.column_range(number).1));
-            p.witness(&format!("{name}: {what}"), shape, (0, most), &[x], move |t| {
-                Ok(differences(t[0], &sources, sizes, (half, shift), move |d| (sign * d).max(0)))
-            })
+            p.witness(
+                &format!("{name}: {what}"),
+                shape,
+                (0, most),
+                &[x],
+                Hint::whole(move |t| Ok(differences(t[0], &sources, sizes, (half, shift), move |d| (sign * d).max(0)))),
+            )
         };
         let (above, below) = (witness("above", 1, 1)?, witness("below", 2, -1)?);
         let terms = vec![(1, p.whole(above)), (-1, p.whole(below))];
@@ -219,9 +227,16 @@ impl Layer for RoundedTimeMaxPool {
         let [above, below] = self.steps(p, &name, x, &patches)?;
         let most = {
             let sources = patches.map.sources(0);
-            fixed::integer(p, &name, (rows, cols), bits, &[x], move |t| {
-                Ok(super::max_pool::largest(t[0], &sources, (count, rows), i128::MIN, |v| (v + one / 2) >> shift))
-            })?
+            fixed::integer(
+                p,
+                &name,
+                (rows, cols),
+                bits,
+                &[x],
+                Hint::whole(move |t| {
+                    Ok(super::max_pool::largest(t[0], &sources, (count, rows), i128::MIN, |v| (v + one / 2) >> shift))
+                }),
+            )?
         };
         let terms = vec![
             (1, patches.gather(x)),
@@ -253,7 +268,7 @@ mod tests {
         let mut p = ProgramBuilder::new(range_bits);
         let shape = (rows, x.len() / rows);
         let values = x.to_vec();
-        let input = fixed::integer(&mut p, "x", shape, 16, &[], move |_| Ok(values.clone())).unwrap();
+        let input = fixed::integer(&mut p, "x", shape, 16, &[], Hint::whole(move |_| Ok(values.clone()))).unwrap();
         let output = layer.lower(&mut p, &[Value { tensor: input, sequences }]).unwrap();
         p.output(output.tensor);
         let (program, recipes) = p.finish().unwrap();

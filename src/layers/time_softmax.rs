@@ -20,11 +20,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fixed::{self, bits_of, column, map_values, range};
+use super::fixed::{self, bits_of, column, range};
 use super::lowering::{Layer, Value, exactly, layer_header};
 use super::pooling::one_sequence;
 use crate::error::ModelError;
-use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{ProgramError, TensorId, num_vars};
 use crate::gkr::tables::{Table, TableColumn};
 use crate::gkr::view::{RowMap, View};
@@ -78,9 +78,14 @@ impl TimeSoftmax {
         let one = fixed::power(name, self.shift)?;
         let (shift, half) = (self.shift as usize, one / 2);
         let bits = bits_of(p, scores).saturating_sub(shift) + 2;
-        let largest = fixed::integer(p, &format!("{name}/largest"), (1, cols), bits, &[scores], move |t| {
-            Ok(largest_of_columns(t[0], |score| -((half - score) >> shift)))
-        })?;
+        let largest = fixed::integer(
+            p,
+            &format!("{name}/largest"),
+            (1, cols),
+            bits,
+            &[scores],
+            Hint::whole(move |t| Ok(largest_of_columns(t[0], |score| -((half - score) >> shift)))),
+        )?;
         let terms = vec![(one, View::rows(largest, RowMap::broadcast(rows))), (-1, p.whole(scores))];
         p.linear(&format!("{name}/distance"), terms, 0)
     }
@@ -108,19 +113,32 @@ impl Layer for TimeSoftmax {
         let distances = fixed::rounded(p, &name, distances, shift)?;
         let shape = p.shape(distances);
         let most = table.len() as i128 - 1;
-        let e = p.witness(&format!("{name}: argument"), shape, (0, most), &[distances], move |t| {
-            Ok(map_values(t[0], |v| v >> shift))
-        })?;
+        let e = p.witness(
+            &format!("{name}: argument"),
+            shape,
+            (0, most),
+            &[distances],
+            Hint::entrywise(move |v| v >> shift),
+        )?;
         fixed::remainder(p, &name, distances, e, shift)?;
         let (values, bounds) = (self.exponentials.clone(), table.column_range(1));
-        let weights = p.witness(&name, shape, (bounds.0.into(), bounds.1.into()), &[e], move |t| {
-            // What is beyond the table is in no entry of it, whatever its weight.
-            let weight = |v: i128| usize::try_from(v).ok().and_then(|v| values.get(v)).copied().unwrap_or(0);
-            Ok(map_values(t[0], |v| weight(v).into()))
-        })?;
-        let is_largest = p.witness(&format!("{name}: is largest"), shape, (0, 1), &[e], |t| {
-            Ok(map_values(t[0], |v| i128::from(v == 0)))
-        })?;
+        let weights = p.witness(
+            &name,
+            shape,
+            (bounds.0.into(), bounds.1.into()),
+            &[e],
+            Hint::entrywise(move |v| {
+                // What is beyond the table is in no entry of it, whatever its weight.
+                usize::try_from(v).ok().and_then(|v| values.get(v)).copied().unwrap_or(0).into()
+            }),
+        )?;
+        let is_largest = p.witness(
+            &format!("{name}: is largest"),
+            shape,
+            (0, 1),
+            &[e],
+            Hint::entrywise(move |v| i128::from(v == 0)),
+        )?;
         let table = p.table(table)?;
         p.lookup([e, weights, is_largest].map(|id| column(p.whole(id))).to_vec(), table)?;
         let found = vec![(1, View::rows(is_largest, RowMap::sum(shape.0)))];

@@ -24,7 +24,7 @@ pub trait Scalar<F>: Clone + From<F> + Add<Output = Self> + Sub<Output = Self> +
 impl<F, S> Scalar<F> for S where S: Clone + From<F> + Add<Output = Self> + Sub<Output = Self> + Mul<F, Output = Self> {}
 
 /// The prover's end.
-pub trait ProverChannel<F: PrimeField> {
+pub trait ProverChannel<F: PrimeField>: Send {
     /// Absorbs public data that both sides know; it is not part of the proof.
     fn absorb_statement(&mut self, label: Label, bytes: &[u8]);
     /// Sends scalars. A hiding channel sends a commitment to them.
@@ -65,7 +65,7 @@ pub trait SecretChannel<F: PrimeField>: ProverChannel<F> {
 }
 
 /// The verifier's end.
-pub trait VerifierChannel<F: PrimeField> {
+pub trait VerifierChannel<F: PrimeField>: Send {
     /// A received scalar.
     type Scalar: Scalar<F>;
 
@@ -190,7 +190,7 @@ impl<T: Transcript> PlainProver<T> {
 /// What becomes of a check that fails. Every refusal of a [`PlainVerifier`] is its policy's.
 ///
 /// [`Strict`] is the only policy of a default build. The trait is sealed.
-pub trait Policy: sealed::Sealed {
+pub trait Policy: sealed::Sealed + Send {
     /// Passes if `holds`; otherwise refuses with `error`.
     fn judge(&mut self, holds: bool, error: VerifyError) -> Result<(), VerifyError>;
     /// Refuses with `error`, in place of an element that cannot be read.

@@ -79,6 +79,19 @@ pub fn filled<T: Copy + Send + Sync>(count: usize, value: T) -> Vec<T> {
     map_cheap(count, |_| value)
 }
 
+/// `f()` on a thread of the pool. Every parallel loop that is called from outside of the pool has to wake a thread and to
+/// be woken by it, which takes longer than many of them do.
+pub fn enter<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+    #[cfg(feature = "parallel")]
+    {
+        rayon::scope(|_| f())
+    }
+    #[cfg(not(feature = "parallel"))]
+    {
+        f()
+    }
+}
+
 /// `f()`, with one thread for all that it does.
 pub fn alone<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     #[cfg(feature = "parallel")]

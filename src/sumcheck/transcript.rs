@@ -12,7 +12,7 @@ use ark_std::rand::{CryptoRng, Error, RngCore};
 use zeroize::Zeroizing;
 
 /// A hash that absorbs labelled messages and yields challenge bytes which depend on all of them.
-pub trait Transcript {
+pub trait Transcript: Send {
     /// Absorbs `message` under `label`; the encoding must be injective in both.
     fn absorb(&mut self, label: Label, message: &[u8]);
     /// Fills `output` with bytes that depend on everything absorbed and drawn so far.

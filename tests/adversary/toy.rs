@@ -1,6 +1,6 @@
 //! Small programs of odd shapes.
 
-use voxcheck::gkr::builder::ProgramBuilder;
+use voxcheck::gkr::builder::{Hint, ProgramBuilder};
 use voxcheck::gkr::program::{Column, TensorId};
 use voxcheck::gkr::tables::Table;
 use voxcheck::gkr::view::{RowMap, View};
@@ -89,7 +89,7 @@ pub fn edges() -> Case {
     let v = p.input("v", (1, 9), 0, 15).unwrap();
     p.range(p.whole(x), 0, 4).unwrap();
     p.range(p.whole(v), 0, 4).unwrap();
-    let zeros = p.witness("zeros", (3, 5), (0, 15), &[x], |_| Ok(vec![0; 15])).unwrap();
+    let zeros = p.witness("zeros", (3, 5), (0, 15), &[x], Hint::whole(|_| Ok(vec![0; 15]))).unwrap();
     p.range(p.whole(zeros), 0, 4).unwrap();
     let square = p.product("square", p.whole(v), p.whole(v)).unwrap();
     p.output(square);

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use voxcheck::gkr::builder::{ProgramBuilder, Recipe, Recipes};
+use voxcheck::gkr::builder::{Hint, ProgramBuilder, Recipe, Recipes};
 use voxcheck::gkr::program::{Kind, Program, TensorId};
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::view::{RowMap, View};
@@ -176,7 +176,7 @@ impl Gadget {
 /// The sum of the input and an integer that nothing else is known about.
 fn free_integer(range_bits: usize, bits: usize) -> Gadget {
     Gadget::scalar(range_bits, &[1], |p, x| {
-        let y = fixed::integer(p, "y", p.shape(x[0]), bits, &[], |_| Ok(vec![0]))?;
+        let y = fixed::integer(p, "y", p.shape(x[0]), bits, &[], Hint::whole(|_| Ok(vec![0])))?;
         p.linear("sum", vec![(1, p.whole(x[0])), (1, p.whole(y))], 0)
     })
 }
@@ -217,7 +217,7 @@ fn the_search_finds_what_trying_every_value_finds() {
 fn the_search_finds_every_output_of_gadgets_that_are_wrong() {
     // A remainder of twice the divisor: two quotients, but where one of them is out of range.
     let loose = Gadget::scalar(4, &[8], |p, x| {
-        let y = fixed::integer(p, "y", p.shape(x[0]), 8, &[x[0]], |t| Ok(vec![t[0].get(0, 0) >> 3]))?;
+        let y = fixed::integer(p, "y", p.shape(x[0]), 8, &[x[0]], Hint::whole(|t| Ok(vec![t[0].get(0, 0) >> 3])))?;
         let rem = p.linear("remainder", vec![(1, p.whole(x[0])), (-8, p.whole(y))], 0)?;
         fixed::range(p, "remainder", rem, 4).map(|()| y)
     });
@@ -226,7 +226,7 @@ fn the_search_finds_every_output_of_gadgets_that_are_wrong() {
     }
     // A square without the second inequality: every root up to the true one, and their negatives.
     let root = Gadget::scalar(5, &[8], |p, x| {
-        let y = fixed::integer(p, "y", p.shape(x[0]), 5, &[x[0]], |_| Ok(vec![0]))?;
+        let y = fixed::integer(p, "y", p.shape(x[0]), 5, &[x[0]], Hint::whole(|_| Ok(vec![0])))?;
         let square = p.product("square", p.whole(y), p.whole(y))?;
         let above = p.linear("excess", vec![(1, p.whole(x[0])), (-1, p.whole(square))], 0)?;
         fixed::range(p, "excess", above, 9).map(|()| y)

@@ -58,11 +58,11 @@ use crate::sumcheck::transcript::Label;
 /// A commitment scheme for tables of small integers, with batched opening.
 pub trait MultilinearPcs {
     /// A commitment to one table.
-    type Commitment;
+    type Commitment: Send + Sync;
     /// What the prover needs.
-    type ProverKey;
+    type ProverKey: Sync;
     /// What the verifier needs.
-    type VerifierKey;
+    type VerifierKey: Sync;
 
     /// Commits to every table in rows of `2^width_vars` entries, for the width beside it. Nothing is hidden.
     ///

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Missing, Trace, TraceError, pack_values};
-use crate::gkr::builder::Recipes;
+use crate::gkr::hint::Recipes;
 use crate::gkr::program::{Kind, Program, Tensor, TensorId};
 use crate::sumcheck::int::IntTable;
 
@@ -21,7 +21,7 @@ impl Trace {
         constants: &[Arc<IntTable>],
         tamper: &mut dyn FnMut(&str, &mut Arc<IntTable>),
     ) -> Result<Self, TraceError> {
-        let mut trace = Self { tables: Vec::with_capacity(program.tensors().len()), entries: None };
+        let mut trace = Self { tables: Vec::with_capacity(program.tensors().len()), entries: None, bounded: false };
         let mut given = inputs.iter();
         let wide = |tensor: &Tensor| Tensor { low: i128::MIN.into(), high: i128::MAX.into(), ..tensor.clone() };
         let visited = |tensor: &Tensor| !matches!(tensor.kind, Kind::Multiplicity(_));

@@ -146,7 +146,7 @@ struct Liar<L> {
     challenges: Challenges,
 }
 
-impl<L: FnMut(Label, &mut Vec<Fr>, &Challenges)> ProverChannel<Fr> for Liar<L> {
+impl<L: FnMut(Label, &mut Vec<Fr>, &Challenges) + Send> ProverChannel<Fr> for Liar<L> {
     fn absorb_statement(&mut self, label: Label, bytes: &[u8]) {
         ProverChannel::<Fr>::absorb_statement(&mut self.inner, label, bytes);
     }
@@ -172,7 +172,7 @@ impl<L: FnMut(Label, &mut Vec<Fr>, &Challenges)> ProverChannel<Fr> for Liar<L> {
     }
 }
 
-impl<L: FnMut(Label, &mut Vec<Fr>, &Challenges)> ClearProver for Liar<L> {}
+impl<L: FnMut(Label, &mut Vec<Fr>, &Challenges) + Send> ClearProver for Liar<L> {}
 
 fn shape() -> impl Strategy<Value = (usize, usize, usize, usize)> {
     let sizes = prop::sample::select(vec![1usize, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17, 31, 32, 33, 63, 64, 65]);
