@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use voxcheck::gkr::builder::{ProgramBuilder, Recipes};
+use voxcheck::gkr::builder::{Hint, ProgramBuilder, Recipes};
 use voxcheck::gkr::pcs::{Hyrax, MultilinearPcs, ProverKey, VerifierKey};
 use voxcheck::gkr::program::{Column, MAX_WIDTH_VARS, Program, ProgramError, SHARED_WIDTH_VARS};
 use voxcheck::gkr::prover::{self, PublicBlinds, PublicCommitments};
@@ -30,15 +30,13 @@ fn program(bits: usize) -> Result<(Program, Recipes), ProgramError> {
     let seed = p.input("seed", (1, COLS), low, -low - 1)?;
     p.range(p.whole(seed), low, 16)?;
     let mix = |i: usize, s: i128| (i as i128 * 40_503 + s * 9973 + (i as i128 * i as i128) % 641).rem_euclid(1 << 16);
-    let x = p.witness("x", (rows, COLS), (low, -low - 1), &[seed], move |args| {
-        Ok((0..rows * COLS).map(|i| mix(i, args[0].values().get(i % COLS)) + low).collect())
-    })?;
+    let hint =
+        Hint::whole(move |args| Ok((0..rows * COLS).map(|i| mix(i, args[0].values().get(i % COLS)) + low).collect()));
+    let x = p.witness("x", (rows, COLS), (low, -low - 1), &[seed], hint)?;
     p.range(p.whole(x), low, 16)?;
     let relu = Table::function("relu", low as i64, (low as i64..-low as i64).map(|x| x.max(0)).collect());
     let relu = p.table(relu)?;
-    let y = p.witness("y", (rows, COLS), (0, -low - 1), &[x], |args| {
-        Ok(args[0].values().iter().map(|x| x.max(0)).collect())
-    })?;
+    let y = p.witness("y", (rows, COLS), (0, -low - 1), &[x], Hint::entrywise(|x| x.max(0)))?;
     let column = |view| Column { view, scale: 1, offset: 0 };
     p.lookup(vec![column(p.whole(x)), column(p.whole(y))], relu)?;
     p.finish()

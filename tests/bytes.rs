@@ -92,7 +92,7 @@ impl Toy {
         let recorder = common::Recorder::new(None);
         assert_eq!(toy.verify_by(&recorder, &toy.template, &toy.constants, &toy.proof), Ok(()));
         // What was absorbed and is no part of the statement was received.
-        let events = recorder.events.borrow();
+        let events = recorder.events.lock().unwrap();
         let received = events.iter().filter_map(|event| match event {
             common::Event::Absorb(Label::Program | Label::Statement | Label::PublicCommitment, _) => None,
             common::Event::Absorb(label, len) => Some((*label, len / ELEMENT)),

@@ -38,9 +38,7 @@ enum Lie {
 /// `q = ⌊v / 2^shift⌋`: `q` is committed and ranged, the remainder is ranged by a scaled lookup.
 fn requantize(p: &mut ProgramBuilder, name: &str, v: TensorId, shift: usize, low: i128) -> TensorId {
     let shape = p.shape(v);
-    let q = p
-        .witness(name, shape, (-32, 31), &[v], move |a| Ok(a[0].values().iter().map(|v| (v - low) >> shift).collect()))
-        .unwrap();
+    let q = p.witness(name, shape, (-32, 31), &[v], Hint::entrywise(move |v| (v - low) >> shift)).unwrap();
     let rem = p.linear(&format!("{name} rem"), vec![(1, p.whole(v)), (-(1 << shift), p.whole(q))], 0).unwrap();
     p.range(p.whole(rem), low, shift).unwrap();
     q
@@ -74,9 +72,13 @@ fn build(lie: Lie) -> Case {
     let relu = p.table(Table::function("relu", -32, relu)).unwrap();
     let more = i128::from(tells(Lie::Pair));
     let z = p
-        .witness("z", p.shape(y), (0, 31), &[y], move |a| {
-            Ok(a[0].values().iter().map(|v| if v > 0 { v + more } else { 0 }).collect())
-        })
+        .witness(
+            "z",
+            p.shape(y),
+            (0, 31),
+            &[y],
+            Hint::whole(move |a| Ok(a[0].values().iter().map(|v| if v > 0 { v + more } else { 0 }).collect())),
+        )
         .unwrap();
     let column = |view| Column { view, scale: 1, offset: 0 };
     p.lookup(vec![column(p.whole(y)), column(p.whole(z))], relu).unwrap();
@@ -155,7 +157,7 @@ fn messages(case: &Case, trace: &Trace) -> Vec<(Label, usize)> {
     let recorder = common::Recorder::new(None);
     let mut channel = PlainProver::new(recorder.clone());
     case.prove_with::<Hyrax>(key(), trace, &mut channel);
-    let events = recorder.events.borrow();
+    let events = recorder.events.lock().unwrap();
     let sent = events.iter().filter_map(|event| match event {
         common::Event::Absorb(label, len) => Some((*label, *len)),
         common::Event::Draw(..) => None,

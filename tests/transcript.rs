@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Case, Event, Recorder, key, table};
-use voxcheck::gkr::builder::ProgramBuilder;
+use voxcheck::gkr::builder::{Hint, ProgramBuilder};
 use voxcheck::gkr::pcs::Hyrax;
 use voxcheck::gkr::view::{RowMap, View};
 use voxcheck::sumcheck::channel::PlainProver;
@@ -17,7 +17,7 @@ fn case() -> Case {
     p.range(p.whole(x), 0, 4).unwrap();
     let square = p.product("square", p.whole(x), View::rows(x, RowMap::delay(1, 3, 1))).unwrap();
     let conv = p.contraction("conv", p.whole(square), p.whole(w)).unwrap();
-    let q = p.witness("q", (3, 2), (0, 15), &[conv], |a| Ok(a[0].values().iter().map(|v| v >> 4).collect())).unwrap();
+    let q = p.witness("q", (3, 2), (0, 15), &[conv], Hint::entrywise(|v| v >> 4)).unwrap();
     let rem = p.linear("rem", vec![(1, p.whole(conv)), (-16, p.whole(q))], 0).unwrap();
     p.range(p.whole(q), 0, 4).unwrap();
     p.range(p.whole(rem), 0, 4).unwrap();
@@ -32,7 +32,7 @@ fn record(case: &Case, flip: Option<(usize, usize)>) -> (Vec<Event>, Vec<u8>) {
     let recorder = Recorder::new(flip);
     let mut channel = PlainProver::new(recorder.clone());
     case.prove_with::<Hyrax>(key(), &case.run(), &mut channel);
-    (recorder.events.take(), channel.into_proof())
+    (std::mem::take(&mut *recorder.events.lock().unwrap()), channel.into_proof())
 }
 
 /// Names of events, repeated ones once with their number.
@@ -58,7 +58,7 @@ fn both_sides_absorb_and_draw_the_same_in_the_golden_order() {
     let recorder = Recorder::new(None);
     let commitments = case.commitments::<Hyrax>(key(), &trace);
     assert_eq!(case.verify_with(&trace, &commitments, recorder.clone(), &proof), Ok(()));
-    assert_eq!(*recorder.events.borrow(), events);
+    assert_eq!(*recorder.events.lock().unwrap(), events);
     let golden = include_str!("golden/schedule.txt");
     assert!(schedule(&events) == golden, "the schedule has changed:\n{}", schedule(&events));
 }

@@ -1,6 +1,6 @@
 //! Gadgets at their boundaries: each has the one output that its formula says.
 
-use voxcheck::gkr::builder::ProgramBuilder;
+use voxcheck::gkr::builder::{Hint, ProgramBuilder};
 use voxcheck::gkr::program::{Kind, ProgramError, TensorId};
 use voxcheck::gkr::tables::Table;
 use voxcheck::gkr::trace::Trace;
@@ -143,8 +143,9 @@ pub fn run(bytes: &[u8]) {
     let mut p = ProgramBuilder::new(RANGE_BITS);
     // Arguments of more bits than the table come as a committed number does, in limbs.
     let bits = 1 + low.unsigned_abs().max(high.unsigned_abs()).checked_ilog2().map_or(0, |bits| bits as usize + 1);
-    let mut argument =
-        |name: &str, values: Vec<i128>| fixed::integer(&mut p, name, (rows, 1), bits, &[], move |_| Ok(values.clone()));
+    let mut argument = |name: &str, values: Vec<i128>| {
+        fixed::integer(&mut p, name, (rows, 1), bits, &[], Hint::whole(move |_| Ok(values.clone())))
+    };
     let (Ok(a), Ok(b)) = (argument("a", x.clone()), argument("b", y.clone())) else { return };
     let Ok(output) = lower(&mut p, a, b) else { return };
     for id in [a, b, output] {

@@ -376,7 +376,6 @@ impl ValueSource for Unsaid {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;

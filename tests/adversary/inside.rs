@@ -6,7 +6,7 @@ use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field, PrimeField};
 use num_bigint::BigInt;
 use voxcheck::adversary::{Conditions, Site, TamperingProver};
-use voxcheck::gkr::builder::ProgramBuilder;
+use voxcheck::gkr::builder::{Hint, ProgramBuilder};
 use voxcheck::gkr::pcs::Hyrax;
 use voxcheck::sumcheck::eq::eq_prefix;
 use voxcheck::sumcheck::error::Refusal;
@@ -88,7 +88,7 @@ fn garbage_in_padding_is_refused_by_nothing_but_its_own_claims() {
     let mut p = ProgramBuilder::new(4).with_width_vars(4);
     let x = p.input("x", (5, 3), 0, 15).unwrap();
     p.range(p.whole(x), 0, 4).unwrap();
-    let y = p.witness("y", (5, 3), (0, 15), &[x], |a| Ok(a[0].values().iter().collect())).unwrap();
+    let y = p.witness("y", (5, 3), (0, 15), &[x], Hint::entrywise(|v| v)).unwrap();
     p.range(p.whole(y), 0, 4).unwrap();
     let gram = p.contraction_transposed("gram", p.whole(x), p.whole(y)).unwrap();
     p.output(gram);

@@ -35,7 +35,7 @@ impl<'a> Attack<'a> {
 }
 
 /// A proof whose scalar `at` of message `label`, `index` is changed before it is absorbed.
-fn tampered(session: &Session, label: Label, index: usize, edit: impl Fn(&mut Vec<Fr>) + 'static) -> Vec<u8> {
+fn tampered(session: &Session, label: Label, index: usize, edit: impl Fn(&mut Vec<Fr>) + Send + 'static) -> Vec<u8> {
     let adversary = move |site: Site<'_, Fr>| {
         if let Site::Scalars { label: l, index: i, values } = site
             && (l, i) == (label, index)

@@ -10,9 +10,7 @@ use crate::common::{Case, table};
 /// `q = ⌊v / 2^shift⌋`, committed and ranged; the remainder is ranged by a scaled lookup.
 fn quotient(p: &mut ProgramBuilder, name: &str, v: TensorId, shift: usize) -> TensorId {
     let shape = p.shape(v);
-    let q = p
-        .witness(name, shape, (-32, 31), &[v], move |a| Ok(a[0].values().iter().map(|v| v >> shift).collect()))
-        .unwrap();
+    let q = p.witness(name, shape, (-32, 31), &[v], Hint::entrywise(move |v| v >> shift)).unwrap();
     let rem = p.linear(&format!("{name} rem"), vec![(1, p.whole(v)), (-(1 << shift), p.whole(q))], 0).unwrap();
     p.range(p.whole(rem), 0, shift).unwrap();
     p.range(p.whole(q), -32, 6).unwrap();
@@ -40,12 +38,11 @@ pub fn every_relation() -> Case {
     let mut relu: Vec<i64> = (-32..32).map(|v: i64| v.max(0)).collect();
     relu[63] = 31;
     let relu = p.table(Table::function("relu", -32, relu)).unwrap();
-    let z =
-        p.witness("z", p.shape(y), (0, 31), &[y], |a| Ok(a[0].values().iter().map(|v| v.max(0)).collect())).unwrap();
+    let z = p.witness("z", p.shape(y), (0, 31), &[y], Hint::entrywise(|v| v.max(0))).unwrap();
     let column = |view| Column { view, scale: 1, offset: 0 };
     p.lookup(vec![column(p.whole(y)), column(p.whole(z))], relu).unwrap();
     // A copy of `z`, equal to it because the difference is zero.
-    let copy = p.witness("copy", p.shape(z), (-32, 31), &[z], |a| Ok(a[0].values().iter().collect())).unwrap();
+    let copy = p.witness("copy", p.shape(z), (-32, 31), &[z], Hint::entrywise(|v| v)).unwrap();
     p.range(p.whole(copy), -32, 6).unwrap();
     let difference = p.linear("difference", vec![(1, p.whole(z)), (-1, p.whole(copy))], 0).unwrap();
     p.zero(difference);
@@ -63,14 +60,20 @@ pub fn recurrence() -> Case {
     let x = p.input("x", (7, 1), -16, 15).unwrap();
     p.range(p.whole(x), -16, 5).unwrap();
     let h = p
-        .witness("h", (7, 1), (-16, 15), &[x], |a| {
-            let mut state = 0;
-            let step = |v| {
-                state = (state + v) >> 1;
-                state
-            };
-            Ok(a[0].values().iter().map(step).collect())
-        })
+        .witness(
+            "h",
+            (7, 1),
+            (-16, 15),
+            &[x],
+            Hint::whole(|a| {
+                let mut state = 0;
+                let step = |v| {
+                    state = (state + v) >> 1;
+                    state
+                };
+                Ok(a[0].values().iter().map(step).collect())
+            }),
+        )
         .unwrap();
     p.range(p.whole(h), -16, 5).unwrap();
     // 2·h_t + rem = h_{t-1} + x_t

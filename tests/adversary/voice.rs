@@ -129,7 +129,7 @@ impl Voice {
         reveal: Reveal,
         conditions: &Conditions,
         edit: impl FnOnce(&mut Parts),
-        adversary: impl FnMut(Site<'_, Fr>),
+        adversary: impl FnMut(Site<'_, Fr>) + Send,
     ) -> Forged {
         let template = (&self.template.0, &self.template.1);
         self.pk

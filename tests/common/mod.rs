@@ -1,9 +1,7 @@
 //! What a cheating prover needs: channels that change messages, commitments with garbage, a recording hash.
 #![allow(dead_code)] // each test file uses its part
 
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use ark_ff::PrimeField;
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
@@ -126,7 +124,7 @@ impl Case {
         trace: &Trace,
         label: Label,
         n: usize,
-        edit: impl FnMut(&mut Vec<u8>) + 'static,
+        edit: impl FnMut(&mut Vec<u8>) + Send + 'static,
     ) -> Result<(), VerifyError> {
         let mut channel =
             Tamper { transcript: Merlin::new(NAME), proof: Vec::new(), label, left: n, edit: Some(Box::new(edit)) };
@@ -137,7 +135,7 @@ impl Case {
 }
 
 /// A change of a message's bytes.
-type Edit = Box<dyn FnMut(&mut Vec<u8>)>;
+type Edit = Box<dyn FnMut(&mut Vec<u8>) + Send>;
 
 /// A prover channel that changes one message.
 pub struct Tamper {
@@ -191,7 +189,7 @@ pub fn scalars(bytes: &[u8]) -> Vec<Fr> {
 }
 
 /// Edits a message as a list of scalars.
-pub fn edit(f: impl Fn(&mut Vec<Fr>) + 'static) -> impl FnMut(&mut Vec<u8>) + 'static {
+pub fn edit(f: impl Fn(&mut Vec<Fr>) + Send + 'static) -> impl FnMut(&mut Vec<u8>) + Send + 'static {
     move |bytes| {
         let mut values = scalars(bytes);
         f(&mut values);
@@ -201,7 +199,7 @@ pub fn edit(f: impl Fn(&mut Vec<Fr>) + 'static) -> impl FnMut(&mut Vec<u8>) + 's
 }
 
 /// Adds one to scalar `k` of a message.
-pub fn add_one(k: usize) -> impl FnMut(&mut Vec<u8>) + 'static {
+pub fn add_one(k: usize) -> impl FnMut(&mut Vec<u8>) + Send + 'static {
     edit(move |values| values[k] += Fr::from(1u64))
 }
 
@@ -286,13 +284,13 @@ impl Event {
 #[derive(Clone)]
 pub struct Recorder {
     pub merlin: Merlin,
-    pub events: Rc<RefCell<Vec<Event>>>,
+    pub events: Arc<Mutex<Vec<Event>>>,
     pub flip: Option<(usize, usize)>,
 }
 
 impl Recorder {
     pub fn new(flip: Option<(usize, usize)>) -> Self {
-        Self { merlin: Merlin::new(NAME), events: Rc::default(), flip }
+        Self { merlin: Merlin::new(NAME), events: Arc::default(), flip }
     }
 }
 
@@ -300,15 +298,15 @@ impl Transcript for Recorder {
     fn absorb(&mut self, label: Label, message: &[u8]) {
         let mut message = message.to_vec();
         match self.flip {
-            Some((event, byte)) if event == self.events.borrow().len() => message[byte] ^= 1,
+            Some((event, byte)) if event == self.events.lock().unwrap().len() => message[byte] ^= 1,
             _ => {}
         }
         self.merlin.absorb(label, &message);
-        self.events.borrow_mut().push(Event::Absorb(label, message.len()));
+        self.events.lock().unwrap().push(Event::Absorb(label, message.len()));
     }
     fn squeeze(&mut self, label: Label, output: &mut [u8]) {
         self.merlin.squeeze(label, output);
-        self.events.borrow_mut().push(Event::Draw(label, output.to_vec()));
+        self.events.lock().unwrap().push(Event::Draw(label, output.to_vec()));
     }
     fn challenge<F: PrimeField>(&mut self, label: Label) -> F {
         let mut bytes = [0u8; 64];

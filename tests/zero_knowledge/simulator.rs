@@ -5,9 +5,8 @@
 //! messages and their masks. There the simulator draws the responses and the challenge first, and computes the
 //! masks that fit.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use ark_bn254::{G1Affine, G1Projective};
 use ark_ec::CurveGroup;
@@ -79,7 +78,7 @@ impl Fiction {
 
 /// Both ends of a channel on which everything is made up.
 #[derive(Clone)]
-struct Channel(Rc<RefCell<Fiction>>);
+struct Channel(Arc<Mutex<Fiction>>);
 
 impl VerifierChannel<Fr> for Channel {
     type Scalar = Fr;
@@ -91,7 +90,7 @@ impl VerifierChannel<Fr> for Channel {
     }
 
     fn recv_public(&mut self, _: Label, count: usize) -> Result<Vec<Fr>, VerifyError> {
-        let mut fiction = self.0.borrow_mut();
+        let mut fiction = self.0.lock().unwrap();
         let scalars = fiction.scalars(count);
         fiction.write(&scalars);
         Ok(scalars)
@@ -102,7 +101,7 @@ impl VerifierChannel<Fr> for Channel {
         label: Label,
         count: usize,
     ) -> Result<Vec<E>, VerifyError> {
-        let mut fiction = self.0.borrow_mut();
+        let mut fiction = self.0.lock().unwrap();
         let points: Vec<G1Affine> = (0..count).map(|_| G1Affine::rand(&mut fiction.rng)).collect();
         let start = fiction.proof.len();
         fiction.write(&points);
@@ -114,7 +113,7 @@ impl VerifierChannel<Fr> for Channel {
     }
 
     fn challenge(&mut self, _: Label) -> Fr {
-        self.0.borrow_mut().challenge()
+        self.0.lock().unwrap().challenge()
     }
 
     fn product(&mut self, a: &Fr, b: &Fr) -> Result<Fr, VerifyError> {
@@ -140,15 +139,15 @@ impl ProverChannel<Fr> for Channel {
     fn absorb_statement(&mut self, _: Label, _: &[u8]) {}
 
     fn send(&mut self, _: Label, scalars: &[Fr]) {
-        self.0.borrow_mut().write(scalars);
+        self.0.lock().unwrap().write(scalars);
     }
 
     fn send_elements<E: CanonicalSerialize>(&mut self, _: Label, elements: &[E]) {
-        self.0.borrow_mut().write(elements);
+        self.0.lock().unwrap().write(elements);
     }
 
     fn challenge(&mut self, _: Label) -> Fr {
-        self.0.borrow_mut().challenge()
+        self.0.lock().unwrap().challenge()
     }
 
     fn product(&mut self, a: Fr, b: Fr) -> Fr {
@@ -165,7 +164,7 @@ pub fn simulate(
 ) -> Simulated {
     let rng = StdRng::seed_from_u64(seed);
     let fiction = Fiction { rng, proof: Vec::new(), challenges: Vec::new(), rounds: Vec::new() };
-    let channel = Channel(Rc::new(RefCell::new(fiction)));
+    let channel = Channel(Arc::new(Mutex::new(fiction)));
     let mut hiding = HidingVerifier::new(channel.clone(), program.max_width_vars());
     let committed: Vec<Commitment> = program
         .committed()
@@ -181,8 +180,8 @@ pub fn simulate(
     let verifier_key = key().verifier_key();
     let reduced = hyrax::reduce(verifier_key, &commitments, &claims, &mut hiding).unwrap();
     open(&channel, reduced);
-    let _ = channel.0.borrow_mut().challenge(); // that of `Case::verify_over`
-    let fiction = channel.0.borrow();
+    let _ = channel.0.lock().unwrap().challenge(); // that of `Case::verify_over`
+    let fiction = channel.0.lock().unwrap();
     Simulated { proof: fiction.proof.clone(), challenges: fiction.challenges.clone() }
 }
 
@@ -193,7 +192,7 @@ fn open(channel: &Channel, Reduced { commitment, point, value }: Reduced<Form>) 
         let sum = generators.row().iter().zip(values).fold(G1Projective::zero(), |sum, (g, v)| sum + *g * v);
         sum + generators.blinding() * blind
     };
-    let mut fiction = channel.0.borrow_mut();
+    let mut fiction = channel.0.lock().unwrap();
     let x = fiction.scalar();
     let (row, row_blind) = (fiction.scalars(1 << point.len()), fiction.scalar());
     let before = fiction.rounds.len() - point.len();

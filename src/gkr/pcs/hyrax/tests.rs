@@ -118,7 +118,7 @@ impl Case {
     }
 
     /// The proof of a prover whose scalars pass through `lie`.
-    fn open_lying(&self, lie: impl FnMut(Label, &mut Vec<Fr>, &Challenges)) -> Vec<u8> {
+    fn open_lying(&self, lie: impl FnMut(Label, &mut Vec<Fr>, &Challenges) + Send) -> Vec<u8> {
         let inner = PlainProver::new(Merlin::new(b"test"));
         let mut channel = Liar { inner, lie, challenges: Challenges::default() };
         self.open_into(&mut channel);
