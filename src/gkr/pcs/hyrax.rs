@@ -27,7 +27,7 @@
 use ark_bn254::{Fr, G1Affine};
 use ark_ff::{AdditiveGroup, Field, Zero};
 use ark_serialize::CanonicalSerialize;
-use sha2::{Digest, Sha256};
+use blake3::Hasher;
 use zeroize::Zeroizing;
 
 use super::blinding::Blinds;
@@ -328,20 +328,23 @@ fn misfit(message: &'static str) -> VerifyError {
     StatementError::Misfit(message).into()
 }
 
-/// Digest of everything that is opened but the values, which came over the channel.
+/// Digest of everything that is opened but the values, which came over the channel. Column weights are megabytes, which
+/// SHA-256 would take a tenth of a verification for.
 #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 fn statement_digest<S>(key: &VerifierKey, commitments: &[&Commitment], claims: &[OpeningClaim<S>]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    let counts = |hash: &mut Sha256, counts: &[usize]| {
-        counts.iter().for_each(|&count| hash.update((count as u64).to_le_bytes()));
+    let mut hash = Hasher::new();
+    let counts = |hash: &mut Hasher, counts: &[usize]| {
+        for &count in counts {
+            hash.update(&(count as u64).to_le_bytes());
+        }
     };
     let width_vars = commitments.iter().map(|c| c.width_vars).max().unwrap_or(0);
-    let mut bytes = Vec::new();
-    let mut scalars = |hash: &mut Sha256, scalars: &[Fr]| {
-        bytes.clear();
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut scalars = |hash: &mut Hasher, scalars: &[Fr]| {
         // Montgomery's form is as unique as the integer is, and at hand.
-        for limb in scalars.iter().flat_map(|scalar| &scalar.0.0) {
-            bytes.extend_from_slice(&limb.to_le_bytes());
+        bytes.resize(32 * scalars.len(), 0);
+        for (bytes, limb) in bytes.chunks_exact_mut(8).zip(scalars.iter().flat_map(|scalar| &scalar.0.0)) {
+            bytes.copy_from_slice(&limb.to_le_bytes());
         }
         hash.update(&bytes);
     };
