@@ -72,6 +72,7 @@ pub mod builder;
 pub mod claims;
 mod contraction;
 mod find;
+mod folds;
 pub mod fraction;
 mod hint;
 mod leaves;
