@@ -94,23 +94,29 @@ fn in_halves(
         };
         pair(entry(first), entry(first + 1))
     }));
+    // A row may be under several taps, so pairs are made once a row and not once a product.
+    let mut halves = par::filled(lhs.rows() * pairs, 0i32);
+    dispatch!(lhs.values(), values => par::for_chunks_mut(&mut halves, ROWS * pairs, |block, halves| {
+        let rows = values[block * ROWS * k..].chunks_exact(k);
+        for (halves, row) in halves.chunks_exact_mut(pairs).zip(rows) {
+            let twos = row.chunks_exact(2);
+            let last = twos.remainder().first().map(|&v| pair(half(v), 0));
+            let twos = twos.map(|two| pair(half(two[0]), half(two[1])));
+            halves.iter_mut().zip(twos.chain(last)).for_each(|(out, two)| *out = two);
+        }
+    }));
     let mut products = par::filled(shape.rows * n, 0i64);
     par::for_chunks_mut(&mut products, ROWS * n, |block, products| {
         let rows = block * ROWS..shape.rows.min((block + 1) * ROWS);
         let mut left = Vec::with_capacity(rows.len() * right.pairs());
-        dispatch!(lhs.values(), values => {
-            for row in rows.clone() {
-                for sources in sources {
-                    match sources[row] {
-                        NONE => left.resize(left.len() + pairs, 0),
-                        source => {
-                            let row = &values[source as usize * k..][..k];
-                            left.extend(row.chunks(2).map(|two| pair(half(two[0]), two.get(1).map_or(0, |&v| half(v)))));
-                        }
-                    }
+        for row in rows {
+            for sources in sources {
+                match sources[row] {
+                    NONE => left.resize(left.len() + pairs, 0),
+                    source => left.extend_from_slice(&halves[source as usize * pairs..][..pairs]),
                 }
             }
-        });
+        }
         kernels.multiply(&left, &right, run, products);
     });
     products
