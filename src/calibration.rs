@@ -75,6 +75,32 @@ pub(crate) struct Wanted {
     pub(crate) cosine: f64,
     /// Whether what leaves a table is clamped to it.
     pub(crate) saturate: bool,
+    /// The window that is read, for a network that sees no more of a recording.
+    pub(crate) window: Option<Window>,
+}
+
+/// The samples that a network sees of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Window {
+    /// A second, or what is next to it that the network takes.
+    Usual,
+    /// So many.
+    Samples(usize),
+}
+
+impl Window {
+    /// The number of samples, for a network that takes `lengths`.
+    fn samples(self, lengths: &RangeInclusive<usize>, rate: u32) -> Result<usize, ModelError> {
+        match self {
+            Self::Usual => Ok((rate as usize).clamp(*lengths.start(), *lengths.end())),
+            Self::Samples(samples) if lengths.contains(&samples) => Ok(samples),
+            Self::Samples(samples) => Err(ModelError::Shape {
+                layer: "window".into(),
+                expected: format!("{} to {} samples", lengths.start(), lengths.end()),
+                found: format!("{samples} samples"),
+            }),
+        }
+    }
 }
 
 /// Observes the recordings and builds a model, and the worst cosine of its embeddings to the float ones on a few
@@ -90,7 +116,11 @@ pub(crate) fn calibrate(
         return Err(ModelError::Malformed { reason: "calibration needs at least one recording".into() });
     }
     let longest = clips.iter().map(Vec::len).max().unwrap_or(0);
-    let lengths = lengths::lengths(network, front_end, longest)?;
+    let mut lengths = lengths::lengths(network, front_end, longest)?;
+    if let Some(window) = wanted.window {
+        let samples = window.samples(&lengths, front_end.sample_rate)?;
+        lengths = samples..=samples;
+    }
     let mut windows = Vec::new();
     for clip in clips {
         windows.extend(lengths::windows(clip, &lengths)?);

@@ -16,6 +16,7 @@ impl Model {
     /// Integer against float, layer by layer, on one recording.
     pub fn compare(&self, network: &Network, samples: &[i16]) -> Result<Vec<LayerDifference>, ModelError> {
         let (lowered, trace) = self.run(samples)?;
+        let samples = self.first_window(samples);
         let input = float::network_input(self.front_end(), samples)?;
         let outputs = network.execute(&input.features, input.sequence_length)?;
         let mut differences = Vec::new();
@@ -31,12 +32,12 @@ impl Model {
                 differences.extend(difference.map(|difference| LayerDifference { width, ..difference }));
             }
         };
-        let features = &self.spec().features;
+        let features = &self.spec().first.features;
         for tensor in ["features/windows", "features/output", "features/energies"] {
             compare("features", tensor, features.fraction_bits, &input.features);
         }
-        let mut steps: Vec<bool> = Vec::with_capacity(self.spec().layers.len());
-        for placed in &self.spec().layers {
+        let mut steps: Vec<bool> = Vec::with_capacity(self.spec().first.layers.len());
+        for placed in &self.spec().first.layers {
             let are_steps = are_steps(placed, &steps);
             steps.push(are_steps);
             if are_steps || !stands_for_a_value(&placed.layer) {
@@ -53,14 +54,14 @@ impl Model {
             }
         }
         if let (Some(Placed { layer: AnyLayer::Average(layer), .. }), Some(last)) =
-            (self.spec().layers.last(), outputs.last())
+            (self.spec().first.layers.last(), outputs.last())
         {
             let mean = calibration::mean_of_rows(last);
             let (name, mean) = (&layer.name, FloatMatrix::new(1, last.cols, mean));
             compare(name, &format!("{name}/output"), layer.fraction_bits, &mean);
         }
         best_per_layer(&mut differences);
-        let costs = self.layer_costs(samples.len())?;
+        let costs = self.layer_costs(samples.len().max(self.min_samples()))?;
         for difference in &mut differences {
             let own = costs.iter().find(|cost| cost.name == difference.layer);
             difference.share = own.map_or(0.0, |cost| cost.share);

@@ -11,7 +11,7 @@ pub use self::time::Speed;
 use crate::error::ModelError;
 use crate::gkr::program::{Kind, Program, Relation};
 use crate::gkr::waves::Schedule;
-use crate::model::{Lowered, Model, Tail};
+use crate::model::{Lowered, Model};
 use crate::statement::Mode;
 
 /// Predicted nanoseconds of one core a looked-up tuple; a yardstick for shares, not a promise.
@@ -133,7 +133,7 @@ impl Model {
     /// The program of a decision on `samples` samples.
     fn decision(&self, samples: usize) -> Result<Lowered, ModelError> {
         self.check_length(samples)?;
-        self.spec().lower(samples, Tail { threshold: Some(1), ..Tail::default() })
+        self.spec().lower(samples, &self.spec().whole_tail(Some(1)))
     }
 
     /// What proving `samples` samples costs.
@@ -144,7 +144,8 @@ impl Model {
         let committed: Vec<_> = program.inputs().into_iter().chain(program.committed()).collect();
         let bytes = |id| program.tensor(id).entries as u64 * bytes_per_entry(program, id);
         let [weights, entries] = memory::of_tensors(program);
-        let size = |mode| proof_size::proof_bytes(program, samples, mode);
+        let readings = self.spec().whole_tail(None).readings;
+        let size = |mode| proof_size::proof_bytes(program, samples, &readings, mode);
         Ok(Cost {
             frames: self.front_end().num_frames(self.front_end().padded_samples(samples)).unwrap_or(0),
             macs: sizes.macs,

@@ -111,6 +111,7 @@ impl ProvingKey {
         options: &EnrolOptions<'_>,
     ) -> Result<(Template, TemplateSecret), ProveError> {
         let refuse = |reason: String| Err(ProveError::Mismatch(reason));
+        self.model().require_voice()?;
         let Some(threshold) = threshold_to_integer(options.threshold) else {
             let threshold = options.threshold;
             return refuse(format!("the threshold {threshold} is not a cosine in (0, 1]; 0.5 to 0.7 is usual"));
@@ -303,7 +304,7 @@ impl VerifyingKey {
         enrolment: &Enrolment,
         mut channel: C,
     ) -> Result<(), VerifyError> {
-        let rate = self.spec.features.front_end.sample_rate;
+        let rate = self.spec.sample_rate();
         let recordings = &template.recordings;
         for (holds, error) in [
             (enrolment.template == template.id().digest, StatementError::Other),

@@ -202,6 +202,35 @@ pub enum ModelError {
         /// Largest value divided by the calibrated bound, above 1.
         factor: f64,
     },
+    /// The names of classes, or of networks, are not what they have to be.
+    #[error("{reason}; give every class a label of its own of at most 64 bytes: --labels A,B,C")]
+    Labels {
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// A model that says what was said has nothing to say about who said it.
+    #[error(
+        "the model has no network for voices, it reads {readings:?}; use a speaker model, or join both with: \
+         voxcheck model join SPEAKER.vxm WORD.vxm -o BOTH.vxm"
+    )]
+    NoVoice {
+        /// What its networks are called.
+        readings: Vec<String>,
+    },
+    /// Two models that cannot be one.
+    #[error("the models cannot be joined: {reason}; {help}")]
+    Join {
+        /// What keeps them apart.
+        reason: String,
+        /// What to do about it.
+        help: &'static str,
+    },
+    /// A window that the recording does not have, or another number of windows than the model reads.
+    #[error("{reason}; give a start within the recording for every reading of the model: --window SECONDS")]
+    Window {
+        /// What is wrong.
+        reason: String,
+    },
     /// A recording is unusable.
     #[error(transparent)]
     Audio(#[from] AudioError),

@@ -24,7 +24,7 @@ use thiserror::Error;
 use crate::gkr::pcs::Commitment;
 
 /// Version of all formats.
-pub const FORMAT_VERSION: u16 = 4;
+pub const FORMAT_VERSION: u16 = 5;
 /// Curve, commitment scheme and transcript.
 pub const SUITE: &str = "bn254-hyrax-merlin-1";
 /// Bytes before the body.

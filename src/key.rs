@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::files::{self, FileError, Row};
 use crate::gkr::pcs::hiding::{ClearVerifier, HidingVerifier};
@@ -12,17 +11,18 @@ use crate::gkr::program::{MAX_WIDTH_VARS, Program, constant_width_vars};
 use crate::gkr::prover::PublicCommitments;
 use crate::gkr::verifier;
 use crate::layers::score::THRESHOLD_ONE;
-use crate::model::{Model, Spec, Tail};
+use crate::model::{Model, Spec};
 use crate::proof::ProveError;
-use crate::revocation::RevocationList;
-use crate::statement::{
-    AudioCommitment, Context, Id, MAX_CONTEXT, MAX_RECORDINGS, Mode, Proof, Statement, Template, Verdict, digest,
-};
+use crate::statement::{Id, MAX_CONTEXT, MAX_RECORDINGS, Mode, Proof, Statement, Template, Verdict, digest};
 use crate::sumcheck::channel::{PlainVerifier, VerifierChannel};
 use crate::sumcheck::error::{StatementError, VerifyError};
 use crate::sumcheck::int::IntTable;
 use crate::sumcheck::transcript::{Label, Merlin};
 use crate::weights::{self, Declared, KeySecret, WeightProof};
+
+mod expected;
+
+pub use self::expected::{Expected, Said, StatementMismatch};
 
 /// What the transcript of a proof starts with.
 pub(crate) const PROTOCOL: &[u8] = b"voxcheck";
@@ -36,43 +36,6 @@ pub struct VerifyingKey {
     pub(crate) pcs: PcsVerifier,
     /// That weights which are hidden are within their widths.
     weights: Option<WeightProof>,
-}
-
-/// What a verifier demands of a statement.
-#[derive(Clone, Debug)]
-pub struct Expected<'a> {
-    /// The template that the proof must be against.
-    pub template: &'a Template,
-    /// The context that the proof must be for.
-    pub context: &'a Context,
-    /// The recording that the proof must be about, if it is known.
-    pub audio: Option<&'a AudioCommitment>,
-    /// A threshold that the template's must reach.
-    pub min_threshold: Option<f64>,
-    /// Whether the template must be one that refuses replays.
-    pub no_replays: bool,
-    /// Templates that are no longer accepted.
-    pub revoked: Option<&'a RevocationList>,
-}
-
-impl<'a> Expected<'a> {
-    /// This template and this context, and nothing else.
-    #[must_use]
-    pub fn new(template: &'a Template, context: &'a Context) -> Self {
-        Self { template, context, audio: None, min_threshold: None, no_replays: false, revoked: None }
-    }
-}
-
-/// A statement other than the one demanded.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("the proof is about another {field}: {found} instead of {expected}")]
-pub struct StatementMismatch {
-    /// `model`, `template`, `context`, `threshold`, `audio`, `replays`, `revocation` or `attestation`.
-    pub field: &'static str,
-    /// What was demanded.
-    pub expected: String,
-    /// What the proof names.
-    pub found: String,
 }
 
 /// The body of a `.vxk` file.
@@ -160,42 +123,6 @@ impl VerifyingKey {
         &self.spec
     }
 
-    /// Compares what a proof claims with what is demanded; cheap, and says nothing about the proof.
-    pub fn check_statement(&self, statement: &Statement, expected: &Expected<'_>) -> Result<(), StatementMismatch> {
-        let demand = |field: &'static str, equal: bool, expected: String, found: String| {
-            if equal { Ok(()) } else { Err(StatementMismatch { field, expected, found }) }
-        };
-        let ids = |a: Id, b: Id| (a == b, a.to_string(), b.to_string());
-        let (equal, wanted, found) = ids(self.model_id(), statement.model_id());
-        demand("model", equal, wanted, found)?;
-        let (equal, wanted, found) = ids(expected.template.id(), statement.template_id());
-        demand("template", equal, wanted, found)?;
-        let context = (hex::encode(expected.context.bytes()), hex::encode(statement.context.bytes()));
-        demand("context", context.0 == context.1, context.0, context.1)?;
-        if let Some(audio) = expected.audio {
-            let (equal, wanted, found) = ids(audio.id(), statement.audio_id());
-            demand("audio", equal, wanted, found)?;
-        }
-        if let Some(least) = expected.min_threshold {
-            let found = statement.threshold();
-            demand("threshold", found >= least, format!("at least {least}"), found.to_string())?;
-        }
-        if expected.no_replays {
-            let refuses = statement.template.refuses_replays();
-            demand("replays", refuses, "a template that refuses replays".into(), "one that does not".into())?;
-        }
-        if let Some(revoked) = expected.revoked {
-            let found = statement.template_id();
-            demand(
-                "revocation",
-                !revoked.contains(found),
-                "a template that was not revoked".into(),
-                found.to_string(),
-            )?;
-        }
-        Ok(())
-    }
-
     /// Absorbs a statement. Both sides call this.
     pub(crate) fn absorb(&self, statement: &Statement, mut absorb: impl FnMut(Label, &[u8])) {
         absorb(Label::Protocol, files::SUITE.as_bytes());
@@ -241,21 +168,10 @@ impl VerifyingKey {
         proof: &Proof,
         mut channel: C,
     ) -> Result<Verdict, VerifyError> {
-        let threshold = statement.template.threshold;
-        let rate = self.spec.features.front_end.sample_rate;
-        for (holds, error) in [
-            (*statement == proof.statement, StatementError::Other),
-            (statement.model == self.model, StatementError::Model),
-            (statement.template.model == self.model, StatementError::TemplateModel),
-            (statement.audio.sample_rate == rate, StatementError::SampleRate),
-            ((1..=THRESHOLD_ONE).contains(&threshold), StatementError::Threshold),
-            (statement.context.bytes().len() <= MAX_CONTEXT, StatementError::Context),
-            (statement.score_is_cosine(), StatementError::Score),
-            (statement.template.recordings.len() <= MAX_RECORDINGS, StatementError::Recordings),
-        ] {
+        for (holds, error) in self.statement_checks(statement, proof) {
             channel.require(holds, error.into())?;
         }
-        let lowered = self.spec.lower(statement.num_samples(), statement.tail());
+        let lowered = self.spec.lower(statement.num_samples(), &statement.tail());
         let program = lowered.map_err(|error| StatementError::Program(error.to_string()))?.program;
         let outputs = statement.outputs();
         let outputs: Vec<&IntTable> = outputs.iter().collect();
@@ -276,6 +192,31 @@ impl VerifyingKey {
             }
         }
         Ok(statement.verdict)
+    }
+
+    /// What must hold of a statement before there is a program for it.
+    #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    fn statement_checks(&self, statement: &Statement, proof: &Proof) -> Vec<(bool, StatementError)> {
+        let template = |holds: &dyn Fn(&Template) -> bool| statement.template.as_ref().is_none_or(holds);
+        let shown = || self.spec.readings().zip(&statement.readings);
+        let as_many = self.spec.readings().count() == statement.readings.len();
+        let known = shown().all(|(reading, shown)| reading.label(shown.class).is_some());
+        let within = shown().all(|(reading, shown)| reading.fits(statement.num_samples(), shown.start));
+        vec![
+            (*statement == proof.statement, StatementError::Other),
+            (statement.model == self.model, StatementError::Model),
+            (template(&|template| template.model == self.model), StatementError::TemplateModel),
+            (statement.audio.sample_rate == self.spec.sample_rate(), StatementError::SampleRate),
+            (template(&|t| (1..=THRESHOLD_ONE).contains(&t.threshold)), StatementError::Threshold),
+            (statement.context.bytes().len() <= MAX_CONTEXT, StatementError::Context),
+            (statement.score_is_cosine(), StatementError::Score),
+            (template(&|t| t.recordings.len() <= MAX_RECORDINGS), StatementError::Recordings),
+            (statement.template.is_some() == self.spec.voice().is_some(), StatementError::Template),
+            (statement.is_decided(), StatementError::Template),
+            (as_many, StatementError::Readings),
+            (known, StatementError::Class),
+            (within, StatementError::Window),
+        ]
     }
 
     /// The bytes of a `.vxk` file.
@@ -299,8 +240,7 @@ impl VerifyingKey {
         }
         spec.check_limits().map_err(|error| kind.error(error.to_string()))?;
         let shortest = spec.min_samples as usize;
-        spec.lower(shortest, Tail { embedding: true, ..Tail::default() })
-            .map_err(|error| kind.error(error.to_string()))?;
+        spec.lower(shortest, &spec.whole_tail(None)).map_err(|error| kind.error(error.to_string()))?;
         let decode = |(width_vars, rows): (u32, Vec<[u8; 32]>)| {
             let rows: Vec<Row> = rows.into_iter().map(Row::try_from).collect::<Result<_, _>>()?;
             Ok(files::commitment(width_vars as usize, &rows))
@@ -369,7 +309,7 @@ mod tests {
     use crate::audio::wav::Wav;
     use crate::gkr::pcs::Blinds;
     use crate::proof::{ProveOptions, Reveal, setup};
-    use crate::statement::Revealed;
+    use crate::statement::{Context, Reading, Revealed};
 
     /// Even against the template of its own embedding.
     #[test]
@@ -433,6 +373,10 @@ mod tests {
         assert_ne!(model, vk.model);
     }
 
+    fn edit(statement: &mut Statement) -> &mut Template {
+        statement.template.as_mut().expect("it is about a voice")
+    }
+
     /// Every field of a statement, changed alone under the argument for the true one.
     #[test]
     fn no_other_statement_has_the_same_argument() {
@@ -453,14 +397,14 @@ mod tests {
         let flip = |v: Verdict| if v == Verdict::Accept { Verdict::Reject } else { Verdict::Accept };
         let changes: Vec<Change<'_>> = vec![
             ("decision", Box::new(move |s| s.verdict = flip(s.verdict))),
-            ("threshold up", Box::new(|s| s.template.threshold += 1)),
-            ("threshold down", Box::new(|s| s.template.threshold -= 1)),
-            ("threshold zero", Box::new(|s| s.template.threshold = 0)),
+            ("threshold up", Box::new(|s| edit(s).threshold += 1)),
+            ("threshold down", Box::new(|s| edit(s).threshold -= 1)),
+            ("threshold zero", Box::new(|s| edit(s).threshold = 0)),
             ("context", Box::new(|s| s.context = Context::new(*b"Context"))),
             ("longer context", Box::new(|s| s.context = Context::new(vec![0; MAX_CONTEXT + 1]))),
             ("model", Box::new(|s| s.model[0] ^= 1)),
-            ("template's model", Box::new(|s| s.template.model[31] ^= 1)),
-            ("template", Box::new(|s| s.template.rows.clone_from(&other_template.rows))),
+            ("template's model", Box::new(|s| edit(s).model[31] ^= 1)),
+            ("template", Box::new(|s| edit(s).rows.clone_from(&other_template.rows))),
             ("one sample more", Box::new(|s| s.audio.num_samples += 1)),
             ("one sample less", Box::new(|s| s.audio.num_samples -= 1)),
             ("no samples", Box::new(|s| s.audio.num_samples = 0)),
@@ -472,6 +416,8 @@ mod tests {
             ("score", Box::new(|s| s.revealed = Revealed::Score(0))),
             ("impossible score", Box::new(|s| s.revealed = Revealed::Score(1 << 16))),
             ("embedding", Box::new(|s| s.revealed = Revealed::Embedding(vec![0; 128]))),
+            ("no template", Box::new(|s| s.template = None)),
+            ("a reading", Box::new(|s| s.readings.push(Reading { class: 0, start: 0 }))),
             ("short embedding", Box::new(|s| s.revealed = Revealed::Embedding(vec![0; 3]))),
         ];
         for (name, change) in changes {

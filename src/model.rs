@@ -1,15 +1,19 @@
 //! A model: a front end and a network in integers, with everything that its id binds.
 
+mod branch;
 mod file;
+mod join;
+mod reading;
 mod spec;
 
+pub use self::branch::{Branch, Classifier, MAX_LABELS, Output};
 pub use self::spec::{Lowered, Spec, Tail};
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::audio::FrontEnd;
-use crate::calibration::{self, TARGET_COSINE, Wanted};
+use crate::calibration::{self, TARGET_COSINE, Wanted, Window};
 pub use crate::compare::LayerDifference;
 pub use crate::cost::{Cost, LayerCost};
 use crate::error::{AudioError, ModelError};
@@ -17,18 +21,22 @@ use crate::gkr::program::Program;
 use crate::gkr::trace::Trace;
 use crate::layers::network::Network;
 use crate::layers::{onnx, score};
+use crate::statement::threshold_to_cosine;
 use crate::sumcheck::int::{IntTable, IntVec};
 
 /// Bits of the range table of models that take audio.
 const RANGE_BITS: usize = 16;
 /// Most samples of a proof: a minute at 16 kHz.
 pub(crate) const MAX_SAMPLES: usize = 60 * 16_000;
+/// Most networks of a model.
+pub const MAX_READINGS: usize = 8;
 /// Bits of an entry of a template.
 pub const TEMPLATE_BITS: usize = 16;
 /// Fraction bits of an entry of a template: an entry of a unit vector is at most 1.
 const TEMPLATE_FRACTION_BITS: u32 = 14;
 
-/// A quantized speaker model: from 16-bit samples to an embedding, in exact integer arithmetic.
+/// A quantized model: from 16-bit samples to an embedding, to the class of a window, or to both, in exact integer
+/// arithmetic.
 #[derive(Clone, Debug)]
 pub struct Model {
     spec: Arc<Spec>,
@@ -48,6 +56,8 @@ pub struct ModelBuilder {
     target_cosine: f64,
     saturate: bool,
     threshold: f64,
+    labels: Option<Vec<String>>,
+    window: Window,
 }
 
 /// Threshold of a model that does not say which one suits it.
@@ -106,6 +116,22 @@ impl ModelBuilder {
         self
     }
 
+    /// Makes a model of what was said, instead of one of a voice: the network's output is a row of logits, with a label for
+    /// each. A softmax that the network ends in is left out, since it does not change which is the largest.
+    #[must_use]
+    pub fn labels(mut self, labels: Vec<String>) -> Self {
+        self.labels = Some(labels);
+        self
+    }
+
+    /// Sets the number of samples that a network with [`labels`](Self::labels) reads: those of a second unless another is
+    /// wanted, or what is next to it that the network takes.
+    #[must_use]
+    pub fn window(mut self, samples: usize) -> Self {
+        self.window = Window::Samples(samples);
+        self
+    }
+
     /// Chooses ranges and widths on recordings (16-bit samples at the front end's rate).
     ///
     /// A network that takes recordings of one length only sees parts of that length of longer ones.
@@ -120,9 +146,12 @@ impl ModelBuilder {
     /// [`ModelBuilder::calibrate`], and the worst cosine of integer and float embedding of the recordings tried: below
     /// −1 if one of them has no integer embedding.
     pub fn calibrate_measured(self, clips: &[Vec<i16>]) -> Result<(Model, f64), ModelError> {
-        let Self { network, onnx, front_end, name, bits, target_cosine, saturate, threshold } = self;
-        let wanted = Wanted { bits, cosine: target_cosine, saturate };
+        let Self { network, onnx, front_end, name, bits, target_cosine, saturate, threshold, labels, window } = self;
+        let network = if labels.is_some() { network.logits() } else { network };
+        let window = labels.is_some().then_some(window);
+        let wanted = Wanted { bits, cosine: target_cosine, saturate, window };
         let one = f64::from(score::THRESHOLD_ONE);
+        let threshold = (threshold * one).clamp(1.0, one) as u32;
         if network.input_columns != front_end.columns() {
             return Err(ModelError::Shape {
                 layer: "input".into(),
@@ -131,20 +160,28 @@ impl ModelBuilder {
             });
         }
         let (model, cosine) = calibration::calibrate(&network, &front_end, clips, wanted, |quantized| {
-            let spec = Spec {
+            let (shortest, longest) = (*quantized.lengths.start() as u32, *quantized.lengths.end() as u32);
+            let (output, longest) = match &labels {
+                None => (Output::Embedding { threshold }, longest),
+                // Whatever is longer has a window.
+                Some(labels) => (Output::Class { labels: labels.clone(), samples: shortest }, MAX_SAMPLES as u32),
+            };
+            let first = Branch {
                 name: name.clone(),
                 features: quantized.features,
                 layers: quantized.layers,
-                embedding_len: quantized.embedding_len,
-                min_samples: *quantized.lengths.start() as u32,
-                max_samples: *quantized.lengths.end() as u32,
-                threshold: (threshold * one).clamp(1.0, one) as u32,
+                columns: quantized.embedding_len,
+                output,
+                first_constant: 0,
             };
+            let (name, others) = (name.clone(), Vec::new());
+            let spec = Spec { name, first, others, min_samples: shortest, max_samples: longest };
+            spec.check_limits()?;
             let constants = quantized.constants.into_iter().map(Arc::new).collect();
             Ok(Model { spec: Arc::new(spec), constants: Arc::new(constants), onnx: onnx.clone().map(Arc::new) })
         })?;
         // Whatever cannot be decided about should be known now, not when something is proved.
-        model.spec.lower(model.min_samples(), Tail { threshold: Some(model.spec.threshold), ..Tail::default() })?;
+        model.spec.lower(model.min_samples(), &model.spec.whole_tail(Some(threshold)))?;
         Ok((model, cosine))
     }
 }
@@ -178,6 +215,8 @@ impl Model {
             target_cosine: TARGET_COSINE,
             saturate: false,
             threshold: DEFAULT_THRESHOLD,
+            labels: None,
+            window: Window::Usual,
         }
     }
 
@@ -221,16 +260,30 @@ impl Model {
         &self.spec.name
     }
 
-    /// The front end.
+    /// The front end, that of its first network.
     #[must_use]
     pub fn front_end(&self) -> &FrontEnd {
-        &self.spec.features.front_end
+        &self.spec.first.features.front_end
     }
 
-    /// Length of the embedding.
+    /// Whether the model is about voices, hence has embeddings and needs templates.
+    #[must_use]
+    pub fn has_voice(&self) -> bool {
+        self.spec.voice().is_some()
+    }
+
+    /// Refuses a model that is about no voice.
+    ///
+    /// # Errors
+    /// [`ModelError::NoVoice`] if it is not.
+    pub fn require_voice(&self) -> Result<(), ModelError> {
+        self.spec.require_voice().map(drop)
+    }
+
+    /// Length of the embedding; the number of classes of a model that has none.
     #[must_use]
     pub fn embedding_len(&self) -> usize {
-        self.spec.embedding_len as usize
+        self.spec.first.columns as usize
     }
 
     /// Fewest samples that give an embedding.
@@ -245,16 +298,27 @@ impl Model {
         self.spec.max_samples as usize
     }
 
-    /// The decision threshold that suits the model, a cosine in (0, 1].
+    /// The decision threshold that suits the model, a cosine in (0, 1]; a usual one if it is not about voices.
     #[must_use]
     pub fn default_threshold(&self) -> f64 {
-        f64::from(self.spec.threshold) / f64::from(score::THRESHOLD_ONE)
+        self.spec.voice().map_or(DEFAULT_THRESHOLD, |(_, threshold)| threshold_to_cosine(threshold))
     }
 
-    /// The program's run on some samples, up to the embedding.
+    /// The run of the model's first network on some samples: up to the embedding, or to the logits of the first window.
     pub fn run(&self, samples: &[i16]) -> Result<(Lowered, Trace), ModelError> {
         self.check_length(samples.len())?;
-        let lowered = self.spec.lower(samples.len(), Tail { embedding: true, ..Tail::default() })?;
+        self.run_branch(&self.spec.first, self.first_window(samples))
+    }
+
+    /// What the first network sees of a recording from its start on.
+    pub(crate) fn first_window<'a>(&self, samples: &'a [i16]) -> &'a [i16] {
+        let window = self.spec.first.classifier().map_or(samples.len(), |reading| reading.samples);
+        samples.get(..window).unwrap_or(samples)
+    }
+
+    /// The run of a network on the samples that it sees.
+    fn run_branch(&self, branch: &Branch, samples: &[i16]) -> Result<(Lowered, Trace), ModelError> {
+        let lowered = self.spec.lower_branch(branch, samples.len())?;
         let inputs = [Arc::new(samples_table(&lowered.program, samples))];
         let trace = Trace::run(&lowered.program, &lowered.recipes, &inputs, &self.constants)?;
         Ok((lowered, trace))
@@ -272,15 +336,24 @@ impl Model {
     }
 
     /// The exact integer embedding.
+    ///
+    /// # Errors
+    /// [`ModelError::NoVoice`] if the model has none.
     pub fn embed(&self, samples: &[i16]) -> Result<Vec<i64>, ModelError> {
+        self.require_voice()?;
         let (lowered, trace) = self.run(samples)?;
         Ok(integers(trace.get(lowered.embedding)))
     }
 
-    /// The float embedding, if the model carries its float original.
+    /// The float embedding, or the logits of the first window, if the model carries its float original.
     pub fn embed_float(&self, samples: &[i16]) -> Option<Result<Vec<f64>, ModelError>> {
         let onnx = self.onnx.as_ref()?;
-        Some(onnx::read(onnx).and_then(|network| calibration::float_embedding(&network, self.front_end(), samples)))
+        let samples = self.first_window(samples);
+        let embed = |network: Network| {
+            let network = if self.has_voice() { network } else { network.logits() };
+            calibration::float_embedding(&network, self.front_end(), samples)
+        };
+        Some(onnx::read(onnx).and_then(embed))
     }
 }
 

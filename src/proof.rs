@@ -2,8 +2,10 @@
 //!
 //! A [`Statement`] says: *I know samples that open the audio commitment and a template that opens the
 //! template commitment, such that the program of this model maps the samples to an embedding, and the
-//! cosine of embedding and template is (or is not) at least the threshold.* All of it is absorbed
-//! before the first challenge; what the program proves is in [`gkr`](crate::gkr).
+//! cosine of embedding and template is (or is not) at least the threshold.* Where the model has networks that give
+//! classes, it says of each *and the class of this window of the same samples is this one*; a model of such networks alone
+//! has no template. All of it is absorbed before the first challenge; what the program proves is in
+//! [`gkr`](crate::gkr).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,13 +26,13 @@ use crate::gkr::program::{Program, SHARED_WIDTH_VARS};
 use crate::gkr::prover::{self, PublicBlinds, PublicCommitments};
 use crate::gkr::trace::Trace;
 use crate::key::PROTOCOL;
-pub use crate::key::{Expected, StatementMismatch, VerifyingKey};
+pub use crate::key::{Expected, Said, StatementMismatch, VerifyingKey};
 use crate::layers::score::exact_score;
 use crate::model::{Lowered, Model, Tail, integers, samples_table, samples_tables};
 use crate::statement::Revealed;
 pub use crate::statement::{
-    Attestation, AudioCommitment, AudioSecret, Context, Id, MAX_CONTEXT, Mode, Proof, Reveal, Statement, Template,
-    TemplateSecret, Verdict,
+    Attestation, AudioCommitment, AudioSecret, Context, Id, MAX_CONTEXT, Mode, Proof, Reading, Reveal, Statement,
+    Template, TemplateSecret, Verdict,
 };
 use crate::sumcheck::channel::{PlainProver, ProverChannel};
 use crate::sumcheck::int::{IntTable, IntVec};
@@ -77,6 +79,8 @@ pub struct ProveOptions<'a> {
     pub audio: Option<(&'a AudioCommitment, &'a AudioSecret)>,
     /// A device's signature over this commitment and the context, for verifiers who demand one.
     pub attestation: Option<&'a Attestation>,
+    /// The first sample of the window of each reading, for a model that has some; empty for 0.
+    pub windows: &'a [u32],
 }
 
 /// Where the time of a proof went.
@@ -101,10 +105,13 @@ pub struct Stages {
 pub struct Report {
     /// The decision.
     pub verdict: Verdict,
-    /// The cosine of recording and template, from the exact integers (not part of the proof unless revealed).
-    pub score: f64,
-    /// The integer embedding.
+    /// The cosine of recording and template, from the exact integers (not part of the proof unless revealed); none
+    /// without a template.
+    pub score: Option<f64>,
+    /// The integer embedding; empty if the model has none.
     pub embedding: Vec<i64>,
+    /// What the recording says.
+    pub readings: Vec<Reading>,
     /// Where the time went.
     pub stages: Stages,
     /// Frames of the front end.
@@ -208,17 +215,51 @@ impl ProvingKey {
         context: &Context,
         options: &ProveOptions<'_>,
     ) -> Result<(Proof, Report), ProveError> {
+        self.check_template(template, secret)?;
+        self.prove_against(wav, Some((template, secret)), context, options)
+    }
+
+    /// Proves what a recording says, with a model that is about no voice: there is no template.
+    ///
+    /// # Errors
+    /// As [`ProvingKey::prove_with`]; [`ProveError::Mismatch`] if the model is about a voice, or more is to be revealed.
+    pub fn prove_readings(
+        &self,
+        wav: &Wav,
+        context: &Context,
+        options: &ProveOptions<'_>,
+    ) -> Result<(Proof, Report), ProveError> {
+        if self.model.has_voice() {
+            return Err(ProveError::Mismatch("the model is about a voice, so it needs a template; enrol first".into()));
+        }
+        if options.reveal != Reveal::Decision {
+            return Err(ProveError::Mismatch("there is no score or embedding to reveal without a template".into()));
+        }
+        self.prove_against(wav, None, context, options)
+    }
+
+    fn prove_against(
+        &self,
+        wav: &Wav,
+        enrolled: Option<Enrolled<'_>>,
+        context: &Context,
+        options: &ProveOptions<'_>,
+    ) -> Result<(Proof, Report), ProveError> {
         self.check_recording(wav)?;
-        self.check_inputs(template, secret, context)?;
+        if context.bytes().len() > MAX_CONTEXT {
+            return Err(ProveError::Mismatch("the context is longer than 256 bytes".into()));
+        }
         if options.mode == Mode::Clear && self.key.hides_weights() {
             return Err(ProveError::Mismatch("a proof in the clear would tell the private weights; hide it".into()));
         }
         let clock = Instant::now();
-        let mut run = self.run(wav, template, secret, options.reveal, None)?;
-        let score = exact_score(&run.embedding, &secret.values);
+        let tail = self.tail(wav, enrolled, options)?;
+        let mut run = self.run(wav, enrolled, tail)?;
+        let score = enrolled.and_then(|(_, secret)| exact_score(&run.embedding, &secret.values));
         if options.reveal == Reveal::Score {
             let score = score.ok_or_else(|| ProveError::Mismatch("a zero embedding has no score to reveal".into()))?;
-            run = self.run(wav, template, secret, options.reveal, Some(score))?;
+            let tail = Tail { score: Some(score), ..run.tail };
+            run = self.run(wav, enrolled, tail)?;
         }
         let execute = clock.elapsed();
         let clock = Instant::now();
@@ -236,24 +277,44 @@ impl ProvingKey {
             mode: options.mode,
             model: self.key.model,
             audio,
-            template: template.clone(),
+            template: enrolled.map(|(template, _)| template.clone()),
             context: context.clone(),
             verdict: run.verdict,
             revealed,
+            readings: run.tail.readings.clone(),
             attestation: options.attestation.cloned(),
         };
-        let replays = template.replays(statement.audio.num_samples).map(|(place, _)| &secret.recordings[place].blinds);
-        let blinds: Vec<Blinds> = [&audio_secret.blinds, &secret.blinds].into_iter().chain(replays).cloned().collect();
+        let mut blinds = vec![audio_secret.blinds.clone()];
+        if let Some((template, secret)) = enrolled {
+            let replays = template.replays(statement.audio.num_samples);
+            blinds.push(secret.blinds.clone());
+            blinds.extend(replays.map(|(place, _)| secret.recordings[place].blinds.clone()));
+        }
         let (argument, timings) = self.argue(&statement, &run, &blinds)?;
+        let report = self.report(wav, enrolled, run, execute, (commit, timings));
+        Ok((Proof { statement, argument }, report))
+    }
+
+    /// What is known after a proof was made.
+    fn report(
+        &self,
+        wav: &Wav,
+        enrolled: Option<Enrolled<'_>>,
+        run: Run,
+        execute: Duration,
+        (commit, timings): (Duration, prover::Timings),
+    ) -> Report {
         let sizes = Sizes::new(&run.lowered.program);
-        let report = Report {
+        let floats = |values: &mut dyn Iterator<Item = i64>| values.map(|v| v as f64).collect::<Vec<f64>>();
+        let score = enrolled.map(|(_, secret)| {
+            let template = floats(&mut secret.values.iter().map(|&v| v.into()));
+            cosine(&floats(&mut run.embedding.iter().copied()), &template)
+        });
+        Report {
             verdict: run.verdict,
-            score: {
-                let template: Vec<f64> = secret.values.iter().map(|&v| f64::from(v)).collect();
-                let embedding: Vec<f64> = run.embedding.iter().map(|&v| v as f64).collect();
-                cosine(&embedding, &template)
-            },
+            score,
             embedding: run.embedding,
+            readings: run.tail.readings,
             stages: Stages {
                 execute,
                 commit: commit + timings.commit,
@@ -266,15 +327,7 @@ impl ProvingKey {
             macs: sizes.macs,
             lookups: sizes.lookups,
             committed_values: sizes.committed_values,
-        };
-        Ok((Proof { statement, argument }, report))
-    }
-
-    fn check_inputs(&self, template: &Template, secret: &TemplateSecret, context: &Context) -> Result<(), ProveError> {
-        if context.bytes().len() > MAX_CONTEXT {
-            return Err(ProveError::Mismatch("the context is longer than 256 bytes".into()));
         }
-        self.check_template(template, secret)
     }
 
     pub(crate) fn check_template(&self, template: &Template, secret: &TemplateSecret) -> Result<(), ProveError> {
@@ -304,28 +357,39 @@ impl ProvingKey {
         Ok(())
     }
 
-    fn run(
-        &self,
-        wav: &Wav,
-        template: &Template,
-        secret: &TemplateSecret,
-        reveal: Reveal,
-        score: Option<i32>,
-    ) -> Result<Run, ProveError> {
-        let replays = replayed(wav, template, secret)?;
-        let embedding = reveal == Reveal::Embedding;
-        let tail = Tail { threshold: Some(template.threshold), score, embedding, replays: replays.len() };
-        let lowered = self.model.spec().lower(wav.samples.len(), tail)?;
+    /// What is to be shown of a recording, but for its score.
+    fn tail(&self, wav: &Wav, enrolled: Option<Enrolled<'_>>, options: &ProveOptions<'_>) -> Result<Tail, ProveError> {
+        let replays = match enrolled {
+            Some((template, secret)) => replayed(wav, template, secret)?.len(),
+            None => 0,
+        };
+        Ok(Tail {
+            threshold: enrolled.map(|(template, _)| template.threshold),
+            score: None,
+            embedding: options.reveal == Reveal::Embedding,
+            replays,
+            readings: self.model.read_windows(&wav.samples, options.windows)?,
+        })
+    }
+
+    fn run(&self, wav: &Wav, enrolled: Option<Enrolled<'_>>, tail: Tail) -> Result<Run, ProveError> {
+        let lowered = self.model.spec().lower(wav.samples.len(), &tail)?;
         let program = &lowered.program;
         let mut inputs = samples_tables(program, &[&wav.samples]);
-        inputs.push(Arc::new(template_table(&secret.values)));
-        inputs.extend(replays.into_iter().map(|(_, samples)| Arc::new(samples_table(program, samples))));
+        if let Some((template, secret)) = enrolled {
+            inputs.push(Arc::new(template_table(&secret.values)));
+            let replays = replayed(wav, template, secret)?;
+            inputs.extend(replays.into_iter().map(|(_, samples)| Arc::new(samples_table(program, samples))));
+        }
         let trace = Trace::run(&lowered.program, &lowered.recipes, &inputs, self.model.constants())
             .map_err(ModelError::from)?;
-        let embedding = integers(trace.get(lowered.embedding));
-        let accept = lowered.program.outputs().first().map_or(0, |&id| trace.get(id).get(0, 0));
-        let verdict = if accept == 1 { Verdict::Accept } else { Verdict::Reject };
-        Ok(Run { lowered, trace, embedding, verdict })
+        let (mut embedding, mut verdict) = (Vec::new(), Verdict::Accept);
+        if enrolled.is_some() {
+            embedding = integers(trace.get(lowered.embedding));
+            let accept = lowered.program.outputs().first().map_or(0, |&id| trace.get(id).get(0, 0));
+            verdict = if accept == 1 { Verdict::Accept } else { Verdict::Reject };
+        }
+        Ok(Run { lowered, trace, embedding, verdict, tail })
     }
 
     /// What hides the constants of a program.
@@ -370,7 +434,11 @@ struct Run {
     trace: Trace,
     embedding: Vec<i64>,
     verdict: Verdict,
+    tail: Tail,
 }
+
+/// What a recording is compared with.
+type Enrolled<'a> = (&'a Template, &'a TemplateSecret);
 
 /// The enrolled recordings that a proof has to show its own to be none of, and their places.
 fn replayed<'a>(

@@ -71,10 +71,19 @@ pub enum Reveal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub enum Verdict {
-    /// The score reaches the threshold.
+    /// The score reaches the threshold; or there is no template, and what the recording says is all that is proved.
     Accept,
     /// It does not.
     Reject,
+}
+
+/// What a recording says: the class that a network of the model gives for a window of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The class, from 0.
+    pub class: u32,
+    /// The first sample of the window.
+    pub start: u32,
 }
 
 /// The public part of an enrolment (`.vxe`).
@@ -187,10 +196,14 @@ pub struct Statement {
     pub(crate) mode: Mode,
     pub(crate) model: [u8; 32],
     pub(crate) audio: AudioCommitment,
-    pub(crate) template: Template,
+    /// What the voice is compared with; none where the model is about no voice.
+    pub(crate) template: Option<Template>,
     pub(crate) context: Context,
     pub(crate) verdict: Verdict,
     pub(crate) revealed: Revealed,
+    /// One for each network of the model that gives a class.
+    #[serde(deserialize_with = "files::short_list")]
+    pub(crate) readings: Vec<Reading>,
     pub(crate) attestation: Option<Attestation>,
 }
 
@@ -246,16 +259,22 @@ impl Statement {
         self.attestation.as_ref()
     }
 
-    /// What the proof is against.
+    /// What the proof is against; none if the model is about no voice.
     #[must_use]
-    pub fn template(&self) -> &Template {
-        &self.template
+    pub fn template(&self) -> Option<&Template> {
+        self.template.as_ref()
     }
 
-    /// The template.
+    /// The id of what the proof is against.
     #[must_use]
-    pub fn template_id(&self) -> Id {
-        self.template.id()
+    pub fn template_id(&self) -> Option<Id> {
+        self.template.as_ref().map(Template::id)
+    }
+
+    /// What the recording says, one for each of [`Spec::readings`](crate::model::Spec::readings).
+    #[must_use]
+    pub fn readings(&self) -> &[Reading] {
+        &self.readings
     }
 
     /// The context.
@@ -264,10 +283,10 @@ impl Statement {
         &self.context
     }
 
-    /// The threshold, a cosine.
+    /// The threshold, a cosine, if there is a template.
     #[must_use]
-    pub fn threshold(&self) -> f64 {
-        threshold_to_cosine(self.template.threshold)
+    pub fn threshold(&self) -> Option<f64> {
+        self.template.as_ref().map(Template::threshold)
     }
 
     /// Number of samples.
@@ -300,6 +319,11 @@ impl Statement {
         !matches!(self.revealed, Revealed::Score(score) if !(-one..=one).contains(&score))
     }
 
+    /// Whether a statement without a template claims nothing that takes one.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.template.is_some() || (self.verdict == Verdict::Accept && self.revealed == Revealed::Decision)
+    }
+
     /// What the program ends in.
     #[must_use]
     pub fn tail(&self) -> Tail {
@@ -308,28 +332,33 @@ impl Statement {
             Revealed::Decision | Revealed::Embedding(_) => None,
         };
         let embedding = matches!(self.revealed, Revealed::Embedding(_));
-        let replays = self.replays().len();
-        Tail { threshold: Some(self.template.threshold), score, embedding, replays }
+        let threshold = self.template.as_ref().map(|template| template.threshold);
+        Tail { threshold, score, embedding, replays: self.replays().len(), readings: self.readings.clone() }
     }
 
     /// The enrolled recordings that this one must be shown to be none of: those of another length are others.
     fn replays(&self) -> Vec<&AudioCommitment> {
-        self.template.replays(self.audio.num_samples).map(|(_, recording)| recording).collect()
+        let template = self.template.iter();
+        template.flat_map(|template| template.replays(self.audio.num_samples)).map(|(_, recording)| recording).collect()
     }
 
     /// The public outputs, whose shapes are those of the statement.
     pub(crate) fn outputs(&self) -> Vec<IntTable> {
-        let mut outputs = vec![IntTable::new(1, 1, IntVec::I8(vec![i8::from(self.verdict == Verdict::Accept)]))];
+        let mut outputs = Vec::new();
+        if self.template.is_some() {
+            outputs.push(IntTable::new(1, 1, IntVec::I8(vec![i8::from(self.verdict == Verdict::Accept)])));
+        }
         if let Revealed::Embedding(embedding) = &self.revealed {
             outputs.push(IntTable::new(1, embedding.len(), IntVec::I64(embedding.clone())));
         }
         outputs
     }
 
-    /// Commitments to samples, template, and the recordings that these samples are none of.
+    /// Commitments to samples, template if there is one, and the recordings that these samples are none of.
     pub(crate) fn input_commitments(&self) -> Vec<Commitment> {
         let replays = self.replays().into_iter().map(|recording| &recording.rows);
-        let rows = [&self.audio.rows, &self.template.rows].into_iter().chain(replays);
+        let template = self.template.iter().map(|template| &template.rows);
+        let rows = std::iter::once(&self.audio.rows).chain(template).chain(replays);
         rows.map(|rows| files::commitment(SHARED_WIDTH_VARS, rows)).collect()
     }
 }

@@ -32,7 +32,7 @@ use crate::gkr::trace::Trace;
 use crate::gkr::{Fr, verifier};
 use crate::key::PROTOCOL;
 use crate::layers::fixed;
-use crate::model::{Spec, Tail};
+use crate::model::Spec;
 use crate::proof::ProveError;
 use crate::sumcheck::channel::{PlainProver, PlainVerifier, ProverChannel, VerifierChannel};
 use crate::sumcheck::error::{StatementError, VerifyError};
@@ -124,8 +124,7 @@ pub(crate) struct WeightProof {
 
 /// The constants that the programs of a model declare.
 pub(crate) fn declared(spec: &Spec) -> Result<Vec<Declared>, ModelError> {
-    let tail = Tail { embedding: true, ..Tail::default() };
-    Ok(Declared::all(&spec.lower(spec.min_samples as usize, tail)?.program)?)
+    Ok(Declared::all(&spec.lower(spec.min_samples as usize, &spec.whole_tail(None))?.program)?)
 }
 
 /// The program that shows the bounds of some constants.

@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 use voxcheck::audio::wav;
 use voxcheck::files::{self, HEADER_BYTES};
 use voxcheck::layers::onnx as network;
-use voxcheck::model::Tail;
 use voxcheck::proof::{
     Attestation, AudioCommitment, AudioSecret, Enrolment, Expected, Proof, Template, TemplateSecret,
 };
@@ -184,8 +183,7 @@ pub fn key(bytes: &[u8]) {
         assert_eq!(key.model_id(), honest().key.model_id(), "another key accepts a proof");
     }
     // What a verifier with this key does first.
-    let tail = Tail { threshold: Some(1), ..Tail::default() };
-    let _ = key.spec().lower(key.spec().min_samples as usize, tail);
+    let _ = key.spec().lower(key.spec().min_samples as usize, &key.spec().whole_tail(Some(1)));
 }
 
 pub fn key_seeds() -> Vec<Vec<u8>> {

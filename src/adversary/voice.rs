@@ -20,7 +20,8 @@ use crate::layers::score::exact_score;
 use crate::model::{Tail, integers, samples_table};
 use crate::proof::{ProveError, ProvingKey, template_table};
 use crate::statement::{
-    Attestation, AudioCommitment, Context, Mode, Proof, Reveal, Revealed, Statement, Template, TemplateSecret, Verdict,
+    Attestation, AudioCommitment, Context, Mode, Proof, Reading, Reveal, Revealed, Statement, Template, TemplateSecret,
+    Verdict,
 };
 use crate::sumcheck::channel::ProverChannel;
 use crate::sumcheck::error::VerifyError;
@@ -49,6 +50,8 @@ parts! {
     num_samples: u32,
     /// Rows of the audio commitment, compressed points.
     audio_rows: Vec<[u8; 32]>,
+    /// Whether there is a template: the next six say which one.
+    template: bool,
     /// Digest of the model that made the template.
     template_model: [u8; 32],
     /// Threshold, times 2^15.
@@ -69,6 +72,8 @@ parts! {
     score: Option<i32>,
     /// The embedding, if it is revealed.
     embedding: Option<Vec<i64>>,
+    /// What the recording says: class, and first sample of the window.
+    readings: Vec<(u32, u32)>,
     /// A device's signature: digest of the recording, time, both halves.
     attestation: Option<([u8; 32], u64, [[u8; 32]; 2])>,
 }
@@ -78,10 +83,18 @@ impl Statement {
     #[must_use]
     pub fn parts(&self) -> Parts {
         // Every field is named here, so that a new one cannot be forgotten.
-        let Self { mode, model, audio, template, context, verdict, revealed, attestation } = self.clone();
+        let Self { mode, model, audio, template, context, verdict, revealed, readings, attestation } = self.clone();
         let AudioCommitment { sample_rate, num_samples, rows: audio_rows } = audio;
+        let has_template = template.is_some();
         let Template { model: template_model, threshold, label, recordings, refuse_replays, rows: template_rows } =
-            template;
+            template.unwrap_or(Template {
+                model: [0; 32],
+                threshold: 1,
+                label: String::new(),
+                recordings: Vec::new(),
+                refuse_replays: false,
+                rows: Vec::new(),
+            });
         let bytes = |rows: Vec<Row>| rows.into_iter().map(<[u8; 32]>::from).collect();
         let named = |AudioCommitment { sample_rate, num_samples, rows }| (sample_rate, num_samples, bytes(rows));
         Parts {
@@ -90,6 +103,7 @@ impl Statement {
             sample_rate,
             num_samples,
             audio_rows: bytes(audio_rows),
+            template: has_template,
             template_model,
             threshold,
             label,
@@ -100,6 +114,7 @@ impl Statement {
             accept: verdict == Verdict::Accept,
             score: if let Revealed::Score(score) = revealed { Some(score) } else { None },
             embedding: if let Revealed::Embedding(embedding) = revealed { Some(embedding) } else { None },
+            readings: readings.into_iter().map(|Reading { class, start }| (class, start)).collect(),
             attestation: attestation.map(|Attestation { audio, time, signature }| (audio, time, signature)),
         }
     }
@@ -116,6 +131,14 @@ impl Statement {
             (None, Some(embedding)) => Revealed::Embedding(embedding),
             (None, None) => Revealed::Decision,
         };
+        let template = Template {
+            model: parts.template_model,
+            threshold: parts.threshold,
+            label: parts.label,
+            recordings: parts.recordings.into_iter().map(recording).collect::<Option<_>>()?,
+            refuse_replays: parts.refuse_replays,
+            rows: rows(parts.template_rows)?,
+        };
         Some(Self {
             mode: if parts.zk { Mode::Zk } else { Mode::Clear },
             model: parts.model,
@@ -124,17 +147,11 @@ impl Statement {
                 num_samples: parts.num_samples,
                 rows: rows(parts.audio_rows)?,
             },
-            template: Template {
-                model: parts.template_model,
-                threshold: parts.threshold,
-                label: parts.label,
-                recordings: parts.recordings.into_iter().map(recording).collect::<Option<_>>()?,
-                refuse_replays: parts.refuse_replays,
-                rows: rows(parts.template_rows)?,
-            },
+            template: if parts.template { Some(template) } else { None },
             context: Context::new(parts.context),
             verdict: if parts.accept { Verdict::Accept } else { Verdict::Reject },
             revealed,
+            readings: parts.readings.into_iter().map(|(class, start)| Reading { class, start }).collect(),
             attestation: parts.attestation.map(|(audio, time, signature)| Attestation { audio, time, signature }),
         })
     }
@@ -186,25 +203,64 @@ impl ProvingKey {
     pub fn prove_adversarially(
         &self,
         wav: &Wav,
-        (template, secret): (&Template, &TemplateSecret),
+        enrolled: (&Template, &TemplateSecret),
         context: &Context,
         (mode, reveal): (Mode, Reveal),
         conditions: &Conditions,
         edit: impl FnOnce(&mut Parts),
+        adversary: impl Adversary,
+    ) -> Result<Forged, ProveError> {
+        let readings = self.model().read_windows(&wav.samples, &[])?;
+        self.lie(wav, Some(enrolled), context, (mode, reveal), readings, conditions, edit, adversary)
+    }
+
+    /// [`ProvingKey::prove_readings`], in the clear, by a prover who claims these classes for windows with these first
+    /// samples, whatever the recording says: otherwise as [`ProvingKey::prove_adversarially`].
+    ///
+    /// # Errors
+    /// If the recording cannot be used, or something cannot be computed from a changed table.
+    pub fn claim_readings(
+        &self,
+        wav: &Wav,
+        context: &Context,
+        readings: &[(u32, u32)],
+        conditions: &Conditions,
+        edit: impl FnOnce(&mut Parts),
+        adversary: impl Adversary,
+    ) -> Result<Forged, ProveError> {
+        let readings = readings.iter().map(|&(class, start)| Reading { class, start }).collect();
+        self.lie(wav, None, context, (Mode::Clear, Reveal::Decision), readings, conditions, edit, adversary)
+    }
+
+    #[allow(clippy::too_many_arguments)] // those of both above
+    fn lie(
+        &self,
+        wav: &Wav,
+        enrolled: Option<(&Template, &TemplateSecret)>,
+        context: &Context,
+        (mode, reveal): (Mode, Reveal),
+        readings: Vec<Reading>,
+        conditions: &Conditions,
+        edit: impl FnOnce(&mut Parts),
         mut adversary: impl Adversary,
     ) -> Result<Forged, ProveError> {
-        let score = match reveal {
-            Reveal::Score => exact_score(&self.model().embed(&wav.samples)?, &secret.values),
-            Reveal::Decision | Reveal::Embedding => None,
+        let score = match (reveal, enrolled) {
+            (Reveal::Score, Some((_, secret))) => exact_score(&self.model().embed(&wav.samples)?, &secret.values),
+            _ => None,
         };
         let num_samples = wav.samples.len() as u32;
-        let replays: Vec<usize> = template.replays(num_samples).map(|(place, _)| place).collect();
+        let places = |(template, _): (&Template, _)| template.replays(num_samples).map(|(place, _)| place).collect();
+        let replays: Vec<usize> = enrolled.map_or_else(Vec::new, places);
         let embedding = reveal == Reveal::Embedding;
-        let tail = Tail { threshold: Some(template.threshold), score, embedding, replays: replays.len() };
-        let lowered = self.model().spec().lower(wav.samples.len(), tail)?;
+        let threshold = enrolled.map(|(template, _)| template.threshold);
+        let tail = Tail { threshold, score, embedding, replays: replays.len(), readings: readings.clone() };
+        let lowered = self.model().spec().lower(wav.samples.len(), &tail)?;
         let samples = |samples: &[i16]| Arc::new(samples_table(&lowered.program, samples));
-        let mut inputs = vec![samples(&wav.samples), Arc::new(template_table(&secret.values))];
-        inputs.extend(replays.iter().map(|&place| samples(&secret.samples[place])));
+        let mut inputs = vec![samples(&wav.samples)];
+        if let Some((_, secret)) = enrolled {
+            inputs.push(Arc::new(template_table(&secret.values)));
+            inputs.extend(replays.iter().map(|&place| samples(&secret.samples[place])));
+        }
         let constants = self.model().constants();
         let trace = Trace::run_tampered(&lowered.program, &lowered.recipes, &inputs, constants, &mut |name, table| {
             adversary.visit(Site::Table { name, table });
@@ -220,22 +276,28 @@ impl ProvingKey {
             Mode::Zk => Blinds::random(wav.samples.len().div_ceil(1 << SHARED_WIDTH_VARS))?,
             Mode::Clear => Blinds::none(),
         };
-        let mut blinds = vec![audio_blinds, secret.blinds.clone()];
-        blinds.extend(replays.iter().map(|&place| secret.recordings[place].blinds.clone()));
+        let mut blinds = vec![audio_blinds];
+        if let Some((_, secret)) = enrolled {
+            blinds.push(secret.blinds.clone());
+            blinds.extend(replays.iter().map(|&place| secret.recordings[place].blinds.clone()));
+        }
         let committed: Vec<Vec<Row>> = lowered.program.inputs().into_iter().zip(&blinds).map(commit).collect();
-        let [audio_rows, template_rows, named @ ..] = &committed[..] else {
-            return Err(ProveError::Mismatch("a model has two committed inputs".into()));
-        };
-        let mut template = Template { rows: template_rows.clone(), ..template.clone() };
-        for (&place, rows) in replays.iter().zip(named) {
-            template.recordings[place].rows.clone_from(rows);
+        let mut rows = committed.iter();
+        let mut next = || rows.next().cloned().ok_or_else(|| ProveError::Mismatch("an input has no rows".into()));
+        let audio = AudioCommitment { sample_rate: wav.sample_rate, num_samples, rows: next()? };
+        let mut template = enrolled.map(|(template, _)| template.clone());
+        if let Some(template) = &mut template {
+            template.rows = next()?;
+            for &place in &replays {
+                template.recordings[place].rows = next()?;
+            }
         }
         let embedding = integers(trace.get(lowered.embedding));
-        let accept = lowered.program.outputs().first().is_some_and(|&id| trace.get(id).get(0, 0) == 1);
+        let accept = lowered.program.outputs().first().is_none_or(|&id| trace.get(id).get(0, 0) == 1);
         let mut parts = Statement {
             mode,
-            model: template.model,
-            audio: AudioCommitment { sample_rate: wav.sample_rate, num_samples, rows: audio_rows.clone() },
+            model: self.verifying_key().model,
+            audio,
             template,
             context: context.clone(),
             verdict: if accept { Verdict::Accept } else { Verdict::Reject },
@@ -244,6 +306,7 @@ impl ProvingKey {
                 (Reveal::Embedding, _) => Revealed::Embedding(embedding),
                 _ => Revealed::Decision,
             },
+            readings,
             attestation: None,
         }
         .parts();

@@ -218,7 +218,7 @@ fn uniform(
 fn dearest_layers(model: &Model, samples: usize) -> Result<Vec<String>, ModelError> {
     let costs = model.layer_costs(samples)?;
     let share = |name: &str| costs.iter().find(|l: &&LayerCost| l.name == name).map_or(0.0, |layer| layer.share);
-    let layers = model.spec().layers.iter().filter_map(|placed| argument_bits(&placed.layer));
+    let layers = model.spec().first.layers.iter().filter_map(|placed| argument_bits(&placed.layer));
     let mut layers: Vec<(f64, &str)> = layers.map(|(name, _)| (share(name), name)).collect();
     layers.sort_by(|a, b| b.0.total_cmp(&a.0));
     Ok(layers.into_iter().take(MOST_LAYERS).map(|(_, name)| name.to_owned()).collect())

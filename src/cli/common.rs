@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 use voxcheck::audio::wav::{self, Wav};
-use voxcheck::proof::{ProvingKey, Statement, Verdict, VerifyingKey, setup};
+use voxcheck::model::Spec;
+use voxcheck::proof::{ProvingKey, Reading, Statement, Template, Verdict, VerifyingKey, setup};
 use voxcheck::{Context, Model};
 
 use super::console::Console;
@@ -94,6 +95,12 @@ pub fn parse_context(hex: &str) -> std::result::Result<Context, String> {
     }
 }
 
+/// For clap: where a window starts, in seconds.
+pub fn parse_start(text: &str) -> std::result::Result<f64, String> {
+    let start = text.parse().ok().filter(|start: &f64| (0.0..=86_400.0).contains(start));
+    start.ok_or_else(|| "not a number of seconds from 0 on".into())
+}
+
 /// For clap: a threshold.
 pub fn parse_threshold(text: &str) -> std::result::Result<f64, String> {
     let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
@@ -108,37 +115,112 @@ pub fn decision(verdict: Verdict) -> &'static str {
     }
 }
 
-/// What a statement names, as fields of a JSON object.
-pub fn statement_json(statement: &Statement) -> Value {
+/// What a statement names, as fields of a JSON object. Names and labels of readings are those of `spec`, if it is at hand.
+pub fn statement_json(statement: &Statement, spec: Option<&Spec>) -> Value {
+    let template = statement.template();
     json!({
         "score": statement.score(),
         "threshold": statement.threshold(),
         "model_id": statement.model_id().to_string(),
         "audio_id": statement.audio_id().to_string(),
-        "template_id": statement.template_id().to_string(),
+        "template_id": statement.template_id().map(|id| id.to_string()),
         "context": hex::encode(statement.context().bytes()),
         "mode": statement.mode().name(),
         "samples": statement.num_samples(),
-        "label": statement.template().label(),
-        "refuses_replays": statement.template().refuses_replays(),
+        "label": template.map(Template::label),
+        "refuses_replays": template.is_some_and(Template::refuses_replays),
+        "readings": readings(statement, spec).iter().map(Said::json).collect::<Vec<_>>(),
     })
 }
 
+/// What a recording is claimed to say.
+struct Said<'a> {
+    name: Option<&'a str>,
+    label: Option<&'a str>,
+    class: u32,
+    start: u32,
+    seconds: Option<f64>,
+}
+
+impl Said<'_> {
+    fn json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "label": self.label,
+            "class": self.class,
+            "start": self.start,
+            "start_seconds": self.seconds,
+        })
+    }
+
+    fn text(&self) -> String {
+        let label = self.label.map_or_else(|| format!("class {}", self.class), str::to_owned);
+        let name = self.name.map(|name| format!(", by {name}")).unwrap_or_default();
+        let start = self.seconds.map_or_else(|| format!("sample {}", self.start), |seconds| format!("{seconds:.3} s"));
+        format!("  says       {label} (from {start} on{name})\n")
+    }
+}
+
+fn readings<'a>(statement: &Statement, spec: Option<&'a Spec>) -> Vec<Said<'a>> {
+    let said = |(number, reading): (usize, &Reading)| {
+        let network = spec.and_then(|spec| spec.readings().nth(number));
+        Said {
+            name: network.map(|network| network.branch.name.as_str()),
+            label: network.and_then(|network| network.label(reading.class)),
+            class: reading.class,
+            start: reading.start,
+            seconds: spec.map(|spec| f64::from(reading.start) / f64::from(spec.sample_rate())),
+        }
+    };
+    statement.readings().iter().enumerate().map(said).collect()
+}
+
 /// The same for people.
-pub fn statement_text(statement: &Statement) -> String {
-    let score = statement.score().map_or_else(|| "not revealed".into(), |score| format!("{score:.4}"));
+pub fn statement_text(statement: &Statement, spec: Option<&Spec>) -> String {
     let context = match statement.context().bytes() {
         [] => "none".to_owned(),
         bytes => hex::encode(bytes),
     };
-    format!(
-        "  score      {score}, threshold {:.4}\n  model      {}\n  recording  {} ({} samples)\n  template   {}\n  context    {context}",
-        statement.threshold(),
+    let mut text: String = readings(statement, spec).iter().map(Said::text).collect();
+    if let Some(threshold) = statement.threshold() {
+        let score = statement.score().map_or_else(|| "not revealed".into(), |score| format!("{score:.4}"));
+        text += &format!("  score      {score}, threshold {threshold:.4}\n");
+    }
+    text += &format!(
+        "  model      {}\n  recording  {} ({} samples)\n",
         statement.model_id(),
         statement.audio_id(),
-        statement.num_samples(),
-        statement.template_id(),
-    )
+        statement.num_samples()
+    );
+    if let Some(id) = statement.template_id() {
+        text += &format!("  template   {id}\n");
+    }
+    text + &format!("  context    {context}")
+}
+
+/// Refuses a template where the model is about no voice, and none where it is about one.
+pub fn require_template(model: &Model, path: &Path, given: bool) -> Result<()> {
+    require_template_of(model.spec(), path, given)
+}
+
+/// As [`require_template`], of what is public about a model.
+pub fn require_template_of(spec: &Spec, path: &Path, given: bool) -> Result<()> {
+    match (spec.voice().is_some(), given) {
+        (true, false) => Err(CliError::usage(
+            format!("{} is about a voice, so a template is needed", path.display()),
+            "give the template with --enrolled T.vxe; make one with: voxcheck enrol",
+        )),
+        (false, true) => Err(CliError::usage(
+            format!("{} is about no voice, so there is nothing to compare a template with", path.display()),
+            "leave --enrolled out, or use a speaker model",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a model that is about no voice.
+pub fn require_voice(model: &Model, path: &Path) -> Result<()> {
+    model.require_voice().map_err(|error| CliError::model(path, &error))
 }
 
 /// Adds the fields of one object to another.

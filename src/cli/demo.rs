@@ -125,7 +125,7 @@ impl Stage<'_> {
         });
         let (proof, report) = made?;
         let step = self.verify(name, proof.to_bytes());
-        Ok(Step { prove: Some(elapsed), score: Some(report.score), ..step })
+        Ok(Step { prove: Some(elapsed), score: report.score, ..step })
     }
 
     /// Verifies the proof with one byte changed.

@@ -6,7 +6,7 @@ use serde_json::json;
 use voxcheck::audio::wav::Wav;
 use voxcheck::proof::{EnrolOptions, Enrolment, Template, TemplateSecret};
 
-use super::common::{ModelArg, check_recording, parse_threshold};
+use super::common::{ModelArg, check_recording, parse_threshold, require_voice};
 use super::console::{Console, Outcome, human_bytes};
 use super::error::{CliError, Result};
 use super::files::{self, Access};
@@ -116,6 +116,7 @@ fn refresh(args: &Args, path: &Path, console: &mut Console) -> Result<Enrolled> 
 fn enrol(args: &Args, console: &mut Console) -> Result<Enrolled> {
     let wavs = args.wavs.iter().map(|path| files::read_wav(path)).collect::<Result<Vec<_>>>()?;
     let pk = private_key::load(console, &args.model.model, &args.private, |model| {
+        require_voice(model, &args.model.model)?;
         wavs.iter().zip(&args.wavs).try_for_each(|(wav, path)| {
             check_recording(model, path, wav)?;
             check_sound(path, wav)

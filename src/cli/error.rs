@@ -152,6 +152,10 @@ impl CliError {
             ModelError::Shape { .. } => "E-MODEL-SHAPE",
             ModelError::Range { .. } => "E-MODEL-RANGE",
             ModelError::OutOfRange { .. } => "E-OUT-OF-RANGE",
+            ModelError::Labels { .. } => "E-MODEL-LABELS",
+            ModelError::NoVoice { .. } => "E-MODEL-VOICE",
+            ModelError::Join { .. } => "E-MODEL-JOIN",
+            ModelError::Window { .. } => "E-MODEL-WINDOW",
             _ => "E-MODEL",
         };
         let text = error.to_string();

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use voxcheck::Model;
-use voxcheck::model::{Cost, LayerCost};
+use voxcheck::model::{Classifier, Cost, LayerCost, Spec};
 use voxcheck::proof::{
-    Attestation, AudioCommitment, AudioSecret, Enrolment, KeySecret, Mode, Proof, Template, TemplateSecret,
+    Attestation, AudioCommitment, AudioSecret, Enrolment, KeySecret, Mode, Proof, Statement, Template, TemplateSecret,
     VerifyingKey,
 };
 
@@ -113,12 +113,17 @@ fn secret(name: &str, bytes: &[u8]) -> Description {
 fn key(file: &VerifyingKey, bytes: &[u8]) -> Description {
     let mut fields = kind("verifying key", bytes);
     let weights = if file.hides_weights() { "private, proved to be within their widths" } else { "public" };
-    merge(&mut fields, json!({"model_id": file.model_id().to_string(), "private": file.hides_weights()}));
+    let readings = readings_json(file.spec());
+    merge(
+        &mut fields,
+        json!({"model_id": file.model_id().to_string(), "private": file.hides_weights(), "readings": readings}),
+    );
     let size = human_bytes(bytes.len() as u64);
-    let mut text = format!("verifying key, {size}\n  model      {}\n  weights    {weights}", file.model_id());
+    let (id, reads) = (file.model_id(), readings_text(file.spec()));
+    let mut text = format!("verifying key, {size}\n  model      {id}\n{reads}  weights    {weights}");
     // The longest recording has the largest error.
     let longest = file.spec().max_samples as usize;
-    if let Some(ledger) = soundness::of_spec(file.spec(), longest, soundness::DECISION, Mode::Zk) {
+    if let Some(ledger) = soundness::of_spec(file.spec(), longest, &soundness::decision(file.spec()), Mode::Zk) {
         merge(&mut fields, json!({"soundness": soundness::to_json(&ledger, longest)}));
         text = format!("{text}\n{}", soundness::to_text(&ledger, longest));
     }
@@ -173,8 +178,10 @@ fn audio(file: &AudioCommitment, bytes: &[u8]) -> Description {
 fn proof(args: &Args, file: &Proof, bytes: &[u8]) -> Result<Description> {
     let statement = file.statement();
     let sections = file.sections();
+    let model = model_of(args, statement)?;
+    let spec = model.as_ref().map(Model::spec);
     let mut fields = kind("proof", bytes);
-    merge(&mut fields, common::statement_json(statement));
+    merge(&mut fields, common::statement_json(statement, spec));
     let list: Vec<Value> = sections
         .iter()
         .map(|(name, offset, length)| json!({"name": name, "offset": offset, "bytes": length}))
@@ -184,7 +191,7 @@ fn proof(args: &Args, file: &Proof, bytes: &[u8]) -> Result<Description> {
         "proof, {}; it claims {} (not verified here)\n{}\n  sections (offset, bytes, name)",
         human_bytes(bytes.len() as u64),
         common::decision(statement.verdict()).to_uppercase(),
-        soundness_of(args, file, &mut fields)? + &common::statement_text(statement),
+        soundness_of(statement, spec, &mut fields) + &common::statement_text(statement, spec),
     );
     for (name, offset, length) in &sections {
         text += &format!("\n  {offset:>9} {length:>9}  {name}");
@@ -192,26 +199,51 @@ fn proof(args: &Args, file: &Proof, bytes: &[u8]) -> Result<Description> {
     Ok((fields, text))
 }
 
-/// The ledger of a proof, if its model is at hand.
-fn soundness_of(args: &Args, proof: &Proof, fields: &mut Value) -> Result<String> {
-    let statement = proof.statement();
-    let model = match &args.model {
-        None => Model::bundled().ok().filter(|model| model.id() == statement.model_id()),
-        Some(path) => Some(load_model(path)?),
+/// The model of a proof, if it is at hand.
+fn model_of(args: &Args, statement: &Statement) -> Result<Option<Model>> {
+    let Some(path) = &args.model else {
+        return Ok(Model::bundled().ok().filter(|model| model.id() == statement.model_id()));
     };
-    let Some(model) = model else {
-        return Ok(format!("{}\n", soundness::unknown("give its model with --model")));
-    };
+    let model = load_model(path)?;
     if model.id() != statement.model_id() {
         let message = format!("the proof is about model {}, not {}", statement.model_id(), model.id());
         return Err(CliError::data("E-MODEL", message, "give the model that the proof was made with"));
     }
-    let (samples, mode) = (statement.num_samples(), statement.mode());
-    let Some(ledger) = soundness::of_spec(model.spec(), samples, statement.tail(), mode) else {
-        return Ok(format!("{}\n", soundness::unknown("the model has no program for such a statement")));
+    Ok(Some(model))
+}
+
+/// The ledger of a proof of a model.
+fn soundness_of(statement: &Statement, spec: Option<&Spec>, fields: &mut Value) -> String {
+    let unknown = |help| format!("{}\n", soundness::unknown(help));
+    let Some(spec) = spec else { return unknown("give its model with --model") };
+    let samples = statement.num_samples();
+    let Some(ledger) = soundness::of_spec(spec, samples, &statement.tail(), statement.mode()) else {
+        return unknown("the model has no program for such a statement");
     };
-    merge(fields, json!({"soundness": soundness::to_json(&ledger, statement.num_samples())}));
-    Ok(soundness::to_text(&ledger, statement.num_samples()) + "\n")
+    merge(fields, json!({"soundness": soundness::to_json(&ledger, samples)}));
+    soundness::to_text(&ledger, samples) + "\n"
+}
+
+/// The networks of a model that give classes.
+pub fn readings_json(spec: &Spec) -> Vec<Value> {
+    let reading = |reading: Classifier<'_>| {
+        json!({
+            "name": reading.branch.name,
+            "front_end": reading.branch.features.front_end.name,
+            "labels": reading.labels,
+            "samples": reading.samples,
+        })
+    };
+    spec.readings().map(reading).collect()
+}
+
+fn readings_text(spec: &Spec) -> String {
+    let reading = |reading: Classifier<'_>| {
+        let (name, front_end) = (&reading.branch.name, &reading.branch.features.front_end.name);
+        let seconds = reading.samples as f64 / f64::from(spec.sample_rate());
+        format!("  reads      {name}: {} of {seconds:.2} s, {front_end}\n", reading.labels.join(", "))
+    };
+    spec.readings().map(reading).collect()
 }
 
 fn model(args: &Args, file: &Model) -> Result<Description> {
@@ -229,25 +261,31 @@ fn model(args: &Args, file: &Model) -> Result<Description> {
             "model_id": id,
             "front_end": file.front_end().name,
             "sample_rate": file.front_end().sample_rate,
-            "embedding_len": file.embedding_len(),
-            "default_threshold": file.default_threshold(),
+            "embedding_len": file.has_voice().then(|| file.embedding_len()),
+            "default_threshold": file.has_voice().then(|| file.default_threshold()),
+            "readings": readings_json(file.spec()),
             "min_samples": file.min_samples(),
             "max_samples": file.max_samples(),
             "samples": samples,
         }),
     );
+    let mut voice = String::new();
+    if file.has_voice() {
+        let (values, threshold) = (file.embedding_len(), file.default_threshold());
+        voice = format!("  embedding  {values} values, threshold {threshold:.4}\n");
+    }
     let mut text = format!(
-        "model {}\n  id         {id}\n  front end  {}, {rate} Hz\n  embedding  {} values, threshold {:.4}\n  takes      {} to {} samples\nfor {:.2} s of audio\n{}",
+        "model {}\n  id         {id}\n  front end  {}, {rate} Hz\n{}{}  takes      {} to {} samples\nfor {:.2} s of audio\n{}",
         file.name(),
         file.front_end().name,
-        file.embedding_len(),
-        file.default_threshold(),
+        voice,
+        readings_text(file.spec()),
         file.min_samples(),
         file.max_samples(),
         samples as f64 / rate,
         cost_text(&cost),
     );
-    if let Some(ledger) = soundness::of_spec(file.spec(), samples, soundness::DECISION, Mode::Zk) {
+    if let Some(ledger) = soundness::of_spec(file.spec(), samples, &soundness::decision(file.spec()), Mode::Zk) {
         merge(&mut fields, json!({"soundness": soundness::to_json(&ledger, samples)}));
         text = format!("{text}\n{}", soundness::to_text(&ledger, samples));
     }

@@ -1,4 +1,6 @@
-//! `model import`, `check`, `estimate`, `ops` and `list`.
+//! `model import`, `join`, `check`, `estimate`, `ops` and `list`.
+
+mod join;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +18,7 @@ use super::console::{Console, Outcome, human_bytes, human_time};
 use super::demo;
 use super::error::{CliError, Result};
 use super::files::{self, Access};
-use super::inspect::{cost_json, cost_text};
+use super::inspect::{cost_json, cost_text, readings_json};
 
 /// Length of audio that is estimated unless another is asked for, in seconds.
 const USUAL_SECONDS: f64 = 3.0;
@@ -28,6 +30,8 @@ const MAX_SECONDS: f64 = 86_400.0;
 pub enum Command {
     /// Import an ONNX network: choose integer ranges on recordings, write a model
     Import(Box<Import>),
+    /// Make one model of two that look at the same recording: who spoke, and what was said
+    Join(join::Join),
     /// Compare a model with its ONNX network on a recording, layer by layer
     Check(Check),
     /// Predict what a proof costs
@@ -64,6 +68,15 @@ pub struct Import {
     /// Cosine from which on two voices count as the same, in (0, 1] [default: 0.66]
     #[arg(long, value_name = "X", value_parser = parse_threshold)]
     threshold: Option<f64>,
+    /// What each output of the network means, in order: the model then reads what was said, and needs no template
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',', conflicts_with_all = ["labels_from", "threshold"])]
+    labels: Option<Vec<String>>,
+    /// The same from a text file, one label a line
+    #[arg(long, value_name = "FILE", conflicts_with = "threshold")]
+    labels_from: Option<PathBuf>,
+    /// Length of the window that such a network reads, in seconds [default: 1, or what is next to it that it takes]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    window: Option<f64>,
     #[command(flatten)]
     settings: Settings,
     /// Name of the model [default: that of the file]
@@ -183,6 +196,7 @@ fn parse_seconds(text: &str) -> std::result::Result<f64, String> {
 pub fn run(command: &Command, console: &mut Console) -> Result<Outcome> {
     match command {
         Command::Import(args) => import(args, console),
+        Command::Join(args) => join::run(args, console),
         Command::Check(args) => check(args, console),
         Command::Estimate(args) => estimate(args),
         Command::Ops => Ok(operators()),
@@ -214,6 +228,14 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
     if let Some(threshold) = args.threshold {
         builder = builder.threshold(threshold);
     }
+    if let Some(labels) = labels(args)? {
+        builder = builder.labels(labels);
+    } else if args.window.is_some() {
+        return Err(CliError::usage("only a model that reads what was said has a window", "give its --labels, too"));
+    }
+    if let Some(seconds) = args.window {
+        builder = builder.window((seconds * f64::from(rate)).round() as usize);
+    }
     let (model, cosine) = console.stage("calibrate", |_| builder.calibrate_measured(&clips)).0.map_err(failed)?;
     let (least, most) = (model.min_samples(), model.max_samples());
     if clips.iter().any(|clip| clip.len() > most) {
@@ -234,8 +256,9 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
         "name": model.name(),
         "model_id": model.id().to_string(),
         "front_end": model.front_end().name,
-        "embedding_len": model.embedding_len(),
-        "default_threshold": model.default_threshold(),
+        "embedding_len": model.has_voice().then(|| model.embedding_len()),
+        "default_threshold": model.has_voice().then(|| model.default_threshold()),
+        "readings": readings_json(model.spec()),
         "min_samples": least,
         "max_samples": most,
         "clips": clips.len(),
@@ -245,10 +268,11 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
         "model_bytes": bytes.len(),
     });
     let text = format!(
-        "Imported {} as {}\n  front end  {}\n  embedding  {} values\n  takes      {least} to {most} samples\n  calibrated on {} recording(s), cosine {:.6}\n  model      {}, {}",
+        "Imported {} as {}\n  front end  {}\n  {:<10} {} values\n  takes      {least} to {most} samples\n  calibrated on {} recording(s), cosine {:.6}\n  model      {}, {}",
         model.name(),
         model.id(),
         model.front_end().name,
+        if model.has_voice() { "embedding" } else { "classes" },
         model.embedding_len(),
         clips.len(),
         cosine.max(-1.0),
@@ -256,6 +280,15 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
         human_bytes(bytes.len() as u64),
     );
     Ok(Outcome::new("model-import", fields, text))
+}
+
+/// The labels of the network's outputs, if it has some.
+fn labels(args: &Import) -> Result<Option<Vec<String>>> {
+    let trimmed = |label: &str| label.trim().to_owned();
+    if let Some(path) = &args.labels_from {
+        return Ok(Some(files::read_text(path)?.lines().map(trimmed).filter(|label| !label.is_empty()).collect()));
+    }
+    Ok(args.labels.as_ref().map(|labels| labels.iter().map(|label| trimmed(label)).collect()))
 }
 
 /// The recordings to calibrate on.

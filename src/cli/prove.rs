@@ -29,11 +29,11 @@ pub struct Args {
     model: ModelArg,
     #[command(flatten)]
     private: PrivateKeyArg,
-    /// Template of the enrolled voice (.vxe)
+    /// Template of the enrolled voice (.vxe); not for a model that only reads what was said
     #[arg(long, value_name = "T.vxe")]
-    enrolled: PathBuf,
+    enrolled: Option<PathBuf>,
     /// Its secret [default: T.vxe.secret]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "enrolled")]
     secret: Option<PathBuf>,
     /// What the proof is made for: the verifier's nonce, in hex, at most 256 bytes
     #[arg(long, value_name = "HEX", default_value = "", value_parser = parse_context, hide_default_value = true)]
@@ -44,6 +44,10 @@ pub struct Args {
     /// Proof to write (.vxp); `-` is stdout
     #[arg(long, short, value_name = "P.vxp")]
     output: PathBuf,
+    /// Where the window starts that is read, in seconds, for a model that reads what was said; repeat for each of several
+    /// readings [default: 0]
+    #[arg(long, value_name = "SECONDS", value_parser = common::parse_start)]
+    window: Vec<f64>,
     /// What the proof reveals besides the decision
     #[arg(long, value_name = "WHAT", default_value = "decision")]
     reveal: RevealArg,
@@ -82,8 +86,7 @@ enum RevealArg {
 /// Everything that is read before proving.
 struct Inputs {
     wav: Wav,
-    template: Template,
-    secret: TemplateSecret,
+    enrolled: Option<(Template, TemplateSecret)>,
     audio: Option<(AudioCommitment, AudioSecret)>,
     attestation: Option<Attestation>,
 }
@@ -94,12 +97,16 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     let start = Instant::now();
     let inputs = read_inputs(args)?;
     let pk = private_key::load(console, &args.model.model, &args.private, |model| {
+        common::require_template(model, &args.model.model, args.enrolled.is_some())?;
         common::check_recording(model, &args.wav, &inputs.wav)?;
         memory::check(model, inputs.wav.samples.len(), args.max_memory)
     })?;
     let load = start.elapsed();
     let rate = pk.model().front_end().sample_rate;
+    // A start that no recording reaches is refused like any other that this one does not.
+    let windows: Vec<u32> = args.window.iter().map(|seconds| (seconds * f64::from(rate)).round() as u32).collect();
     let options = ProveOptions {
+        windows: &windows,
         reveal: match args.reveal {
             RevealArg::Decision => Reveal::Decision,
             RevealArg::Score => Reveal::Score,
@@ -110,15 +117,18 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
         attestation: inputs.attestation.as_ref(),
     };
     let (result, elapsed) = prove(console, |_| {
-        pk.prove_with(&inputs.wav, &inputs.template, &inputs.secret, &args.context, &options)
-            .map_err(|error| CliError::prove(&args.wav, &error))
+        let proved = match &inputs.enrolled {
+            Some((template, secret)) => pk.prove_with(&inputs.wav, template, secret, &args.context, &options),
+            None => pk.prove_readings(&inputs.wav, &args.context, &options),
+        };
+        proved.map_err(|error| CliError::prove(&args.wav, &error))
     });
     let (proof, report) = result?;
     let bytes = proof.to_bytes();
     files::write(console, &args.output, &bytes, Access::Public)?;
     let made = Made { proof: &proof, report: &report, load, elapsed, bytes: bytes.len() };
     let fields = made.json(&pk, &inputs.wav, rate);
-    let text = made.text(console, &args.output, inputs.wav.samples.len() as f64 / f64::from(rate));
+    let text = made.text(console, &pk, &args.output, inputs.wav.samples.len() as f64 / f64::from(rate));
     Ok(Outcome::new("prove", fields, text))
 }
 
@@ -148,14 +158,7 @@ pub fn prove(
 }
 
 fn read_inputs(args: &Args) -> Result<Inputs> {
-    let template = files::decode(&args.enrolled, Template::from_bytes)?;
-    let secret_path = args.secret.clone().unwrap_or_else(|| files::secret_beside(&args.enrolled));
-    let secret = files::decode(&secret_path, TemplateSecret::from_bytes).map_err(|mut error| {
-        if error.code == "E-NO-INPUT" {
-            error.help = "the secret was written beside the template; give its place with --secret".into();
-        }
-        error
-    })?;
+    let enrolled = args.enrolled.as_ref().map(|path| read_enrolled(path, args.secret.as_ref())).transpose()?;
     let audio = match &args.audio {
         None => None,
         Some(path) => {
@@ -165,7 +168,20 @@ fn read_inputs(args: &Args) -> Result<Inputs> {
         }
     };
     let attestation = args.attestation.as_ref().map(|path| files::decode(path, Attestation::from_bytes)).transpose()?;
-    Ok(Inputs { wav: files::read_wav(&args.wav)?, template, secret, audio, attestation })
+    Ok(Inputs { wav: files::read_wav(&args.wav)?, enrolled, audio, attestation })
+}
+
+/// A template and its secret.
+fn read_enrolled(path: &Path, secret: Option<&PathBuf>) -> Result<(Template, TemplateSecret)> {
+    let template = files::decode(path, Template::from_bytes)?;
+    let secret_path = secret.cloned().unwrap_or_else(|| files::secret_beside(path));
+    let secret = files::decode(&secret_path, TemplateSecret::from_bytes).map_err(|mut error| {
+        if error.code == "E-NO-INPUT" {
+            error.help = "the secret was written beside the template; give its place with --secret".into();
+        }
+        error
+    })?;
+    Ok((template, secret))
 }
 
 /// A finished proof and what is known about its making.
@@ -181,7 +197,8 @@ impl Made<'_> {
     fn json(&self, pk: &ProvingKey, wav: &Wav, rate: u32) -> Value {
         let report = self.report;
         let seconds = wav.samples.len() as f64 / f64::from(rate);
-        let float = pk.model().embed_float(&wav.samples).and_then(std::result::Result::ok);
+        let float = pk.model().embed_float(&wav.samples).filter(|_| pk.model().has_voice());
+        let float = float.and_then(std::result::Result::ok);
         let cosine = float.and_then(|float| common::cosine(&common::to_floats(&report.embedding), &float));
         let mut fields = json!({
             "decision": decision(report.verdict),
@@ -206,17 +223,17 @@ impl Made<'_> {
             "committed_values": report.committed_values,
             "embedding_cosine_vs_float": cosine,
         });
-        common::merge(&mut fields, statement_json(self.proof.statement()));
+        common::merge(&mut fields, statement_json(self.proof.statement(), Some(pk.model().spec())));
         fields
     }
 
-    fn text(&self, console: &Console, output: &Path, seconds: f64) -> String {
+    fn text(&self, console: &Console, pk: &ProvingKey, output: &Path, seconds: f64) -> String {
         format!(
             "Proved {} in {} ({seconds:.2} s of audio, {} threads)\n{}\n  proof      {}, {}{}",
             console.decision(decision(self.report.verdict)),
             human_time(self.elapsed),
             rayon::current_num_threads(),
-            statement_text(self.proof.statement()),
+            statement_text(self.proof.statement(), Some(pk.model().spec())),
             output.display(),
             human_bytes(self.bytes as u64),
             match self.proof.statement().mode() {

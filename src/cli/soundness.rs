@@ -7,11 +7,13 @@ use voxcheck::layers::score::THRESHOLD_ONE;
 use voxcheck::model::{Spec, Tail};
 use voxcheck::proof::Mode;
 
-/// The tail of a proof that shows nothing but the decision.
-pub const DECISION: Tail = Tail { threshold: Some(THRESHOLD_ONE), score: None, embedding: false, replays: 0 };
+/// The tail of a proof that shows no more than the decision, and what a recording says.
+pub fn decision(spec: &Spec) -> Tail {
+    spec.whole_tail(Some(THRESHOLD_ONE))
+}
 
 /// The ledger of a specification for a number of samples; none if it takes no such recording.
-pub fn of_spec(spec: &Spec, samples: usize, tail: Tail, mode: Mode) -> Option<Ledger> {
+pub fn of_spec(spec: &Spec, samples: usize, tail: &Tail, mode: Mode) -> Option<Ledger> {
     let lowered = spec.lower(samples, tail).ok()?;
     let rounds = default_rounds(lowered.program.max_width_vars());
     let ledger = match mode {
@@ -76,18 +78,18 @@ mod tests {
     #[test]
     fn the_bundled_model_is_far_below_what_the_group_gives() {
         let model = Model::bundled().unwrap();
-        let of = |samples| of_spec(model.spec(), samples, DECISION, Mode::Zk).unwrap();
+        let of = |samples| of_spec(model.spec(), samples, &decision(model.spec()), Mode::Zk).unwrap();
         let (short, longest) = (of(48_000), of(model.max_samples()));
         assert!(short.log2() < longest.log2() && longest.log2() < -200.0, "{}", longest.log2());
         // Not a loose bound either: with 2^17 to 2^25 leaves it cannot be less.
         assert!((-240.0..-230.0).contains(&short.log2()), "{}", short.log2());
-        assert!(of_spec(model.spec(), model.max_samples() + 1, DECISION, Mode::Zk).is_none());
+        assert!(of_spec(model.spec(), model.max_samples() + 1, &decision(model.spec()), Mode::Zk).is_none());
     }
 
     #[test]
     fn every_term_is_printed_with_its_formula() {
         let model = Model::bundled().unwrap();
-        let ledger = of_spec(model.spec(), model.min_samples(), DECISION, Mode::Zk).unwrap();
+        let ledger = of_spec(model.spec(), model.min_samples(), &decision(model.spec()), Mode::Zk).unwrap();
         let (text, value) = (to_text(&ledger, 7), to_json(&ledger, 7));
         assert_eq!(value["terms"].as_array().unwrap().len(), ledger.terms().len());
         for term in ledger.terms() {

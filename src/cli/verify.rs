@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use voxcheck::Context;
 #[cfg(feature = "attest")]
 use voxcheck::attest::DevicePublicKey;
+use voxcheck::model::Spec;
 use voxcheck::proof::{
-    AudioCommitment, Enrolment, Expected, Proof, Statement, StatementMismatch, Template, Verdict, VerifyingKey,
+    AudioCommitment, Enrolment, Expected, Proof, Said, Statement, StatementMismatch, Template, Verdict, VerifyingKey,
 };
 use voxcheck::revocation::RevocationList;
 
@@ -28,9 +29,12 @@ pub struct Args {
     /// Verifying key (.vxk) instead of the model: no weights are needed
     #[arg(long, short, value_name = "K.vxk")]
     key: Option<PathBuf>,
-    /// Template that the proof must be against (.vxe)
+    /// Template that the proof must be against (.vxe); not for a model that only reads what was said
     #[arg(long, value_name = "T.vxe")]
-    enrolled: PathBuf,
+    enrolled: Option<PathBuf>,
+    /// What the recording must say: a label of the model, NAME=LABEL where it has several readings; may be given again
+    #[arg(long, value_name = "LABEL", value_parser = parse_said)]
+    says: Vec<Said>,
     /// What the proof must be made for: your nonce, in hex
     #[arg(long, value_name = "HEX", default_value = "", value_parser = parse_context, hide_default_value = true)]
     context: Context,
@@ -38,16 +42,16 @@ pub struct Args {
     #[arg(long, value_name = "A.vxa")]
     audio: Option<PathBuf>,
     /// Threshold that the template's must reach, for those who did not make the template
-    #[arg(long, value_name = "X", value_parser = parse_threshold)]
+    #[arg(long, value_name = "X", value_parser = parse_threshold, requires = "enrolled")]
     min_threshold: Option<f64>,
     /// Templates that are no longer accepted: a list of ids, one a line
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "LIST", requires = "enrolled")]
     revoked: Option<PathBuf>,
     /// Demand a template that refuses replays: whoever proves shows that the recording is none of those enrolled
-    #[arg(long)]
+    #[arg(long, requires = "enrolled")]
     no_replays: bool,
     /// Demand that the template was proved to be of the recordings that it names (from `enrol --proof`)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "enrolled")]
     enrolment: Option<PathBuf>,
     /// Fewest recordings that it must be of
     #[arg(long, value_name = "N", default_value = "1", requires = "enrolment")]
@@ -78,20 +82,25 @@ enum Ending {
 
 /// Runs the command.
 pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
-    let bytes = files::read(&args.proof)?;
-    let template = files::decode(&args.enrolled, Template::from_bytes)?;
+    let template = args.enrolled.as_ref().map(|path| files::decode(path, Template::from_bytes)).transpose()?;
     let audio = args.audio.as_ref().map(|path| files::decode(path, AudioCommitment::from_bytes)).transpose()?;
     let vk = match &args.key {
         Some(path) => files::decode(path, VerifyingKey::from_bytes)?,
         None => load_keys(console, &args.model)?.1,
     };
+    let named = args.key.as_ref().unwrap_or(&args.model);
+    common::require_template_of(vk.spec(), named, template.is_some())?;
+    args.says.iter().try_for_each(|said| check_said(vk.spec(), said))?;
+    let bytes = files::read(&args.proof)?;
     let demands = Demands::read(args)?;
     let expected = Expected {
         audio: audio.as_ref(),
         min_threshold: args.min_threshold,
         no_replays: args.no_replays,
         revoked: demands.revoked.as_ref(),
-        ..Expected::new(&template, &args.context)
+        template: template.as_ref(),
+        says: &args.says,
+        ..Expected::without_template(&args.context)
     };
     vk.prepare();
     let start = Instant::now();
@@ -103,7 +112,7 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     let elapsed = start.elapsed();
     console.trace.add("verify", start, elapsed);
     let statement = proof.as_ref().ok().map(Proof::statement);
-    let mut fields = ids(statement);
+    let mut fields = ids(statement, &vk);
     merge(
         &mut fields,
         json!({"verify_ms": millis(elapsed), "proof_bytes": bytes.len(), "threads": rayon::current_num_threads()}),
@@ -111,7 +120,11 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     merge(&mut fields, ending_json(&ending));
     let mut text = ending_text(console, &ending);
     if let (Some(statement), Ending::Verdict(..)) = (statement, &ending) {
-        text = format!("{text} (verified in {})\n{}", human_time(elapsed), common::statement_text(statement));
+        text = format!(
+            "{text} (verified in {})\n{}",
+            human_time(elapsed),
+            common::statement_text(statement, Some(vk.spec()))
+        );
     }
     let status = match ending {
         Ending::Verdict(Verdict::Accept, _) => exit::SUCCESS,
@@ -120,6 +133,28 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
         Ending::Mismatch(_) => exit::MISMATCH,
     };
     Ok(Outcome { exit: status, ..Outcome::new("verify", fields, text) })
+}
+
+fn parse_said(text: &str) -> std::result::Result<Said, String> {
+    Ok(Said::parse(text))
+}
+
+/// Refuses a demand that no proof of this model could meet.
+fn check_said(spec: &Spec, said: &Said) -> Result<()> {
+    let fail = |message: String, help: String| Err(CliError::usage(message, help));
+    let names: Vec<&str> = spec.readings().map(|reading| reading.branch.name.as_str()).collect();
+    if names.is_empty() {
+        let help = "use a model that was imported with --labels, or joined with one: voxcheck model join";
+        return fail("the model does not read what was said".into(), help.into());
+    }
+    let Some((_, reading)) = said.of(spec) else {
+        let help = format!("write NAME=LABEL, with a name of: {}", names.join(", "));
+        return fail(format!("--says {said} names no reading of the model"), help);
+    };
+    if reading.labels.contains(&said.label) {
+        return Ok(());
+    }
+    fail(format!("the model never says {:?}", said.label), format!("its labels are: {}", reading.labels.join(", ")))
 }
 
 /// What is demanded besides a statement that is as expected.
@@ -204,7 +239,7 @@ fn check(vk: &VerifyingKey, proof: &Proof, expected: &Expected<'_>, demands: &De
         Ok(attested) => attested,
         Err(mismatch) => return Ending::Mismatch(mismatch),
     };
-    if let Err(ending) = demands.check_enrolment(vk, expected.template) {
+    if let Err(ending) = expected.template.map_or(Ok(()), |template| demands.check_enrolment(vk, template)) {
         return ending;
     }
     match vk.verify(proof.statement(), proof) {
@@ -213,16 +248,19 @@ fn check(vk: &VerifyingKey, proof: &Proof, expected: &Expected<'_>, demands: &De
     }
 }
 
-/// What the proof names; null where it cannot be decoded.
-fn ids(statement: Option<&Statement>) -> Value {
+/// What the proof names, and what its readings are called if it is about this model; null where it cannot be decoded.
+fn ids(statement: Option<&Statement>, vk: &VerifyingKey) -> Value {
     statement.map_or_else(
         || {
             json!({
                 "score": null, "threshold": null, "model_id": null, "audio_id": null, "template_id": null,
                 "context": null, "mode": null, "samples": null, "label": null, "refuses_replays": null,
+                "readings": null,
             })
         },
-        common::statement_json,
+        |statement| {
+            common::statement_json(statement, Some(vk.spec()).filter(|_| vk.model_id() == statement.model_id()))
+        },
     )
 }
 

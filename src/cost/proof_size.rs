@@ -8,31 +8,38 @@ use crate::files::{self, Row};
 use crate::gkr::meter::argument_bytes;
 use crate::gkr::pcs::Commitment;
 use crate::gkr::program::{Program, SHARED_WIDTH_VARS, TensorId};
-use crate::statement::{AudioCommitment, Context, Mode, Proof, Revealed, Statement, Template, Verdict};
+use crate::statement::{AudioCommitment, Context, Mode, Proof, Reading, Revealed, Statement, Template, Verdict};
 
 /// Bytes of the file of a proof about a recording of `samples` samples, made by `program`, with the context that the
-/// command line draws and a template that names no recordings.
-pub(super) fn proof_bytes(program: &Program, samples: usize, mode: Mode) -> Result<u64, ModelError> {
+/// command line draws, a template that names no recordings, and readings like these.
+pub(super) fn proof_bytes(
+    program: &Program,
+    samples: usize,
+    readings: &[Reading],
+    mode: Mode,
+) -> Result<u64, ModelError> {
     let argument = argument_bytes(program, mode == Mode::Zk)
         .map_err(|error| ModelError::Malformed { reason: format!("its program has no proof: {error}") })?;
     let inputs = program.inputs();
-    let rows = |place: usize| inputs.get(place).map_or_else(Vec::new, |&id| input_rows(program, id));
-    let template = Template {
+    let rows = |place: usize| inputs.get(place).map(|&id| input_rows(program, id));
+    // A program without a second input is about no voice.
+    let template = rows(1).map(|rows| Template {
         model: [0; 32],
         threshold: u32::MAX >> 16,
         label: String::new(),
         recordings: Vec::new(),
         refuse_replays: false,
-        rows: rows(1),
-    };
+        rows,
+    });
     let statement = Statement {
         mode,
         model: [0; 32],
-        audio: AudioCommitment { sample_rate: 16_000, num_samples: samples as u32, rows: rows(0) },
+        audio: AudioCommitment { sample_rate: 16_000, num_samples: samples as u32, rows: rows(0).unwrap_or_default() },
         template,
         context: Context::new([]),
         verdict: Verdict::Accept,
         revealed: Revealed::Decision,
+        readings: readings.to_vec(),
         attestation: None,
     };
     // The length of an argument stands before it, in as few bytes as it takes.

@@ -39,6 +39,14 @@ pub struct ProgramBuilder {
     range: Option<TableId>,
     range_bits: usize,
     width_vars: Option<usize>,
+    scope: Scope,
+}
+
+/// What is added to the names of tensors and the numbers of constants.
+#[derive(Default)]
+struct Scope {
+    name: String,
+    first_constant: u32,
 }
 
 impl ProgramBuilder {
@@ -53,6 +61,16 @@ impl ProgramBuilder {
     pub fn with_width_vars(mut self, width_vars: usize) -> Self {
         self.width_vars = Some(width_vars);
         self
+    }
+
+    /// Builds a part of the program on its own: its tensors are named after it, if it has a name, and its constants are
+    /// numbered from `first_constant` on. So several networks share a program whatever their layers are called.
+    pub fn scoped<T>(&mut self, name: &str, first_constant: u32, build: impl FnOnce(&mut Self) -> T) -> T {
+        let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
+        let outer = std::mem::replace(&mut self.scope, Scope { name, first_constant });
+        let built = build(self);
+        self.scope = outer;
+        built
     }
 
     /// Bits of the range table.
@@ -119,6 +137,8 @@ impl ProgramBuilder {
         low: i128,
         high: i128,
     ) -> Result<TensorId, ProgramError> {
+        let number = self.scope.first_constant.checked_add(number);
+        let number = number.ok_or_else(|| ProgramError::TooLarge(format!("the number of constant `{name}`")))?;
         let (kind, low, high) = (Kind::Constant(number), BigInt::from(low), BigInt::from(high));
         let same = |t: &Tensor| t.kind == kind && (t.rows, t.cols) == shape && (&t.low, &t.high) == (&low, &high);
         if let Some(known) = self.tensors.iter().position(same) {
@@ -326,7 +346,7 @@ impl ProgramBuilder {
             return Err(ProgramError::TooLarge(format!("tensor `{name}` of {rows} × {cols}")));
         }
         check_bits(name, &(low.clone(), high.clone()))?;
-        let name = self.unused(name);
+        let name = self.unused(&format!("{}{name}", self.scope.name));
         self.tensors.push(Tensor { name, rows, cols, entries: rows * cols, kind, low, high });
         Ok(TensorId(self.tensors.len() as u32 - 1))
     }

@@ -1,6 +1,7 @@
 //! Networks: their float form, how they are read, and the layers they consist of.
 
 pub mod affine;
+pub mod argmax;
 pub mod at_most;
 pub mod attention;
 pub mod average_pool;

@@ -79,6 +79,17 @@ impl Network {
         Self { input_columns, input_rows: None, nodes }
     }
 
+    /// The network without a softmax that it ends in: its logits, of which the largest is that of the largest probability.
+    #[must_use]
+    pub fn logits(mut self) -> Self {
+        if let [.., _, Node { op: Op::Softmax, inputs, .. }] = self.nodes.as_slice()
+            && inputs[..] == [NodeRef::Node(self.nodes.len() - 2)]
+        {
+            self.nodes.pop();
+        }
+        self
+    }
+
     /// Runs the network on sequences of `sequence_length` rows, stacked along the rows of `input`.
     /// Returns the output of every node; the last is that of the network.
     ///

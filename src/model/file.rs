@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Model, Spec, Tail};
+use super::{Model, Spec};
 use crate::error::ModelError;
 use crate::files::{self, FileError};
 use crate::sumcheck::int::{IntTable, IntVec};
@@ -56,7 +56,7 @@ impl Model {
     /// bounds are derived from widths alone.
     fn check(&self) -> Result<(), ModelError> {
         self.spec.check_limits()?;
-        let program = self.spec.lower(self.min_samples(), Tail { embedding: true, ..Tail::default() })?.program;
+        let program = self.spec.lower(self.min_samples(), &self.spec.whole_tail(None))?.program;
         for (id, number) in program.constants() {
             let tensor = program.tensor(id);
             let fits = self.constants.get(number as usize).is_some_and(|table| {

@@ -150,6 +150,7 @@ impl Proof {
         add("statement: context", files::encode(&s.context).len());
         add("statement: decision", files::encode(&s.verdict).len());
         add("statement: revealed", files::encode(&s.revealed).len());
+        add("statement: readings", files::encode(&s.readings).len());
         add("statement: attestation", files::encode(&s.attestation).len());
         add("argument: length", files::encode(&self.argument).len() - self.argument.len());
         add("argument", self.argument.len());

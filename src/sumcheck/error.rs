@@ -89,6 +89,19 @@ pub enum StatementError {
     /// The template names no recordings where it has to, or more than it may.
     #[error("the template does not name between 1 and 16 recordings")]
     Recordings,
+    /// There is a template where the model is about no voice, or none where it is about one; or a decision, score or
+    /// embedding without a template.
+    #[error("the model is about a voice and the statement has no template, or the other way round")]
+    Template,
+    /// There are other readings than the model gives.
+    #[error("the statement does not have one reading for each that the model gives")]
+    Readings,
+    /// A reading is of no class of the model.
+    #[error("the statement has a reading of a class that the model does not have")]
+    Class,
+    /// A window that is read is not within the recording.
+    #[error("a window that is read is not within the recording")]
+    Window,
     /// The model has no program for this number of samples, threshold or score.
     #[error("{0}")]
     Program(String),
@@ -180,6 +193,9 @@ refusals! {
     VerifyError::Statement(StatementError::Context) => Context = "statement-context",
     VerifyError::Statement(StatementError::Score) => Score = "statement-score",
     VerifyError::Statement(StatementError::Recordings) => Recordings = "statement-recordings",
+    VerifyError::Statement(StatementError::Template) => Template = "statement-template",
+    VerifyError::Statement(StatementError::Readings | StatementError::Class | StatementError::Window) =>
+        Readings = "statement-readings",
     VerifyError::Statement(StatementError::Program(_)) => Program = "statement-program",
     VerifyError::Statement(StatementError::Outputs) => Outputs = "statement-outputs",
     VerifyError::Statement(StatementError::Commitment) => Commitment = "statement-commitment",

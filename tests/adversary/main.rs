@@ -18,3 +18,4 @@ mod mutants;
 mod toy;
 mod voice;
 mod witness;
+mod word;

@@ -12,6 +12,7 @@ use voxcheck::{Context, Model, ProvingKey, VerifyingKey, setup};
 
 use crate::harness::nothing;
 use crate::mutants::Attack;
+use crate::word::Word;
 
 /// The bundled model, a template and a recording, short and synthetic.
 pub struct Voice {
@@ -21,6 +22,7 @@ pub struct Voice {
     pub wav: Wav,
     pub context: Context,
     pub honest: Forged,
+    pub word: Word,
 }
 
 pub fn wav(seed: i32) -> Wav {
@@ -49,6 +51,8 @@ pub const EDITS: &[Edit] = &[
     ("template_model", "last bit", Reveal::Decision, |p| p.template_model[31] ^= 0x80),
     ("threshold", "plus one", Reveal::Decision, |p| p.threshold += 1),
     ("threshold", "minus one", Reveal::Decision, |p| p.threshold -= 1),
+    ("template", "left out", Reveal::Embedding, |p| p.template = false),
+    ("template", "left out, of an acceptance", Reveal::Embedding, |p| (p.template, p.accept) = (false, true)),
     ("template_rows", "replaced", Reveal::Decision, |p| p.template_rows[0] = p.audio_rows[0]),
     ("template_rows", "identity", Reveal::Decision, |p| {
         p.template_rows[0] = [0; 32];
@@ -62,6 +66,8 @@ pub const EDITS: &[Edit] = &[
     ("embedding", "plus one", Reveal::Embedding, |p| p.embedding.as_mut().unwrap()[7] += 1),
     ("embedding", "negated", Reveal::Embedding, |p| p.embedding.as_mut().unwrap().iter_mut().for_each(|v| *v = -*v)),
     ("embedding", "swapped", Reveal::Embedding, |p| p.embedding.as_mut().unwrap().swap(0, 1)),
+    ("readings", "one that the model does not give", Reveal::Decision, |p| p.readings.push((0, 0))),
+    ("readings", "two that the model does not give", Reveal::Decision, |p| p.readings = vec![(1, 0), (0, 7)]),
 ];
 
 /// Changes that leave a true statement for a prover who makes them, but not the one that was proved.
@@ -121,7 +127,7 @@ impl Voice {
         let proof = clear(&pk, &wav, &template, &context);
         assert_eq!(proof, honest.proof);
         assert!(vk.verify(proof.statement(), &proof).is_ok());
-        Self { pk, vk, template, wav, context, honest }
+        Self { pk, vk, template, wav, context, honest, word: Word::new() }
     }
 
     pub fn prove(
@@ -144,7 +150,7 @@ impl Voice {
     /// Lies that only the checks of a statement catch.
     pub fn attacks(&self) -> Vec<Attack<'_>> {
         let edited = |edit: fn(&mut Parts), reveal| self.prove(reveal, &Conditions::live(), edit, nothing).proof;
-        let mut attacks = Vec::new();
+        let mut attacks = self.word.attacks();
         let edits: [(_, EditParts, _); 7] = [
             ("another model", |p| p.model[0] ^= 1, Reveal::Decision),
             ("another model's template", |p| p.template_model[0] ^= 1, Reveal::Decision),
@@ -221,23 +227,29 @@ impl Voice {
     /// Shows that a false proof is refused live for one reason: it is accepted with that check off, or repaired
     /// under its own tape. Returns how it was refused.
     fn judge(&self, forged: &Forged, what: &str) -> Refusal {
-        let error = self.verify(&forged.proof, &Conditions::live()).expect_err(what);
-        if self.verify(&forged.proof, &Conditions::without_check(error.refusal())).is_ok() {
-            return error.refusal();
-        }
-        let mut taped = Conditions::taped(&forged.tape);
-        let repaired = match self.vk.forge(&forged.proof, &taped) {
-            Err(ForgeError::Stuck(error)) => {
-                taped.skip.insert(Skip::Check(error.refusal()));
-                self.vk.forge(&forged.proof, &taped)
-            }
-            result => result,
-        };
-        let repaired = repaired.unwrap_or_else(|error| panic!("{what}: {error}"));
-        assert_eq!(self.verify(&repaired, &taped), Ok(()), "{what}");
-        assert!(self.verify(&repaired, &Conditions::live()).is_err(), "{what}");
-        error.refusal()
+        judge(&self.vk, forged, what)
     }
+}
+
+/// [`Voice::judge`], for any model.
+pub fn judge(vk: &VerifyingKey, forged: &Forged, what: &str) -> Refusal {
+    let verify = |proof: &Proof, conditions: &Conditions| vk.verify_under(proof.statement(), proof, conditions);
+    let error = verify(&forged.proof, &Conditions::live()).expect_err(what);
+    if verify(&forged.proof, &Conditions::without_check(error.refusal())).is_ok() {
+        return error.refusal();
+    }
+    let mut taped = Conditions::taped(&forged.tape);
+    let repaired = match vk.forge(&forged.proof, &taped) {
+        Err(ForgeError::Stuck(error)) => {
+            taped.skip.insert(Skip::Check(error.refusal()));
+            vk.forge(&forged.proof, &taped)
+        }
+        result => result,
+    };
+    let repaired = repaired.unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert!(verify(&repaired, &taped).is_ok(), "{what}");
+    assert!(verify(&repaired, &Conditions::live()).is_err(), "{what}");
+    error.refusal()
 }
 
 #[test]

@@ -230,7 +230,7 @@ fn voice() -> Target {
     let (_, secret) = setup(&model).unwrap().0.enrol(&[crate::voice::wav(0)], 0.5).unwrap();
     let samples = crate::voice::wav(3).samples;
     let tail = Tail { threshold: Some(THRESHOLD_ONE / 2), ..Tail::default() };
-    let lowered = model.spec().lower(samples.len(), tail).unwrap();
+    let lowered = model.spec().lower(samples.len(), &tail).unwrap();
     let template = secret.values().iter().map(|&v| v.into()).collect::<Vec<i128>>();
     let inputs = vec![Arc::new(samples_table(&lowered.program, &samples)), table(1, template.len(), &template)];
     let (program, recipes) = (lowered.program, lowered.recipes);

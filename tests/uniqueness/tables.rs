@@ -62,7 +62,7 @@ fn a_table_with_an_argument_twice_is_told_from_a_function() {
 fn every_table_of_the_bundled_model_is_a_function() {
     let model = Model::bundled().unwrap();
     let tail = Tail { threshold: Some(1 << 14), score: Some(0), embedding: true, ..Tail::default() };
-    let program = model.spec().lower(model.min_samples(), tail).unwrap().program;
+    let program = model.spec().lower(model.min_samples(), &tail).unwrap().program;
     assert!(check_tables(&program) >= 5);
 }
 

@@ -190,19 +190,32 @@ impl Features {
         Ok(Self { front_end, dft, mel, identity, largest_sample, bins, compressed, bits, fraction_bits })
     }
 
+    /// Samples of a row of the input, at most: a power of two. Fewer, if a power of two, are as good.
+    #[must_use]
+    pub fn block(&self) -> usize {
+        if signal::is_prepared(&self.front_end) { 1 } else { block(&self.front_end) }
+    }
+
     /// Declares the samples and adds all relations up to the network's input; returns both.
     pub fn lower(&self, p: &mut ProgramBuilder, num_samples: usize) -> Result<(TensorId, Value), ModelError> {
+        check(&self.front_end)?;
+        let samples = samples_input(p, "samples", num_samples, self.block())?;
+        Ok((samples, self.lower_on(p, samples, num_samples)?))
+    }
+
+    /// As [`Features::lower`], of `num_samples` samples that are a tensor already, whose rows have as many as
+    /// [`Features::block`] says or fewer, a power of two. What its last row has beyond the samples must be zero.
+    pub fn lower_on(&self, p: &mut ProgramBuilder, samples: TensorId, num_samples: usize) -> Result<Value, ModelError> {
         let front_end = &self.front_end;
         check(front_end)?;
-        if front_end.is_raw() != (self.compressed == Compressed::Samples) {
+        let (rows, block) = p.shape(samples);
+        let fits = block.is_power_of_two() && block <= self.block() && num_samples.div_ceil(block) == rows;
+        if !fits || front_end.is_raw() != (self.compressed == Compressed::Samples) {
             return Err(unfit(front_end));
         }
         let frames = front_end
             .num_frames(front_end.padded_samples(num_samples))
             .ok_or_else(|| too_short(front_end, num_samples))?;
-        let prepared = signal::is_prepared(front_end);
-        let block = if prepared { 1 } else { block(front_end) };
-        let samples = samples_input(p, "samples", num_samples, block)?;
         let features = match &self.compressed {
             Compressed::Samples => samples,
             Compressed::Power { shift } => {
@@ -217,14 +230,16 @@ impl Features {
                 self.normalise(p, compressed, frames, scale)?
             }
         };
-        Ok((samples, self.split(p, features, frames, num_samples)?))
+        self.split(p, features, frames, num_samples)
     }
 
     /// Exact energies of the bands.
     fn mel_energies(&self, p: &mut ProgramBuilder, samples: TensorId, frames: usize) -> Result<TensorId, ModelError> {
         let front_end = &self.front_end;
+        let rows = front_end.window_length.next_multiple_of(block(front_end));
         let Signal { blocks, block, offset } = signal::blocks(p, front_end, samples, frames, self.identity)?;
-        let taps = front_end.window_length.div_ceil(block);
+        // Smaller blocks than those of the matrix take more taps, and meet the same rows of it.
+        let taps = rows / block;
         let stride = (front_end.hop / block) as i64;
         let map = RowMap::strided(p.shape(blocks).0, frames, taps, stride, 1, offset);
         let dft = self.dft.declare(p, "features/dft matrix")?;
@@ -246,7 +261,12 @@ impl Features {
     /// The largest sample, if there is something to be divided by it, and the bits by which energies are finer.
     fn largest_sample(&self, p: &mut ProgramBuilder, samples: TensorId) -> Result<Option<(TensorId, u32)>, ModelError> {
         let Some(LargestSample { ones, scale }) = &self.largest_sample else { return Ok(None) };
-        let ones = ones.declare(p, "features/ones of a block")?;
+        let mut ones = ones.declare(p, "features/ones of a block")?;
+        let ((rows, _), block) = (p.shape(ones), p.shape(samples).1);
+        if block < rows {
+            let some = View::rows(ones, RowMap::slice(rows, 0, block));
+            ones = p.linear("features/ones of a smaller block", vec![(1, some)], 0)?;
+        }
         let Peak { most, .. } = peak(p, "features/largest sample", samples, (ones, Some(1)), (SAMPLE_WIDTH, 0))?;
         Ok(Some((most, *scale)))
     }

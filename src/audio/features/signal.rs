@@ -45,11 +45,12 @@ pub(super) fn blocks(
     frames: usize,
     identity: Option<Constant>,
 ) -> Result<Signal, ModelError> {
-    let block = block(front_end);
     let first = front_end.first_sample();
     if !is_prepared(front_end) {
+        let block = p.shape(samples).1;
         return Ok(Signal { blocks: samples, block, offset: first / block as i64 });
     }
+    let block = block(front_end);
     let identity = identity.ok_or_else(|| super::unfit(front_end))?;
     let mut value = Value { tensor: samples, sequences: 1 };
     if front_end.emphasis == PreEmphasis::Signal {

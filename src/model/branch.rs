@@ -1,0 +1,143 @@
+//! One network of a model: its front end, its layers, and what its output means.
+
+use serde::{Deserialize, Serialize};
+
+use crate::audio::features::Features;
+use crate::error::ModelError;
+use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::program::TensorId;
+use crate::layers::lowering::{self, Placed};
+use crate::layers::score::THRESHOLD_ONE;
+use crate::statement::check_label;
+
+/// Most labels of a reading.
+pub const MAX_LABELS: usize = 4096;
+
+/// What the row that a network gives means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Output {
+    /// An embedding: a voice is compared with a template.
+    Embedding {
+        /// The suitable threshold, in units of `1 / score::THRESHOLD_ONE`.
+        threshold: u32,
+    },
+    /// Logits: the class is the place of the largest, of the first one if several are.
+    Class {
+        /// What each class is called.
+        #[serde(deserialize_with = "crate::files::short_list")]
+        labels: Vec<String>,
+        /// Samples of the window that is read.
+        samples: u32,
+    },
+}
+
+/// A network of a model, from samples to one row of integers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Branch {
+    /// Name, for people.
+    pub name: String,
+    /// From samples to features.
+    pub features: Features,
+    /// From features to the output.
+    #[serde(deserialize_with = "crate::files::short_list")]
+    pub layers: Vec<Placed>,
+    /// Entries of the output: the length of the embedding, or the number of classes.
+    pub columns: u32,
+    /// What they mean.
+    pub output: Output,
+    /// The number that its constant 0 has among those of the model.
+    pub first_constant: u32,
+}
+
+/// A network whose output is a class.
+#[derive(Clone, Copy, Debug)]
+pub struct Classifier<'a> {
+    /// The network.
+    pub branch: &'a Branch,
+    /// What each class is called.
+    pub labels: &'a [String],
+    /// Samples of the window that is read.
+    pub samples: usize,
+}
+
+/// What a program has of a recording after a network.
+#[derive(Clone, Copy)]
+pub(super) struct Lowered {
+    pub(super) features: TensorId,
+    pub(super) output: TensorId,
+}
+
+impl Branch {
+    /// Adds the network to a program that has the samples already, see [`Features::lower_on`]; its constants are numbered
+    /// from 0.
+    pub(super) fn lower(
+        &self,
+        p: &mut ProgramBuilder,
+        samples: TensorId,
+        num_samples: usize,
+    ) -> Result<Lowered, ModelError> {
+        let value = self.features.lower_on(p, samples, num_samples)?;
+        let output = lowering::lower(p, &self.layers, value)?.tensor;
+        let expected = (1, self.columns as usize);
+        if p.shape(output) != expected {
+            return Err(ModelError::Shape {
+                layer: "output".into(),
+                expected: format!("{} × {}", expected.0, expected.1),
+                found: format!("{} × {}", p.shape(output).0, p.shape(output).1),
+            });
+        }
+        Ok(Lowered { features: value.tensor, output })
+    }
+
+    /// Fraction bits of the output.
+    #[must_use]
+    pub fn fraction_bits(&self) -> i32 {
+        self.layers.last().map_or(self.features.fraction_bits, |placed| placed.layer.as_layer().fraction_bits())
+    }
+
+    /// The network as one whose output is a class, if it is.
+    #[must_use]
+    pub fn classifier(&self) -> Option<Classifier<'_>> {
+        match &self.output {
+            Output::Class { labels, samples } => Some(Classifier { branch: self, labels, samples: *samples as usize }),
+            Output::Embedding { .. } => None,
+        }
+    }
+
+    /// Refuses what a file may say but no network does.
+    pub(super) fn check(&self) -> Result<(), ModelError> {
+        let refuse =
+            |reason: String| Err(ModelError::Malformed { reason: format!("network {:?} {reason}", self.name) });
+        match &self.output {
+            Output::Embedding { threshold } if (1..=THRESHOLD_ONE).contains(threshold) => Ok(()),
+            Output::Embedding { .. } => refuse("has a threshold that is not in (0, 1]".into()),
+            Output::Class { labels, .. } => {
+                check_name(&self.name)?;
+                check_labels(labels, self.columns as usize)
+            }
+        }
+    }
+}
+
+/// Refuses labels that do not name `classes` classes, each by itself.
+pub(crate) fn check_labels(labels: &[String], classes: usize) -> Result<(), ModelError> {
+    let refuse = |reason: String| Err(ModelError::Labels { reason });
+    if labels.len() != classes || !(2..=MAX_LABELS).contains(&classes) {
+        let found = labels.len();
+        return refuse(format!(
+            "there are {found} labels for {classes} classes, of which there may be 2 to {MAX_LABELS}"
+        ));
+    }
+    let mut sorted: Vec<&str> = labels.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    if let Some((twice, _)) = sorted.iter().zip(sorted.iter().skip(1)).find(|(a, b)| a == b) {
+        return refuse(format!("the label {twice:?} is given twice"));
+    }
+    labels.iter().try_for_each(|label| check_name(label))
+}
+
+/// Refuses names that are empty, long, or cannot be printed.
+pub(crate) fn check_name(name: &str) -> Result<(), ModelError> {
+    let wrong = if name.is_empty() { Err("is empty".to_owned()) } else { check_label(name) };
+    wrong.map_err(|reason| ModelError::Labels { reason: format!("the name {name:?} {reason}") })
+}
