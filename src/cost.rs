@@ -11,7 +11,7 @@ pub use self::time::Speed;
 use crate::error::ModelError;
 use crate::gkr::program::{Kind, Program, Relation};
 use crate::gkr::waves::Schedule;
-use crate::model::{Lowered, Model, Tail};
+use crate::model::{Lowered, Model};
 use crate::statement::Mode;
 
 /// Predicted nanoseconds of one core a looked-up tuple; a yardstick for shares, not a promise.
@@ -133,7 +133,7 @@ impl Model {
     /// The program of a decision on `samples` samples.
     fn decision(&self, samples: usize) -> Result<Lowered, ModelError> {
         self.check_length(samples)?;
-        self.spec().lower(samples, Tail { threshold: Some(1), ..Tail::default() })
+        self.spec().lower(samples, self.spec().usual_tail(1))
     }
 
     /// What proving `samples` samples costs.

@@ -84,7 +84,7 @@ impl ModelBuilder {
     }
 
     /// Sets the cosine to the float embedding that chosen widths must reach on the recordings, in (0, 1]: 0.9999 unless
-    /// another is wanted.
+    /// another is wanted. A single number, and every number of a chunk, may be off by ten times what is missing to 1.
     #[must_use]
     pub fn target_cosine(mut self, cosine: f64) -> Self {
         self.target_cosine = cosine;
@@ -144,7 +144,7 @@ impl ModelBuilder {
             Ok(Model { spec: Arc::new(spec), constants: Arc::new(constants), onnx: onnx.clone().map(Arc::new) })
         })?;
         // Whatever cannot be decided about should be known now, not when something is proved.
-        model.spec.lower(model.min_samples(), Tail { threshold: Some(model.spec.threshold), ..Tail::default() })?;
+        model.spec.lower(model.min_samples(), model.spec.usual_tail(model.spec.threshold))?;
         Ok((model, cosine))
     }
 }
@@ -227,7 +227,7 @@ impl Model {
         &self.spec.features.front_end
     }
 
-    /// Length of the embedding.
+    /// Length of the embedding; of samples in chunks, values a chunk.
     #[must_use]
     pub fn embedding_len(&self) -> usize {
         self.spec.embedding_len as usize
@@ -271,7 +271,15 @@ impl Model {
         Ok(())
     }
 
-    /// The exact integer embedding.
+    /// Refuses a model that makes values of every chunk, and no embedding that could be compared.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] saying so.
+    pub fn require_embedding(&self) -> Result<(), ModelError> {
+        self.spec.check_single()
+    }
+
+    /// The exact integer embedding; of samples in chunks, what the network makes of each, one chunk after another.
     pub fn embed(&self, samples: &[i16]) -> Result<Vec<i64>, ModelError> {
         let (lowered, trace) = self.run(samples)?;
         Ok(integers(trace.get(lowered.embedding)))

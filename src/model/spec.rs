@@ -20,7 +20,7 @@ pub struct Spec {
     /// From features to the embedding.
     #[serde(deserialize_with = "crate::files::short_list")]
     pub layers: Vec<Placed>,
-    /// Length of the embedding.
+    /// Length of the embedding; of samples in chunks, values a chunk.
     pub embedding_len: u32,
     /// Fewest samples.
     pub min_samples: u32,
@@ -49,7 +49,7 @@ pub struct Lowered {
     pub program: Program,
     /// How its witness is computed.
     pub recipes: Recipes,
-    /// The embedding.
+    /// The embedding: a row. Of samples in chunks, what the network makes of each: a row a chunk.
     pub embedding: TensorId,
 }
 
@@ -75,6 +75,7 @@ impl Spec {
         let mut p = ProgramBuilder::new(RANGE_BITS);
         let Embedded { samples, features, embedding } = self.embed(&mut p, num_samples)?;
         if let Some(tau) = tail.threshold {
+            self.check_single()?;
             let template = template_input(&mut p, self.embedding_len as usize)?;
             score::decide(&mut p, features, embedding, template, tau)?;
             if let Some(score) = tail.score {
@@ -97,6 +98,7 @@ impl Spec {
     /// The program that makes a template of recordings of these lengths, which are shown to be audible and all different.
     /// With `given`, the template is an input and shown to be the one; without, it is a public output.
     pub(crate) fn lower_enrolment(&self, lengths: &[usize], given: bool) -> Result<Lowered, ModelError> {
+        self.check_single()?;
         let mut p = ProgramBuilder::new(RANGE_BITS);
         let mut recordings: Vec<Embedded> = Vec::with_capacity(lengths.len());
         for &num_samples in lengths {
@@ -131,7 +133,7 @@ impl Spec {
         let (samples, value) = self.features.lower(p, num_samples)?;
         let features = value.tensor;
         let embedding = lowering::lower(p, &self.layers, value)?.tensor;
-        let expected = (1, self.embedding_len as usize);
+        let expected = (self.rows(num_samples), self.embedding_len as usize);
         if p.shape(embedding) != expected {
             return Err(ModelError::Shape {
                 layer: "embedding".into(),
@@ -140,6 +142,30 @@ impl Spec {
             });
         }
         Ok(Embedded { samples, features, embedding })
+    }
+
+    /// What a proof of a recording ends in: a decision at this threshold, or what the network makes of every chunk.
+    pub(crate) fn usual_tail(&self, threshold: u32) -> Tail {
+        let chunks = self.features.front_end.chunks().is_some();
+        Tail { threshold: (!chunks).then_some(threshold), embedding: chunks, ..Tail::default() }
+    }
+
+    /// Rows of what the network makes of a recording: one, the embedding, or one a chunk.
+    #[must_use]
+    pub fn rows(&self, num_samples: usize) -> usize {
+        self.features.front_end.chunks().map_or(1, |chunks| chunks.count(num_samples))
+    }
+
+    /// Refuses to compare what is no embedding.
+    pub(super) fn check_single(&self) -> Result<(), ModelError> {
+        if self.features.front_end.chunks().is_none() {
+            return Ok(());
+        }
+        Err(ModelError::Shape {
+            layer: "embedding".into(),
+            expected: "a network that makes one embedding of a recording".into(),
+            found: format!("one that makes {} value(s) of every chunk", self.embedding_len),
+        })
     }
 
     fn check_length(&self, num_samples: usize) -> Result<(), ModelError> {
