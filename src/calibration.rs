@@ -41,13 +41,15 @@ pub fn cosine(a: &[f64], b: &[f64]) -> f64 {
     if norms == 0.0 { 0.0 } else { dot(a, b) / norms }
 }
 
-/// How close integers of some fraction bits are to floats, 1 if they are equal: their cosine, or of a single number, such
-/// as a probability, the distance in units of [`SINGLE`].
-fn closeness(integer: &[f64], float: &[f64], fraction_bits: i32) -> f64 {
-    match (integer, float) {
-        (&[a], &[b]) => 1.0 - (a * f64::from(-fraction_bits).exp2() - b).abs() / b.abs().max(1.0) / SINGLE,
-        _ => cosine(integer, float),
+/// How close integers of some fraction bits are to floats, 1 if they are equal: their cosine, or of single numbers, such
+/// as a probability or those of chunks, the largest distance in units of [`SINGLE`].
+fn closeness(integer: &[f64], float: &[f64], fraction_bits: i32, chunks: bool) -> f64 {
+    if integer.len() != 1 && !chunks {
+        return cosine(integer, float);
     }
+    let unit = f64::from(-fraction_bits).exp2();
+    let distances = integer.iter().zip(float).map(|(a, b)| (a * unit - b).abs() / b.abs().max(1.0));
+    1.0 - distances.fold(0.0, f64::max) / SINGLE
 }
 
 /// The float embedding of a recording.
@@ -58,7 +60,12 @@ pub(crate) fn float_embedding(
 ) -> Result<Vec<f64>, ModelError> {
     let input = float::network_input(front_end, samples)?;
     let outputs = network.execute(&input.features, input.sequence_length)?;
-    Ok(outputs.last().map(mean_of_rows).unwrap_or_default())
+    Ok(outputs.last().map(|last| embedding_of(front_end, last)).unwrap_or_default())
+}
+
+/// The embedding that a network's output stands for: the mean of all sequences', or what it is of every chunk.
+fn embedding_of(front_end: &FrontEnd, output: &FloatMatrix) -> Vec<f64> {
+    if front_end.chunks().is_some() { output.data.clone() } else { mean_of_rows(output) }
 }
 
 /// The mean of the embeddings of all sequences.
@@ -136,7 +143,7 @@ pub(crate) fn calibrate(
         ranges.observe(network, &input.features, &outputs, input.sequence_length);
         largest = largest.max(input.features.max_abs());
         length = input.sequence_length;
-        floats.push(outputs.last().map(mean_of_rows).unwrap_or_default());
+        floats.push(outputs.last().map(|last| embedding_of(front_end, last)).unwrap_or_default());
     }
     if front_end.is_raw() {
         // Samples may have all their bits, however quiet these recordings are: twice this is their range.

@@ -104,6 +104,7 @@ fn stands_for_a_value(layer: &AnyLayer) -> bool {
         | AnyLayer::Rows(_)
         | AnyLayer::Unfold(_)
         | AnyLayer::Join(_)
+        | AnyLayer::Sequences(_)
         | AnyLayer::TimeSoftmax(_) => false,
         AnyLayer::Affine(Affine { finish: Finish::Exact, .. }) => false,
         AnyLayer::Affine(Affine {

@@ -210,8 +210,12 @@ pub enum ModelError {
     },
     /// A model that says what was said has nothing to say about who said it.
     #[error(
-        "the model has no network for voices, it reads {readings:?}; use a speaker model, or join both with: \
-         voxcheck model join SPEAKER.vxm WORD.vxm -o BOTH.vxm"
+        "the model has no network for voices, {}",
+        if readings.is_empty() {
+            "it makes values of chunks, which are no embedding: see them with embed; use a speaker model".to_owned()
+        } else {
+            format!("it reads {readings:?}; use a speaker model, or join both with: voxcheck model join SPEAKER.vxm WORD.vxm -o BOTH.vxm")
+        }
     )]
     NoVoice {
         /// What its networks are called.

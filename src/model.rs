@@ -94,7 +94,7 @@ impl ModelBuilder {
     }
 
     /// Sets the cosine to the float embedding that chosen widths must reach on the recordings, in (0, 1]: 0.9999 unless
-    /// another is wanted.
+    /// another is wanted. A single number, and every number of a chunk, may be off by ten times what is missing to 1.
     #[must_use]
     pub fn target_cosine(mut self, cosine: f64) -> Self {
         self.target_cosine = cosine;
@@ -152,6 +152,11 @@ impl ModelBuilder {
         let wanted = Wanted { bits, cosine: target_cosine, saturate, window };
         let one = f64::from(score::THRESHOLD_ONE);
         let threshold = (threshold * one).clamp(1.0, one) as u32;
+        if labels.is_some() && front_end.chunks().is_some() {
+            let reason =
+                format!("front end {} gives a row of every chunk, and no class of a recording", front_end.name);
+            return Err(ModelError::Labels { reason });
+        }
         if network.input_columns != front_end.columns() {
             return Err(ModelError::Shape {
                 layer: "input".into(),
@@ -162,6 +167,7 @@ impl ModelBuilder {
         let (model, cosine) = calibration::calibrate(&network, &front_end, clips, wanted, |quantized| {
             let (shortest, longest) = (*quantized.lengths.start() as u32, *quantized.lengths.end() as u32);
             let (output, longest) = match &labels {
+                None if front_end.chunks().is_some() => (Output::Values, longest),
                 None => (Output::Embedding { threshold }, longest),
                 // Whatever is longer has a window.
                 Some(labels) => (Output::Class { labels: labels.clone(), samples: shortest }, MAX_SAMPLES as u32),
@@ -280,7 +286,13 @@ impl Model {
         self.spec.require_voice().map(drop)
     }
 
-    /// Length of the embedding; the number of classes of a model that has none.
+    /// Whether [`Model::embed`] gives something: an embedding, or values of every chunk.
+    #[must_use]
+    pub fn makes_values(&self) -> bool {
+        self.spec.first.classifier().is_none()
+    }
+
+    /// Length of the embedding; of samples in chunks, values a chunk; the number of classes of a model that has neither.
     #[must_use]
     pub fn embedding_len(&self) -> usize {
         self.spec.first.columns as usize
@@ -335,12 +347,14 @@ impl Model {
         Ok(())
     }
 
-    /// The exact integer embedding.
+    /// The exact integer embedding; of samples in chunks, what the network makes of each, one chunk after another.
     ///
     /// # Errors
-    /// [`ModelError::NoVoice`] if the model has none.
+    /// [`ModelError::NoVoice`] if the model gives classes.
     pub fn embed(&self, samples: &[i16]) -> Result<Vec<i64>, ModelError> {
-        self.require_voice()?;
+        if !self.makes_values() {
+            self.require_voice()?;
+        }
         let (lowered, trace) = self.run(samples)?;
         Ok(integers(trace.get(lowered.embedding)))
     }
@@ -350,7 +364,7 @@ impl Model {
         let onnx = self.onnx.as_ref()?;
         let samples = self.first_window(samples);
         let embed = |network: Network| {
-            let network = if self.has_voice() { network } else { network.logits() };
+            let network = if self.makes_values() { network } else { network.logits() };
             calibration::float_embedding(&network, self.front_end(), samples)
         };
         Some(onnx::read(onnx).and_then(embed))

@@ -232,6 +232,10 @@ impl ProvingKey {
         if self.model.has_voice() {
             return Err(ProveError::Mismatch("the model is about a voice, so it needs a template; enrol first".into()));
         }
+        if self.model.spec().values().is_some() {
+            let reason = "the model makes values of chunks, and no statement is about these yet; see them with embed";
+            return Err(ProveError::Mismatch(reason.into()));
+        }
         if options.reveal != Reveal::Decision {
             return Err(ProveError::Mismatch("there is no score or embedding to reveal without a template".into()));
         }

@@ -838,8 +838,22 @@ mod models {
         assert_error(&short, 2, "E-USAGE");
         let output = ["--graph-output", "nothing", "-o", &fixed, "--force"];
         assert_error(&[&short[..5], &output[..]].concat(), 65, "E-MODEL-ATTRIBUTE");
-        let garbage = folder.write("garbage.onnx", b"garbage");
+        // States need chunks to be carried over, and outputs that give them back.
         let output = folder.path("g.vxm");
+        let import = |frontend: &str, state: &str| -> Vec<String> {
+            let words = ["model", "import", &network, "--frontend", frontend, "--state", state, "-o", &output];
+            words.map(str::to_owned).to_vec()
+        };
+        for (frontend, state, exit, code) in [
+            ("raw", "state=stateN", 2, "E-USAGE"),
+            ("raw:chunk=512", "state", 2, "E-USAGE"),
+            ("raw:chunk=512,context=513", "state=stateN", 2, "E-USAGE"),
+            ("raw:chunk=512", "state=stateN", 65, "E-MODEL-ATTRIBUTE"),
+        ] {
+            let words = import(frontend, state);
+            assert_error(&words.iter().map(String::as_str).collect::<Vec<_>>(), exit, code);
+        }
+        let garbage = folder.write("garbage.onnx", b"garbage");
         assert_error(&["model", "import", &garbage, "--frontend", "logmel24", "-o", &output], 65, "E-MODEL");
     }
 }

@@ -63,11 +63,19 @@ pub fn stages(front_end: &FrontEnd, samples: &[i16]) -> Result<Stages, AudioErro
 }
 
 /// The features as the network takes them: padded and cut into partial windows where the preset
-/// has them, otherwise one sequence of all frames.
+/// has them, in chunks where it takes those, otherwise one sequence of all frames.
 ///
 /// # Errors
 /// [`AudioError::TooShort`] if the recording has not one frame.
 pub fn network_input(front_end: &FrontEnd, samples: &[i16]) -> Result<NetworkInput, AudioError> {
+    if let Some(chunks) = front_end.chunks() {
+        let (all, length) = (features(front_end, samples)?, chunks.length());
+        // Samples of the context are those before the chunk; before the recording there are zeros.
+        let at = |row: usize| (row / length * chunks.samples + row % length).checked_sub(chunks.context);
+        let sample = |row: usize| at(row).and_then(|at| all.data.get(at)).copied().unwrap_or(0.0);
+        let features = FloatMatrix::from_fn(chunks.count(samples.len()) * length, 1, |row, _| sample(row));
+        return Ok(NetworkInput { features, sequence_length: length });
+    }
     let Some(partials) = front_end.partials else {
         let features = features(front_end, samples)?;
         return Ok(NetworkInput { sequence_length: features.rows, features });
@@ -91,7 +99,7 @@ fn check_length(front_end: &FrontEnd, samples: &[i16]) -> Result<usize, AudioErr
 
 fn compress(compression: Compression, energies: &mut [f64]) {
     match compression {
-        Compression::None | Compression::Samples => {}
+        Compression::None | Compression::Samples | Compression::Chunks(_) => {}
         Compression::Ln { floor } => energies.iter_mut().for_each(|x| *x = (*x + floor).ln()),
         Compression::LnAbove { floor } => energies.iter_mut().for_each(|x| *x = x.max(floor).ln()),
         Compression::Decibels { floor, range } => {

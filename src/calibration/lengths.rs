@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use crate::audio::FrontEnd;
 use crate::error::{AudioError, ModelError};
-use crate::layers::network::Network;
+use crate::layers::network::{Network, Shape};
 use crate::model::MAX_SAMPLES;
 
 /// Most parts of one recording that calibration sees: spread over it, they are as good as all.
@@ -12,7 +12,7 @@ const MAX_WINDOWS: usize = 16;
 /// Frame counts tried one by one; no network of free length here needs more than a few thousand.
 const TRIED: usize = 4096;
 
-/// The fewest and the most samples of which the network makes one embedding.
+/// The fewest and the most samples of which the network makes one embedding, or one row a chunk.
 ///
 /// A network of a fixed number of frames takes all recordings that have as many; of others, `longest` is the length of
 /// a recording that it is known to take if it takes only long ones.
@@ -23,6 +23,17 @@ pub(crate) fn lengths(
 ) -> Result<RangeInclusive<usize>, ModelError> {
     if front_end.partials.is_some() {
         return Ok(front_end.min_samples()..=MAX_SAMPLES);
+    }
+    if let Some(chunks) = front_end.chunks() {
+        let last = network.shapes(chunks.length())?.last().copied();
+        return match last {
+            Some(Shape { length: 1, .. }) => Ok(front_end.min_samples()..=MAX_SAMPLES),
+            _ => Err(ModelError::Shape {
+                layer: "network".into(),
+                expected: "one row a chunk".into(),
+                found: format!("{} rows", last.map_or(0, |shape| shape.length)),
+            }),
+        };
     }
     let none = |found: &str| ModelError::Shape {
         layer: "network".into(),

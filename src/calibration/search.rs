@@ -100,7 +100,8 @@ pub(super) fn quality(model: &Model, tried: &[Tried<'_>], target: f64) -> Result
         let committed = program.of_kind(|kind| matches!(kind, Kind::Input | Kind::Witness));
         let bytes: u64 = committed.into_iter().map(|id| nonzero_bytes(trace.get(id))).sum();
         let bits = model.spec().embedding_fraction_bits();
-        quality.cosine = quality.cosine.min(super::closeness(&embedding, float, bits));
+        quality.cosine =
+            quality.cosine.min(super::closeness(&embedding, float, bits, model.front_end().chunks().is_some()));
         quality.cost += ns_of(leaves(program), bytes);
         quality.macs += Sizes::new(program).macs;
         if quality.cosine < target {

@@ -66,7 +66,11 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
         return Err(CliError::data("E-NO-FLOAT", message, "leave --float out, or import the network again"));
     }
     if let Some(path) = &args.output {
-        let (rows, columns) = (all.len(), model.embedding_len());
+        let (rows, columns) = (all.len(), all.first().map_or(0, |e| e.exact.len()));
+        if all.iter().any(|e| e.exact.len() != columns) {
+            let message = "the recordings have different numbers of chunks, and rows of a matrix are equally long";
+            return Err(CliError::usage(message, "write one file a recording"));
+        }
         let bytes = if args.float {
             npy::floats(rows, columns, all.iter().flat_map(|e| e.float.iter().flatten().copied()))
         } else {

@@ -261,7 +261,7 @@ fn model(args: &Args, file: &Model) -> Result<Description> {
             "model_id": id,
             "front_end": file.front_end().name,
             "sample_rate": file.front_end().sample_rate,
-            "embedding_len": file.has_voice().then(|| file.embedding_len()),
+            "embedding_len": file.makes_values().then(|| file.embedding_len()),
             "default_threshold": file.has_voice().then(|| file.default_threshold()),
             "readings": readings_json(file.spec()),
             "min_samples": file.min_samples(),
@@ -273,6 +273,8 @@ fn model(args: &Args, file: &Model) -> Result<Description> {
     if file.has_voice() {
         let (values, threshold) = (file.embedding_len(), file.default_threshold());
         voice = format!("  embedding  {values} values, threshold {threshold:.4}\n");
+    } else if let Some(chunks) = file.front_end().chunks() {
+        voice = format!("  values     {} of every chunk of {} samples\n", file.embedding_len(), chunks.samples);
     }
     let mut text = format!(
         "model {}\n  id         {id}\n  front end  {}, {rate} Hz\n{}{}  takes      {} to {} samples\nfor {:.2} s of audio\n{}",

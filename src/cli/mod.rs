@@ -18,6 +18,7 @@ mod machine;
 mod memory;
 mod metrics;
 mod model;
+mod network;
 mod npy;
 mod private_key;
 mod prove;

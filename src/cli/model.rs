@@ -19,6 +19,7 @@ use super::demo;
 use super::error::{CliError, Result};
 use super::files::{self, Access};
 use super::inspect::{cost_json, cost_text, readings_json};
+use super::network::{Settings, read_network, warn_of_assumptions};
 
 /// Length of audio that is estimated unless another is asked for, in seconds.
 const USUAL_SECONDS: f64 = 3.0;
@@ -103,20 +104,6 @@ pub struct Check {
     settings: Settings,
 }
 
-/// What a graph leaves open.
-#[derive(clap::Args, Debug)]
-struct Settings {
-    /// Fixes an input of the graph: all its entries are this number (repeat for several)
-    #[arg(long = "input", value_name = "NAME=VALUE", value_parser = parse_input)]
-    inputs: Vec<(String, f64)>,
-    /// Fixes the length of recordings, for graphs that decide by it what they compute
-    #[arg(long, value_name = "SAMPLES", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
-    length: Option<u32>,
-    /// Output of the graph that is the embedding [default: the first]
-    #[arg(long, value_name = "NAME")]
-    graph_output: Option<String>,
-}
-
 /// Arguments of `estimate`.
 #[derive(clap::Args, Debug)]
 pub struct Estimate {
@@ -142,45 +129,6 @@ fn parse_bits(text: &str) -> std::result::Result<Bits, String> {
 
 fn parse_cosine(text: &str) -> std::result::Result<f64, String> {
     parse_threshold(text).map_err(|_| "not a cosine in (0, 1]".into())
-}
-
-fn parse_input(text: &str) -> std::result::Result<(String, f64), String> {
-    let (name, value) = text.split_once('=').ok_or("not NAME=VALUE")?;
-    let value = value.parse().ok().filter(|value: &f64| value.is_finite()).ok_or("the value is not a number")?;
-    Ok((name.to_owned(), value))
-}
-
-/// The bytes of a network that needs no file beside it; `rows` is how many its input has unless `settings` say so.
-fn read_network(path: &Path, settings: &Settings, front_end: &FrontEnd, rows: Option<usize>) -> Result<Vec<u8>> {
-    let folder = path.parent().filter(|_| path.is_file());
-    let given = settings.length.map(|samples| {
-        let frames = front_end.num_frames(samples as usize);
-        frames.ok_or_else(|| {
-            let message = format!("--length {samples} is too short for one frame of {}", front_end.name);
-            CliError::usage(message, format!("at least {} samples are needed", front_end.min_samples()))
-        })
-    });
-    let settings = onnx::Settings {
-        inputs: settings.inputs.iter().cloned().collect(),
-        rows: given.transpose()?.or(rows),
-        output: settings.graph_output.clone(),
-    };
-    onnx::prepare(files::read(path)?, folder, &settings).map_err(|error| CliError::model(path, &error))
-}
-
-/// Says what is assumed about inputs and outputs that nobody fixed or chose.
-fn warn_of_assumptions(bytes: &[u8], path: &Path, console: &mut Console) -> Result<()> {
-    let interface = onnx::interface(bytes).map_err(|error| CliError::model(path, &error))?;
-    for (name, value) in &interface.constants {
-        console.warn(format!("input {name} is taken to be {value} everywhere; fix it with --input {name}=VALUE"));
-    }
-    if !interface.unused.is_empty() {
-        let others: Vec<&str> = interface.unused.iter().take(8).map(String::as_str).collect();
-        let (output, others) = (&interface.output, others.join(", "));
-        console
-            .warn(format!("output {output} is the embedding, {others} left out; choose one with --graph-output NAME"));
-    }
-    Ok(())
 }
 
 fn parse_front_end(text: &str) -> std::result::Result<FrontEnd, String> {
@@ -209,7 +157,7 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
     let rate = args.frontend.sample_rate;
     let failed = |error| {
         let mut error = CliError::model(&args.network, &error);
-        if error.code == "E-MODEL-SHAPE" && args.settings.length.is_none() {
+        if error.code == "E-MODEL-SHAPE" && !args.settings.fixes_length() {
             error.help += "; if the graph decides by the length of recordings, fix it with --length SAMPLES";
         }
         error
@@ -217,7 +165,7 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
     let stem = args.network.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let name = args.name.clone().or(stem).unwrap_or_else(|| "model".into());
     let network = read_network(&args.network, &args.settings, &args.frontend, None)?;
-    warn_of_assumptions(&network, &args.network, console)?;
+    warn_of_assumptions(&network, &args.network, &args.settings, console)?;
     let builder = Model::from_onnx_bytes(network, &name).map_err(failed)?;
     let clips = calibration(&args.calibrate, rate, console)?;
     let mut builder = builder.front_end(args.frontend.clone()).name(name);
@@ -256,7 +204,8 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
         "name": model.name(),
         "model_id": model.id().to_string(),
         "front_end": model.front_end().name,
-        "embedding_len": model.has_voice().then(|| model.embedding_len()),
+        "embedding_len": model.makes_values().then(|| model.embedding_len()),
+        "chunk_samples": model.front_end().chunks().map(|chunks| chunks.samples),
         "default_threshold": model.has_voice().then(|| model.default_threshold()),
         "readings": readings_json(model.spec()),
         "min_samples": least,
@@ -267,13 +216,15 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
         "model": args.output,
         "model_bytes": bytes.len(),
     });
+    let each = model.front_end().chunks().map(|chunks| format!(" a chunk of {} samples", chunks.samples));
     let text = format!(
-        "Imported {} as {}\n  front end  {}\n  {:<10} {} values\n  takes      {least} to {most} samples\n  calibrated on {} recording(s), cosine {:.6}\n  model      {}, {}",
+        "Imported {} as {}\n  front end  {}\n  {:<10} {} values{}\n  takes      {least} to {most} samples\n  calibrated on {} recording(s), cosine {:.6}\n  model      {}, {}",
         model.name(),
         model.id(),
         model.front_end().name,
-        if model.has_voice() { "embedding" } else { "classes" },
+        if model.makes_values() { "embedding" } else { "classes" },
         model.embedding_len(),
+        each.unwrap_or_default(),
         clips.len(),
         cosine.max(-1.0),
         args.output.display(),

@@ -26,6 +26,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     let model = console.stage("load", |_| load_model(&args.model.model)).0?;
+    model.require_voice().map_err(|error| CliError::model(&args.model.model, &error))?;
     let mut embed = |path: &PathBuf| {
         let wav = files::read_wav_at(path, model.front_end().sample_rate)?;
         let (result, _) = console.stage("embed", |_| Embeddings::of(&model, &wav.samples));

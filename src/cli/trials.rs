@@ -84,6 +84,7 @@ pub fn scored(args: &TrialArgs, console: &mut Console) -> Result<Scored> {
         return Err(bad_list(&args.trials, "it needs trials of both labels, 1 and 0".into()));
     }
     let model = console.stage("load", |_| load_model(&args.model.model)).0?;
+    model.require_voice().map_err(|error| CliError::model(&args.model.model, &error))?;
     let paths = find(&args.wav_dir, &pairs)?;
     let embedded = console.stage("embed", |_| embed_all(&model, &paths, args.seconds)).0;
     for (name, result) in &embedded {

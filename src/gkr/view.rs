@@ -99,11 +99,12 @@ impl RowMap {
         Self::strided(sequences * length, sequences, 1, length as i64, 0, length as i64 - 1)
     }
 
-    /// Windows of `length` rows that start every `step` rows, one after another.
+    /// Windows of `length` rows that start every `step` rows, one after another, the first at row `first`; rows outside
+    /// the source are zero.
     #[must_use]
-    pub fn windows(source: usize, count: usize, length: usize, step: usize) -> Self {
+    pub fn windows(source: usize, count: usize, length: usize, step: usize, first: i64) -> Self {
         let axis =
-            SourceAxis { len: source as u32, offset: 0, out_strides: vec![step as i64, 1], tap_strides: vec![0] };
+            SourceAxis { len: source as u32, offset: first, out_strides: vec![step as i64, 1], tap_strides: vec![0] };
         Self { out: vec![count as u32, length as u32], taps: vec![1], source: vec![axis] }
     }
 
@@ -282,7 +283,8 @@ mod tests {
         assert_eq!(RowMap::sum(3).sources(2), [2]);
         assert_eq!(RowMap::delay(2, 3, 1).sources(0), [NONE, 0, 1, NONE, 3, 4]);
         assert_eq!(RowMap::last(2, 3).sources(0), [2, 5]);
-        assert_eq!(RowMap::windows(5, 2, 3, 2).sources(0), [0, 1, 2, 2, 3, 4]);
+        assert_eq!(RowMap::windows(5, 2, 3, 2, 0).sources(0), [0, 1, 2, 2, 3, 4]);
+        assert_eq!(RowMap::windows(5, 2, 3, 2, -1).sources(0), [NONE, 0, 1, 1, 2, 3]);
         let conv = RowMap::strided(5, 2, 3, 2, 1, 0);
         assert_eq!((conv.sources(0), conv.sources(1), conv.sources(2)), (vec![0, 2], vec![1, 3], vec![2, 4]));
     }

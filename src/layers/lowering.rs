@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     affine, at_most, attention, average_pool, centre, gate, grid, hypot, layer_norm, log_magnitude, max_pool, moves,
-    multi_head, norm, pooling, recurrent, row_softmax, time_pool, time_softmax, waveform,
+    multi_head, norm, pooling, recurrent, row_softmax, sequences, time_pool, time_softmax, waveform,
 };
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
@@ -201,6 +201,8 @@ pub enum AnyLayer {
     GruFrom(recurrent::GruFrom),
     /// Exponentials of a softmax over time.
     TimeSoftmax(time_softmax::TimeSoftmax),
+    /// Sequences as one, or one as several.
+    Sequences(sequences::Sequences),
 }
 
 impl AnyLayer {
@@ -244,6 +246,7 @@ impl AnyLayer {
             Self::LstmFrom(layer) => layer,
             Self::GruFrom(layer) => layer,
             Self::TimeSoftmax(layer) => layer,
+            Self::Sequences(layer) => layer,
         }
     }
 }

@@ -44,6 +44,7 @@ pub mod replay;
 pub mod row_softmax;
 pub mod saturate;
 pub mod score;
+pub mod sequences;
 pub mod softmax;
 pub mod time_pool;
 pub mod time_softmax;

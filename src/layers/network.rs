@@ -2,8 +2,8 @@
 //!
 //! Values are matrices whose rows are time and whose columns are channels. Several equally long
 //! sequences may be stacked along the rows; every layer treats them independently, so that a
-//! network embeds all partial windows of a recording at once. Images are sequences too: row
-//! y · width + x holds the channels of one pixel.
+//! network embeds all partial windows of a recording at once. Only a recurrent layer that carries its state takes them for
+//! chunks of one sequence. Images are sequences too: row y · width + x holds the channels of one pixel.
 //!
 //! [`Network::shapes`] checks every shape before anything is computed; the kernels rely on it.
 

@@ -12,6 +12,7 @@ use super::norm::Normalize;
 use super::quantize::Quantizer;
 use super::quantize_affine::{After, requantized_product};
 use super::quantize_recurrent as recurrent;
+use super::sequences::Sequences;
 use crate::error::ModelError;
 
 /// Bits by which a norm is computed more finely than its input.
@@ -109,6 +110,8 @@ impl Quantizer<'_> {
         // Gates of any range have tables that are clamped to.
         let gates = if self.options.saturate { f64::INFINITY } else { self.ranges.gates[at] };
         let states = self.ranges.outputs[at];
+        let carried = self.network.nodes[at].op.carries_state();
+        let names = [format!("{name}.chunks"), format!("{name}.states")];
         let (layer, columns, bits) = match &self.network.nodes[at].op {
             Op::Lstm(lstm) => {
                 let layer = recurrent::lstm(name, lstm, source.fraction_bits, [gates, states], self.constants);
@@ -131,7 +134,15 @@ impl Quantizer<'_> {
             _ => return Err(self.no_integer_form(at, "as a recurrence", "use an LSTM or GRU")),
         };
         let (bound, fraction_bits) = (1 << bits, bits as i32);
-        let at = self.push(layer, vec![source.at]);
+        let at = if carried {
+            let [chunks, states] = names;
+            let joined = Sequences { name: chunks, fraction_bits: source.fraction_bits };
+            let joined = self.push(AnyLayer::Sequences(joined), vec![source.at]);
+            let all = self.push(layer, vec![joined]);
+            self.push(AnyLayer::Sequences(Sequences { name: states, fraction_bits }), vec![all, source.at])
+        } else {
+            self.push(layer, vec![source.at])
+        };
         Ok(Columns::of(Source { at, fraction_bits, columns, bound, non_negative: false }))
     }
 

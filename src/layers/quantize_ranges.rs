@@ -10,7 +10,7 @@ use super::quantize_recurrent as recurrent;
 use crate::sumcheck::int::{IntTable, IntVec};
 
 /// The weights of a model under construction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Constants {
     tables: Vec<IntTable>,
 }
@@ -57,13 +57,15 @@ impl Ranges {
         self.outputs.resize(network.nodes.len(), 0.0);
         self.gates.resize(network.nodes.len(), 0.0);
         self.input = self.input.max(input.max_abs());
+        let sequences = input.rows.checked_div(sequence_length).unwrap_or(1).max(1);
         for (i, node) in network.nodes.iter().enumerate() {
             let before = match node.inputs.first() {
                 Some(&NodeRef::Node(index)) => &outputs[index],
                 _ => input,
             };
             self.outputs[i] = self.outputs[i].max(outputs[i].max_abs());
-            self.gates[i] = self.gates[i].max(recurrent::largest_gate(&node.op, before, &outputs[i], sequence_length));
+            self.gates[i] =
+                self.gates[i].max(recurrent::largest_gate(&node.op, before, &outputs[i], outputs[i].rows / sequences));
             if let Op::Function(_) | Op::Log = node.op {
                 let seen = self.arguments.entry(i).or_insert([f64::INFINITY, f64::NEG_INFINITY]);
                 *seen = before.data.iter().fold(*seen, |[low, high], &x| [low.min(x), high.max(x)]);

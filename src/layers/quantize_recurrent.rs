@@ -20,8 +20,8 @@ const SATURATING_BITS: u32 = 15;
 /// Bits of the blocks by which a saturating gate clamps, and of their number.
 const SATURATE: (u32, u32) = (10, 12);
 
-/// Largest argument of a recurrent operation's gates, given its input and its hidden states.
-pub(super) fn largest_gate(op: &Op, input: &FloatMatrix, states: &FloatMatrix, sequence_length: usize) -> f64 {
+/// Largest argument of a recurrent operation's gates, given its input and its hidden states; `length` rows are a sequence.
+pub(super) fn largest_gate(op: &Op, input: &FloatMatrix, states: &FloatMatrix, length: usize) -> f64 {
     let (w_input, w_hidden, bias, initial) = match op {
         Op::Lstm(lstm) => {
             (&lstm.w_input, &lstm.w_hidden, lstm.bias.clone(), lstm.initial.as_ref().map(|[hidden, _]| hidden))
@@ -32,7 +32,8 @@ pub(super) fn largest_gate(op: &Op, input: &FloatMatrix, states: &FloatMatrix, s
         }
         _ => return 0.0,
     };
-    let previous = FloatMatrix::from_fn(states.rows, states.cols, |t, c| match t % sequence_length.max(1) {
+    let length = if op.carries_state() { states.rows } else { length };
+    let previous = FloatMatrix::from_fn(states.rows, states.cols, |t, c| match t % length.max(1) {
         0 => initial.map_or(0.0, |initial| initial[c]),
         _ => states.row(t - 1)[c],
     });

@@ -287,11 +287,14 @@ fn recurrent_layers_are_close_to_float() {
             w_hidden: weights(hidden, 4 * hidden, 2),
             bias: bias(4 * hidden),
             initial: None,
+            carried: false,
         };
         let state = |seed: f64| (0..hidden).map(|i| (i as f64 + seed).sin()).collect::<Vec<_>>();
         let from = network::Lstm { initial: Some([state(0.5), state(1.5)]), ..lstm.clone() };
         close_to_float(vec![Op::Lstm(from)], rows, input, sequences, 3e-3);
         close_to_float(vec![Op::Lstm(lstm.clone())], rows, input, sequences, 3e-3);
+        let carried = network::Lstm { carried: true, ..lstm.clone() };
+        close_to_float(vec![Op::Lstm(carried), Op::LastRow], rows, input, sequences, 3e-3);
         close_to_float(vec![Op::Lstm(lstm), Op::LastRow], rows, input, sequences, 3e-3);
         for linear_before_reset in [false, true] {
             let gru = network::Gru {
@@ -303,8 +306,11 @@ fn recurrent_layers_are_close_to_float() {
                 bias_hidden: bias(3 * hidden),
                 linear_before_reset,
                 initial: None,
+                carried: false,
             };
             let from = network::Gru { initial: Some(state(2.5)), ..gru.clone() };
+            let carried = network::Gru { carried: true, ..from.clone() };
+            close_to_float(vec![Op::Gru(carried)], rows, input, sequences, 3e-3);
             close_to_float(vec![Op::Gru(from)], rows, input, sequences, 3e-3);
             close_to_float(vec![Op::Gru(gru)], rows, input, sequences, 3e-3);
         }

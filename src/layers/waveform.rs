@@ -8,7 +8,7 @@
 //!            d = ⌊√W⌋,  r = ⌊N·2^k / d⌋         2^(k−f) / √(variance + ε)
 //!            M = ⌊ρ·Σ x / 2^30 + 1/2⌋           the mean; ρ = round(2^30 / N) is public
 //!            y[t] = ⌊(x[t] − M)·r / 2^s + 1/2⌋
-//! frames     y[t, j] = x[stride·t + j]          a contraction with the identity: rows of samples, nothing committed
+//! frames     y[t, j] = x[stride·t + j]          a contraction with the identity: rows of samples, nothing committed; of every sequence
 //! ```
 //!
 //! `d` and `r` are the root and the quotient of [`fixed`], which have one solution each; `M` and `y` are rounded
@@ -25,16 +25,15 @@ use super::lowering::{Constant, Layer, Value, exactly, layer_header};
 use super::pooling::{divide_by_rows, one_sequence};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
-use crate::gkr::view::{RowMap, View};
+use crate::gkr::view::{RowMap, SourceAxis, View};
 
 /// Widest step from one frame to the next: far beyond any filterbank, far below memory.
 pub(super) const MAX_STRIDE: usize = 4096;
 
-/// The only input: one sequence of one column and at least `least` rows; returns it and its number of rows.
-fn waveform(p: &ProgramBuilder, name: &str, inputs: &[Value], least: usize) -> Result<(Value, usize), ModelError> {
+/// The only input: sequences of one column and at least `least` rows; returns it and the number of rows of one.
+fn waveforms(p: &ProgramBuilder, name: &str, inputs: &[Value], least: usize) -> Result<(Value, usize), ModelError> {
     let [input] = exactly(name, inputs)?;
-    one_sequence(name, input)?;
-    let (rows, columns) = p.shape(input.tensor);
+    let (rows, columns) = (input.length(p), p.shape(input.tensor).1);
     if columns != 1 || rows < least {
         return Err(ModelError::Shape {
             layer: name.to_owned(),
@@ -42,6 +41,13 @@ fn waveform(p: &ProgramBuilder, name: &str, inputs: &[Value], least: usize) -> R
             found: format!("{rows} × {columns}"),
         });
     }
+    Ok((input, rows))
+}
+
+/// [`waveforms`] of which there is one.
+fn waveform(p: &ProgramBuilder, name: &str, inputs: &[Value], least: usize) -> Result<(Value, usize), ModelError> {
+    let (input, rows) = waveforms(p, name, inputs, least)?;
+    one_sequence(name, input)?;
     Ok((input, rows))
 }
 
@@ -149,7 +155,7 @@ impl Layer for Framing {
 
     fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
         let (kernel, stride) = (self.kernel as usize, self.stride as usize);
-        let (input, rows) = waveform(p, &self.name, inputs, kernel.max(1))?;
+        let (input, rows) = waveforms(p, &self.name, inputs, kernel.max(1))?;
         if kernel == 0 || stride == 0 || stride > MAX_STRIDE {
             return Err(ModelError::Shape {
                 layer: self.name.clone(),
@@ -158,10 +164,28 @@ impl Layer for Framing {
             });
         }
         let out = (rows - kernel) / stride + kernel.div_ceil(stride);
-        let map = RowMap::strided(rows, out, stride, stride as i64, 1, 0);
+        let map = frames(input.sequences, rows, [out, stride]);
         let identity = self.identity.declare(p, &format!("{}/identity", self.name))?;
         let name = format!("{}/output", self.name);
         Ok(Value { tensor: p.contraction(&name, View::rows(input.tensor, map), p.whole(identity))?, ..input })
+    }
+}
+
+/// The map from `out` rows of `stride` samples to the `rows` samples of every sequence.
+fn frames(sequences: usize, rows: usize, [out, stride]: [usize; 2]) -> RowMap {
+    if sequences == 1 {
+        return RowMap::strided(rows, out, stride, stride as i64, 1, 0);
+    }
+    let axis = |len: usize, out_strides: Vec<i64>, tap: i64| SourceAxis {
+        len: len as u32,
+        offset: 0,
+        out_strides,
+        tap_strides: vec![tap],
+    };
+    RowMap {
+        out: vec![sequences as u32, out as u32],
+        taps: vec![stride as u32],
+        source: vec![axis(sequences, vec![1, 0], 0), axis(rows, vec![0, stride as i64], 1)],
     }
 }
 
@@ -178,10 +202,15 @@ mod tests {
     use crate::sumcheck::int::{IntTable, IntVec};
 
     fn run(layer: &dyn Layer, weights: Constants, x: &[i128]) -> Vec<i128> {
+        run_sequences(layer, weights, x, 1)
+    }
+
+    fn run_sequences(layer: &dyn Layer, weights: Constants, x: &[i128], sequences: usize) -> Vec<i128> {
         let mut p = ProgramBuilder::new(16);
         let input = p.input("x", (x.len(), 1), -32768, 32767).unwrap();
         p.range(p.whole(input), -32768, 16).unwrap();
-        let output = layer.lower(&mut p, &[Value { tensor: input, sequences: 1 }]).unwrap();
+        let output = layer.lower(&mut p, &[Value { tensor: input, sequences }]).unwrap();
+        assert_eq!(output.sequences, sequences);
         p.output(output.tensor);
         let (program, recipes) = p.finish().unwrap();
         let constants: Vec<_> = weights.into_tables().into_iter().map(Arc::new).collect();
@@ -238,6 +267,21 @@ mod tests {
                 let expected: Vec<i128> = (0..len).map(|i| x.get(i).copied().unwrap_or(0)).collect();
                 prop_assert_eq!(run(&layer, weights, &x), expected);
             }
+        }
+
+        #[test]
+        fn frames_of_several_sequences_are_those_of_each(
+            sequences in 1usize..5, x in prop::collection::vec(-32768i128..32768, 24),
+            kernel in 1usize..6, stride in 1usize..5,
+        ) {
+            let mut weights = Constants::default();
+            let identity = weights.add(&FloatMatrix::from_fn(stride, stride, |r, c| f64::from(u8::from(r == c))), 0);
+            let (name, kernel, stride) = ("frames".to_owned(), kernel as u32, stride as u32);
+            let layer = Framing { name, kernel, stride, identity, fraction_bits: 0 };
+            let x = &x[..24 / sequences * sequences];
+            let each = x.chunks(x.len() / sequences).flat_map(|x| run(&layer, weights.clone(), x));
+            let expected: Vec<i128> = each.collect();
+            prop_assert_eq!(run_sequences(&layer, weights.clone(), x, sequences), expected);
         }
     }
 

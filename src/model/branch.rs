@@ -13,7 +13,7 @@ use crate::statement::check_label;
 /// Most labels of a reading.
 pub const MAX_LABELS: usize = 4096;
 
-/// What the row that a network gives means.
+/// What the rows that a network gives mean.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output {
     /// An embedding: a voice is compared with a template.
@@ -21,6 +21,8 @@ pub enum Output {
         /// The suitable threshold, in units of `1 / score::THRESHOLD_ONE`.
         threshold: u32,
     },
+    /// Values of every chunk of a recording, a row each. Nothing is decided about them.
+    Values,
     /// Logits: the class is the place of the largest, of the first one if several are.
     Class {
         /// What each class is called.
@@ -31,7 +33,7 @@ pub enum Output {
     },
 }
 
-/// A network of a model, from samples to one row of integers.
+/// A network of a model, from samples to a row of integers, or one a chunk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Branch {
     /// Name, for people.
@@ -41,7 +43,7 @@ pub struct Branch {
     /// From features to the output.
     #[serde(deserialize_with = "crate::files::short_list")]
     pub layers: Vec<Placed>,
-    /// Entries of the output: the length of the embedding, or the number of classes.
+    /// Entries of a row: the length of the embedding, the number of classes, or values a chunk.
     pub columns: u32,
     /// What they mean.
     pub output: Output,
@@ -78,7 +80,7 @@ impl Branch {
     ) -> Result<Lowered, ModelError> {
         let value = self.features.lower_on(p, samples, num_samples)?;
         let output = lowering::lower(p, &self.layers, value)?.tensor;
-        let expected = (1, self.columns as usize);
+        let expected = (self.rows(num_samples), self.columns as usize);
         if p.shape(output) != expected {
             return Err(ModelError::Shape {
                 layer: "output".into(),
@@ -87,6 +89,12 @@ impl Branch {
             });
         }
         Ok(Lowered { features: value.tensor, output })
+    }
+
+    /// Rows of the output: one, or one a chunk.
+    #[must_use]
+    pub fn rows(&self, num_samples: usize) -> usize {
+        self.features.front_end.chunks().map_or(1, |chunks| chunks.count(num_samples))
     }
 
     /// Fraction bits of the output.
@@ -100,7 +108,7 @@ impl Branch {
     pub fn classifier(&self) -> Option<Classifier<'_>> {
         match &self.output {
             Output::Class { labels, samples } => Some(Classifier { branch: self, labels, samples: *samples as usize }),
-            Output::Embedding { .. } => None,
+            Output::Embedding { .. } | Output::Values => None,
         }
     }
 
@@ -108,9 +116,15 @@ impl Branch {
     pub(super) fn check(&self) -> Result<(), ModelError> {
         let refuse =
             |reason: String| Err(ModelError::Malformed { reason: format!("network {:?} {reason}", self.name) });
+        let chunks = self.features.front_end.chunks().is_some();
         match &self.output {
+            Output::Embedding { .. } | Output::Class { .. } if chunks => {
+                refuse("makes values of chunks, which are no embedding and no class".into())
+            }
             Output::Embedding { threshold } if (1..=THRESHOLD_ONE).contains(threshold) => Ok(()),
             Output::Embedding { .. } => refuse("has a threshold that is not in (0, 1]".into()),
+            Output::Values if chunks => Ok(()),
+            Output::Values => refuse("makes values of chunks, and its front end has none".into()),
             Output::Class { labels, .. } => {
                 check_name(&self.name)?;
                 check_labels(labels, self.columns as usize)

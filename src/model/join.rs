@@ -20,12 +20,12 @@ impl Model {
     /// them those of the other; of the float originals, that of this model is kept.
     ///
     /// # Errors
-    /// [`ModelError::Join`] if both are about voices, their rates differ, names of readings are equal, or no recording has a
+    /// [`ModelError::Join`] if the other model gives no classes, their rates differ, names of readings are equal, or no recording has a
     /// length that suits both.
     pub fn join(&self, other: &Self, name: &str) -> Result<Self, ModelError> {
         let refuse = |reason: String, help: &'static str| Err(ModelError::Join { reason, help });
-        if other.has_voice() {
-            let reason = format!("{:?} is about voices, and only the first model may be", other.name());
+        if other.makes_values() {
+            let reason = format!("{:?} gives no classes, and only the first model may be such", other.name());
             return refuse(reason, "give the speaker model first, then models that were imported with --labels");
         }
         let [rate, other_rate] = [self, other].map(|model| model.spec.sample_rate());

@@ -49,7 +49,8 @@ pub struct Lowered {
     pub program: Program,
     /// How its witness is computed.
     pub recipes: Recipes,
-    /// The embedding; the logits where the program is about a network that gives a class.
+    /// The embedding: a row. The logits where the program is about a network that gives a class; of samples in chunks, what
+    /// the network makes of each: a row a chunk.
     pub embedding: TensorId,
 }
 
@@ -84,8 +85,14 @@ impl Spec {
     pub fn voice(&self) -> Option<(&Branch, u32)> {
         match self.first.output {
             Output::Embedding { threshold } => Some((&self.first, threshold)),
-            Output::Class { .. } => None,
+            Output::Class { .. } | Output::Values => None,
         }
+    }
+
+    /// The network that makes values of every chunk.
+    #[must_use]
+    pub fn values(&self) -> Option<&Branch> {
+        (self.first.output == Output::Values).then_some(&self.first)
     }
 
     /// The network that is about a voice.
@@ -104,9 +111,9 @@ impl Spec {
     #[must_use]
     pub fn whole_tail(&self, threshold: Option<u32>) -> Tail {
         let readings = self.readings().map(|_| Reading { class: 0, start: 0 }).collect();
-        let voice = self.voice().is_some();
-        let threshold = threshold.filter(|_| voice);
-        Tail { threshold, embedding: voice && threshold.is_none(), readings, ..Tail::default() }
+        let threshold = threshold.filter(|_| self.voice().is_some());
+        let embedding = threshold.is_none() && self.first.classifier().is_none();
+        Tail { threshold, embedding, readings, ..Tail::default() }
     }
 
     /// The program for `num_samples` samples. Both sides call this.
@@ -119,8 +126,10 @@ impl Spec {
         let mut p = ProgramBuilder::new(RANGE_BITS);
         let samples = samples_input(&mut p, "samples", num_samples, self.block(&tail.readings))?;
         let mut output = None;
-        if tail.threshold.is_some() || tail.score.is_some() || tail.embedding {
-            let branch = self.require_voice()?;
+        let compares = tail.threshold.is_some() || tail.score.is_some();
+        if compares || tail.embedding {
+            let values = self.values().filter(|_| !compares);
+            let branch = values.map_or_else(|| self.require_voice(), Ok)?;
             let embedded = embed(&mut p, branch, samples, num_samples)?;
             output = Some(embedded.embedding);
             decide(&mut p, branch, &embedded, tail)?;
@@ -189,12 +198,12 @@ impl Spec {
     /// Samples of a row of the recording: the largest power of two that suits all networks that look at it, and divides starts
     /// and lengths of windows, so that these are whole rows. What is committed does not depend on it.
     fn block(&self, shown: &[Reading]) -> usize {
-        let voice = self.voice().map(|(branch, _)| branch.features.block());
+        let first = self.first.classifier().is_none().then(|| self.first.features.block());
         let windows = self.readings().zip(shown).flat_map(|(reading, shown)| {
             let divides = |n: usize| 1 << n.trailing_zeros().min(usize::BITS - 2);
             [reading.branch.features.block(), divides(reading.samples), divides(shown.start as usize)]
         });
-        voice.into_iter().chain(windows).min().unwrap_or(1)
+        first.into_iter().chain(windows).min().unwrap_or(1)
     }
 
     fn check_length(&self, num_samples: usize) -> Result<(), ModelError> {

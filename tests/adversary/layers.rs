@@ -181,6 +181,7 @@ fn shrink(layer: &mut AnyLayer) {
         | AnyLayer::RowSoftmax(_)
         | AnyLayer::Hypot(_)
         | AnyLayer::TimeSoftmax(_)
+        | AnyLayer::Sequences(_)
         | AnyLayer::PaddedMaxPool(_) => {}
     }
 }
@@ -203,7 +204,7 @@ fn lstm(input: usize, hidden: usize, gain: f64) -> Op {
     let mut w_input = weights(input, 4 * hidden, 1);
     w_input.data.iter_mut().for_each(|w| *w *= gain);
     let w_hidden = weights(hidden, 4 * hidden, 2);
-    Op::Lstm(network::Lstm { input, hidden, w_input, w_hidden, bias: bias(4 * hidden), initial: None })
+    Op::Lstm(network::Lstm { input, hidden, w_input, w_hidden, bias: bias(4 * hidden), initial: None, carried: false })
 }
 
 fn gru(input: usize, hidden: usize, linear_before_reset: bool) -> Op {
@@ -216,6 +217,7 @@ fn gru(input: usize, hidden: usize, linear_before_reset: bool) -> Op {
         bias_hidden: bias(3 * hidden),
         linear_before_reset,
         initial: None,
+        carried: false,
     })
 }
 
@@ -279,11 +281,16 @@ fn affine() -> Vec<Stack> {
 /// Recurrences.
 fn recurrent() -> Vec<Stack> {
     let Op::Lstm(lstm_from_zeros) = lstm(3, 2, 1.0) else { panic!("an LSTM") };
+    let carried = Op::Lstm(network::Lstm { carried: true, ..lstm_from_zeros.clone() });
     let from_states = Op::Lstm(network::Lstm { initial: Some([vec![0.5, -0.25], vec![1.5, 0.75]]), ..lstm_from_zeros });
     let Op::Gru(gru_from_zeros) = gru(2, 3, false) else { panic!("a GRU") };
+    let carried_gru =
+        Op::Gru(network::Gru { carried: true, initial: Some(vec![0.5, 0.0, -0.25]), ..gru_from_zeros.clone() });
     let from_state = Op::Gru(network::Gru { initial: Some(vec![-0.5, 0.25, 1.0]), ..gru_from_zeros });
     vec![
         Stack::quantized("lstm from states", vec![from_states], (3, 3, 2), false),
+        Stack::quantized("lstm over chunks", vec![carried, dense(2, 1), Op::Sigmoid], (1, 3, 5), false),
+        Stack::quantized("gru over chunks of several rows", vec![carried_gru, Op::LastRow], (2, 2, 3), false),
         Stack::quantized("gru from a state", vec![from_state], (3, 2, 2), false),
         Stack::quantized("lstm", vec![lstm(3, 2, 1.0), Op::LastRow], (3, 3, 2), false),
         Stack::quantized("saturating lstm", vec![lstm(2, 1, 40.0)], (3, 2, 1), false),
@@ -719,6 +726,7 @@ fn kind(layer: &AnyLayer) -> &'static str {
         AnyLayer::PaddedMaxPool(_) => "max pool with padding",
         AnyLayer::Hypot(_) => "magnitude",
         AnyLayer::TimeSoftmax(_) => "softmax over time",
+        AnyLayer::Sequences(_) => "sequences as one, and as several",
     }
 }
 
@@ -777,6 +785,7 @@ fn every_kind_of_layer_is_attacked() {
         "rounded time max pool",
         "at most",
         "softmax over time",
+        "sequences as one, and as several",
     ]);
     assert_eq!(found, all);
 }

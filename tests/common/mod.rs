@@ -91,13 +91,24 @@ impl Case {
     pub fn verify_over<C: OpeningVerifier>(
         &self,
         public: &Trace,
+        commitments: &[Vec<Commitment>; 2],
+        channel: C,
+    ) -> Result<(), VerifyError> {
+        self.verify_keyed(key(), public, commitments, channel)
+    }
+
+    /// Verifies with another key than that of small programs.
+    pub fn verify_keyed<C: OpeningVerifier>(
+        &self,
+        key: &ProverKey,
+        public: &Trace,
         [inputs, constants]: &[Vec<Commitment>; 2],
         mut channel: C,
     ) -> Result<(), VerifyError> {
         let (inputs, constants): (Vec<_>, Vec<_>) = (inputs.iter().collect(), constants.iter().collect());
         let outputs: Vec<&IntTable> = self.program.outputs().iter().map(|&id| public.get(id)).collect();
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
-        verifier::verify::<Hyrax, _>(key().verifier_key(), &self.program, &outputs, &public, &mut channel)?;
+        verifier::verify::<Hyrax, _>(key.verifier_key(), &self.program, &outputs, &public, &mut channel)?;
         // Whoever goes on with the transcript finds the whole proof in it.
         channel.challenge(Label::UserChallenge);
         channel.finish()

@@ -14,6 +14,7 @@ use voxcheck::layers::norm::{Average, Normalize};
 use voxcheck::layers::pooling::{Deviation, Mean, Row};
 use voxcheck::layers::quantize::Constants;
 use voxcheck::layers::recurrent::{Gates, Gru, Lstm, Recurrence};
+use voxcheck::layers::sequences::Sequences;
 use voxcheck::layers::softmax::Softmax;
 
 use crate::fixed_point::{entry, saturated};
@@ -148,6 +149,24 @@ fn sequences_of_an_lstm_do_not_mix() {
         let halves = inputs.chunks(2).map(|inputs| lstm_states(&unit, &layer, inputs));
         let expected: Option<Vec<Vec<i128>>> = halves.collect();
         gadget.check(&[&inputs], expected.map(|states| states.concat()).as_deref());
+    }
+}
+
+/// Sequences that are chunks of one start from the states of the one before.
+#[test]
+fn chunks_of_an_lstm_have_one_trajectory() {
+    let (unit, mut weights) = (lstm_unit(), Constants::default());
+    let layer = lstm(&unit, gates(None), 8, &mut weights);
+    let chunks = Sequences { name: "chunks".into(), fraction_bits: 0 };
+    let gadget = Gadget::new(6, &[(3, 1, 8)], &weights.into_tables(), |p, x| -> Result<_, ModelError> {
+        let input = Value { tensor: x[0], sequences: 3 };
+        let joined = chunks.lower(p, &[input])?;
+        let states = layer.lower(p, &[joined])?;
+        Ok(vec![chunks.lower(p, &[states, input])?.tensor])
+    });
+    for x in (-64..64i128).step_by(5) {
+        let inputs = [x, 50, -x];
+        gadget.check(&[&inputs], lstm_states(&unit, &layer, &inputs).as_deref());
     }
 }
 

@@ -103,7 +103,15 @@ fn activation(op: Op, bits: u32) -> Function {
 /// The gates of an LSTM and of a GRU, and the table of the cell state.
 fn gates(largest: f64) -> ([Gates; 2], Function) {
     let (w_input, w_hidden) = (matrix(1, 4), matrix(1, 4));
-    let lstm = Op::Lstm(network::Lstm { input: 1, hidden: 1, w_input, w_hidden, bias: vec![0.1; 4], initial: None });
+    let lstm = Op::Lstm(network::Lstm {
+        input: 1,
+        hidden: 1,
+        w_input,
+        w_hidden,
+        bias: vec![0.1; 4],
+        initial: None,
+        carried: false,
+    });
     let gru = Op::Gru(network::Gru {
         input: 1,
         hidden: 1,
@@ -113,6 +121,7 @@ fn gates(largest: f64) -> ([Gates; 2], Function) {
         bias_hidden: vec![0.2; 3],
         linear_before_reset: true,
         initial: None,
+        carried: false,
     });
     match (&quantized(vec![lstm], 14, largest)[..], &quantized(vec![gru], 14, largest)[..]) {
         ([AnyLayer::Lstm(lstm)], [AnyLayer::Gru(gru)]) => {

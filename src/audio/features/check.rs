@@ -28,7 +28,7 @@ pub(super) fn check(front_end: &FrontEnd) -> Result<(), ModelError> {
     // Mirrored edges are of the recording, not of the zeros after it.
     let mirrored = matches!(front_end.padding, Padding::CentredMirror(_) | Padding::Mirror);
     let floor = match front_end.compression {
-        Compression::None | Compression::Samples => 1.0,
+        Compression::None | Compression::Samples | Compression::Chunks(_) => 1.0,
         Compression::Ln { floor } | Compression::LnAbove { floor } => floor,
         Compression::Decibels { floor, range } if range > 0.0 && range <= 200.0 => floor,
         Compression::Decibels { .. } => 0.0,
@@ -38,9 +38,22 @@ pub(super) fn check(front_end: &FrontEnd) -> Result<(), ModelError> {
     let peak = front_end.scale != SampleScale::Peak
         || front_end.spectrum == Spectrum::Magnitude && matches!(front_end.compression, Compression::Ln { .. });
     // Samples are frames of one sample, and nothing else.
-    let raw = !front_end.is_raw() || *front_end == FrontEnd { name: front_end.name.clone(), ..FrontEnd::raw() };
+    let raw = match front_end.compression {
+        Compression::Samples => is_but_for_name(front_end, FrontEnd::raw()),
+        // Chunks that overlap by more would be more to compute with than any recording has samples.
+        Compression::Chunks(chunks) => {
+            most(chunks.samples)
+                && chunks.context <= chunks.samples
+                && is_but_for_name(front_end, FrontEnd::raw_chunks(chunks))
+        }
+        _ => true,
+    };
     let fits = sizes && dct && partials && compression && peak && raw && !(mirrored && front_end.partials.is_some());
     if fits { Ok(()) } else { Err(unfit(front_end)) }
+}
+
+fn is_but_for_name(front_end: &FrontEnd, other: FrontEnd) -> bool {
+    *front_end == FrontEnd { name: front_end.name.clone(), ..other }
 }
 
 pub(super) fn unfit(front_end: &FrontEnd) -> ModelError {

@@ -14,7 +14,7 @@
 //! Samples are committed flat. The contraction sees them in blocks of a power of two that divides hop
 //! and padding, so a frame is a few whole blocks; what the last block of a window has beyond the window
 //! meets zero rows of `D`. Samples before the first and after the last are zero by the view, and the
-//! slack of the last block is proved zero. Where edges are mirrored or the recording is filtered as a
+//! slack of the last block is proved zero. Chunks of samples are windows of the rows. Where edges are mirrored or the recording is filtered as a
 //! whole, such blocks are made of samples of a row each, by linear relations (`signal.rs`).
 //!
 //! Samples divided by their largest, `g`: magnitudes are homogeneous, so `ln(S/g + f) = ln(S + f·g) − ln g` for the sum `S`
@@ -184,7 +184,7 @@ impl Features {
                 let fraction = (bits as i32 - 1 - whole).min(LOG_BITS).min(finest);
                 (Compressed::Log(log), bits, fraction)
             }
-            Compression::Samples => (Compressed::Samples, SAMPLE_WIDTH as u32, SAMPLE_BITS),
+            Compression::Samples | Compression::Chunks(_) => (Compressed::Samples, SAMPLE_WIDTH as u32, SAMPLE_BITS),
         };
         let (front_end, bins) = (front_end.clone(), bins as u32);
         Ok(Self { front_end, dft, mel, identity, largest_sample, bins, compressed, bits, fraction_bits })
@@ -294,7 +294,7 @@ impl Features {
         Ok(fixed::requantize(p, "features/output", x, shift as usize, self.bits as usize)?)
     }
 
-    /// The windows of frames that are embedded separately.
+    /// The windows of frames that are embedded separately, or the chunks of samples.
     fn split(
         &self,
         p: &mut ProgramBuilder,
@@ -302,11 +302,17 @@ impl Features {
         frames: usize,
         num_samples: usize,
     ) -> Result<Value, ModelError> {
-        let Some(partials) = self.front_end.partials else {
+        let (sequences, map) = if let Some(chunks) = self.front_end.chunks() {
+            let count = chunks.count(num_samples);
+            // Before the first sample the view has no source: zeros.
+            let first = -(chunks.context as i64);
+            (count, RowMap::windows(frames, count, chunks.length(), chunks.samples, first))
+        } else if let Some(partials) = self.front_end.partials {
+            let count = self.front_end.partial_starts(num_samples).len();
+            (count, RowMap::windows(frames, count, partials.frames, partials.step, 0))
+        } else {
             return Ok(Value { tensor: features, sequences: 1 });
         };
-        let sequences = self.front_end.partial_starts(num_samples).len();
-        let map = RowMap::windows(frames, sequences, partials.frames, partials.step);
         let tensor = p.linear("features/windows", vec![(1, View::rows(features, map))], 0)?;
         Ok(Value { tensor, sequences })
     }

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::audio::float::{self, Stages};
+use crate::audio::frontend::Chunks;
 use crate::gkr::trace::Trace;
 use crate::sumcheck::int::{IntTable, IntVec};
 use crate::test_data;
@@ -69,7 +72,7 @@ fn integers(front_end: &FrontEnd, samples: &[i16], range: f64) -> Integers {
         features: floats(value.tensor, features.fraction_bits),
         log: log.map(|at| floats(TensorId(at as u32), log_bits)),
         unit: f64::from(-features.fraction_bits).exp2(),
-        dft_bits: Widths::new(front_end, &front_end.dft_matrix()).dft_bits,
+        dft_bits: if front_end.is_raw() { 0 } else { Widths::new(front_end, &front_end.dft_matrix()).dft_bits },
     }
 }
 
@@ -87,7 +90,7 @@ fn norms(front_end: &FrontEnd, samples: &[i16], rows: usize) -> Vec<f64> {
 /// Amplitude of a compressed energy: its root, or itself if it is a sum of magnitudes.
 fn amplitude(front_end: &FrontEnd, value: f64) -> f64 {
     let energy = match front_end.compression {
-        Compression::None | Compression::Samples => value,
+        Compression::None | Compression::Samples | Compression::Chunks(_) => value,
         Compression::Ln { .. } | Compression::LnAbove { .. } => value.exp(),
         Compression::Decibels { .. } => 10_f64.powf(value / 10.0),
     };
@@ -163,6 +166,34 @@ fn check_against_float(front_end: &FrontEnd, samples: &[i16], leaks: f64) -> f64
     assert!(error <= 0.51 * found.unit + dct, "{what}: off by {error}");
     let far = log.data.iter().zip(&float.data).filter(|(a, b)| (*a - *b).abs() > 5e-3 * unit).count();
     far as f64 / log.data.len() as f64
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn chunks_repeat_the_samples_before_them(
+        chunk in 1usize..20, context in 0usize..20, samples in prop::collection::vec(any::<i16>(), 1..90),
+    ) {
+        let chunks = Chunks { samples: chunk, context: context.min(chunk) };
+        let front_end = FrontEnd::raw_chunks(chunks);
+        let lowered = Features::new(&front_end, 1.0, &mut Constants::default()).unwrap();
+        if samples.len() < chunk {
+            prop_assert!(lowered.lower(&mut ProgramBuilder::new(16), samples.len()).is_err());
+            prop_assert!(float::network_input(&front_end, &samples).is_err());
+            return Ok(());
+        }
+        let found = integers(&front_end, &samples, 1.0).features;
+        let length = chunks.length();
+        let expected = |row: usize| {
+            let at = (row / length * chunk + row % length).checked_sub(chunks.context);
+            at.map_or(0.0, |at| f64::from(samples[at]) / 32768.0)
+        };
+        let rows = samples.len() / chunk * length;
+        prop_assert_eq!(&found.data, &(0..rows).map(expected).collect::<Vec<_>>());
+        let input = float::network_input(&front_end, &samples).unwrap();
+        prop_assert_eq!((&found, length), (&input.features, input.sequence_length));
+    }
 }
 
 fn preset(name: &str) -> FrontEnd {
@@ -255,6 +286,11 @@ fn front_ends_that_nothing_computes_are_refused() {
         FrontEnd { spectrum: Spectrum::Power, ..FrontEnd::kws10() },
         FrontEnd { dct: Some(crate::audio::frontend::Dct::orthonormal(81)), ..kaldi() },
         FrontEnd { partials: FrontEnd::ge2e40().partials, ..FrontEnd::ecapa80() },
+        FrontEnd { partials: FrontEnd::ge2e40().partials, ..preset("raw:chunk=512") },
+        FrontEnd { hop: 2, ..preset("raw:chunk=512") },
+        FrontEnd::raw_chunks(Chunks { samples: 0, context: 0 }),
+        FrontEnd::raw_chunks(Chunks { samples: 1 << 20, context: 0 }),
+        FrontEnd::raw_chunks(Chunks { samples: 1, context: usize::MAX }),
     ] {
         let refused = Features::new(&broken, 1.0, &mut Constants::default());
         assert!(matches!(refused, Err(ModelError::Shape { .. })), "{broken:?}");

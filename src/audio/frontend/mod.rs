@@ -119,6 +119,30 @@ pub enum Compression {
     },
     /// There are no bands: the features are the samples, divided by 32768, one a frame.
     Samples,
+    /// The same, in chunks that the network takes one after another.
+    Chunks(Chunks),
+}
+
+/// Chunks of a recording that a network takes one after another, a row of its output each. Samples after the last whole
+/// chunk are not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunks {
+    /// New samples of a chunk, at least 1.
+    pub samples: usize,
+    /// Samples before them that the chunk repeats, at most `samples`; zeros in the first chunk.
+    pub context: usize,
+}
+
+impl Chunks {
+    /// Samples that the network sees at once.
+    pub fn length(self) -> usize {
+        self.samples.saturating_add(self.context)
+    }
+
+    /// Chunks of a recording.
+    pub fn count(self, num_samples: usize) -> usize {
+        num_samples.checked_div(self.samples).unwrap_or(0)
+    }
 }
 
 /// Windows of frames that are embedded separately, their embeddings averaged.
@@ -136,7 +160,15 @@ impl FrontEnd {
     /// Whether the features are the samples: then the numbers of frames and columns are those of samples, and no
     /// matrix means anything.
     pub fn is_raw(&self) -> bool {
-        self.compression == Compression::Samples
+        matches!(self.compression, Compression::Samples | Compression::Chunks(_))
+    }
+
+    /// The chunks in which the network takes the samples, if it does.
+    pub fn chunks(&self) -> Option<Chunks> {
+        match self.compression {
+            Compression::Chunks(chunks) => Some(chunks),
+            _ => None,
+        }
     }
 
     /// Number of features per frame: columns of the network's input.
@@ -163,8 +195,11 @@ impl FrontEnd {
         (self.frame_length.saturating_sub(self.window_length) / 2) as i64 - self.each_side() as i64
     }
 
-    /// Fewest samples that make one frame, and that mirrored edges can be taken from.
+    /// Fewest samples that make one frame or chunk, and that mirrored edges can be taken from.
     pub fn min_samples(&self) -> usize {
+        if let Some(chunks) = self.chunks() {
+            return chunks.samples.max(1);
+        }
         match self.padding {
             Padding::None => self.frame_length.max(1),
             Padding::CentredZeros(zeros) => self.frame_length.saturating_sub(2 * zeros).max(1),

@@ -2,8 +2,8 @@
 
 use super::options::{Options, spell};
 use super::{
-    Compression, Dct, FrontEnd, FrontEndError, MelBank, MelNorm, MelScale, Padding, Partials, PreEmphasis, SampleScale,
-    Spectrum, Triangles, WindowKind,
+    Chunks, Compression, Dct, FrontEnd, FrontEndError, MelBank, MelNorm, MelScale, Padding, Partials, PreEmphasis,
+    SampleScale, Spectrum, Triangles, WindowKind,
 };
 
 /// Most coefficients of a cosine transform.
@@ -12,6 +12,8 @@ const MAX_COEFFICIENTS: usize = 40;
 const COEFFICIENTS: usize = 13;
 /// Kaldi's floor of energies: the precision of single floats.
 const KALDI_FLOOR: f64 = 1.0 / (1 << 23) as f64;
+/// Most new samples of a chunk: a second at 16 kHz.
+const MAX_CHUNK: usize = 1 << 14;
 /// Decibels under the floor of 1e-10 and under the loudest value, as librosa and SpeechBrain have them.
 const DECIBELS: Compression = Compression::Decibels { floor: 1e-10, range: 80.0 };
 
@@ -24,7 +26,7 @@ impl FrontEnd {
     ///
     /// | name | options (the first value is what holds without the option) |
     /// |---|---|
-    /// | `raw` | |
+    /// | `raw` | `chunk=N` (1 to 16384 samples; none: the whole recording), and with it `context=0` (0 to N samples) |
     /// | `logmel24`, `logmel40`, `logmel80` | |
     /// | `kaldi80` | `window=hamming\|povey`, `scale=int16\|unit`, `edges=snip\|mirror`, `high=8000` (4000 to 8000 Hz) |
     /// | `speechbrain80` | `bands=80\|24` |
@@ -43,7 +45,10 @@ impl FrontEnd {
     pub fn by_name(name: &str) -> Result<Self, FrontEndError> {
         let mut options = Options::parse(name)?;
         let preset = match options.preset() {
-            "raw" => Self::raw(),
+            "raw" => match options.number("chunk", 1..=MAX_CHUNK, 0)? {
+                0 => Self::raw(),
+                samples => Self::raw_chunks(Chunks { samples, context: options.number("context", 0..=samples, 0)? }),
+            },
             "logmel24" => Self::logmel24(),
             "logmel40" => Self::logmel40(),
             "logmel80" => Self::logmel80(),
@@ -90,7 +95,7 @@ impl FrontEnd {
             return Err(options.refused("of", of, known()));
         }
         let base = Self::by_name(&options.rest_for(of))?;
-        if base.dct.is_some() || matches!(base.compression, Compression::None | Compression::Samples) {
+        if base.dct.is_some() || base.is_raw() || base.compression == Compression::None {
             return Err(options.refused("of", of, known()));
         }
         if coefficients > base.mel.bands {
@@ -299,6 +304,16 @@ impl FrontEnd {
             subtract_mean: false,
             ..Self::logmel(1)
         }
+    }
+
+    /// The samples in chunks, some of those before each among them: for networks that are run over chunks and carry a
+    /// state from one to the next.
+    pub fn raw_chunks(chunks: Chunks) -> Self {
+        let mut options = vec![format!("chunk={}", chunks.samples)];
+        if chunks.context > 0 {
+            options.push(format!("context={}", chunks.context));
+        }
+        Self { name: spell("raw", &options), compression: Compression::Chunks(chunks), ..Self::raw() }
     }
 }
 

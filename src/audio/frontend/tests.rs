@@ -52,8 +52,10 @@ fn matrices_match_the_libraries() {
 }
 
 /// Every preset, and every option of each.
-const SPELLED: [&str; 27] = [
+const SPELLED: [&str; 29] = [
     "raw",
+    "raw:chunk=160",
+    "raw:chunk=512,context=64",
     "logmel24",
     "logmel40",
     "logmel80",
@@ -97,6 +99,7 @@ fn presets_have_one_spelling() {
         ("speechbrain80:bands=80", "speechbrain80"),
         ("mfcc-librosa:edges=zeros,coefficients=13", "mfcc-librosa"),
         ("mfcc-kaldi:lifter=22", "mfcc-kaldi"),
+        ("raw:context=0,chunk=160", "raw:chunk=160"),
     ] {
         assert_eq!(by_name(other).name, name, "{other}");
         assert_eq!(by_name(other), by_name(name), "{other}");
@@ -126,6 +129,7 @@ fn what_is_no_preset_is_refused_by_name() {
         ("logmel40:mean=off", "mean"),
         ("kaldi80:window=povey,window=povey", "window"),
         ("mfcc13:window=povey", "window"),
+        ("raw:context=64", "context"),
         ("mfcc13:of=speechbrain80,bands=24,bands=24", "bands"),
     ] {
         let error = FrontEnd::by_name(name).unwrap_err();
@@ -144,6 +148,10 @@ fn what_is_no_preset_is_refused_by_name() {
         ("mfcc:of=mfcc,of=mfcc,of=mfcc", "logmel24"),
         ("mfcc:of=ge2e40", "logmel24"),
         ("mfcc:of=raw", "logmel24"),
+        ("mfcc:of=raw,chunk=512", "logmel24"),
+        ("raw:chunk=0", "1 to 16384"),
+        ("raw:chunk=16385", "1 to 16384"),
+        ("raw:chunk=64,context=65", "0 to 64"),
         ("mfcc30:of=logmel24", "30 bands"),
     ] {
         let error = FrontEnd::by_name(name).unwrap_err();
@@ -174,6 +182,7 @@ fn frames_are_counted_as_published() {
         ("mfcc-kaldi", 400, 1, 298, 0),
         ("kws10", 480, 1, 149, 0),
         ("raw", 1, 1, 48000, 0),
+        ("raw:chunk=512,context=64", 512, 512, 48000, 0),
     ] {
         let front_end = by_name(name);
         assert_eq!((front_end.min_samples(), front_end.first_sample()), (fewest, first), "{name}");
@@ -185,6 +194,13 @@ fn frames_are_counted_as_published() {
     assert_eq!(FrontEnd::kws10().num_frames(16000), Some(49));
     assert_eq!(logmel.partial_starts(48000), [0]);
     assert_eq!(logmel.padded_samples(48000), 48000);
+}
+
+#[test]
+fn chunks_are_whole() {
+    let chunks = by_name("raw:chunk=512,context=64").chunks().unwrap();
+    assert_eq!((chunks.length(), chunks.count(511), chunks.count(512), chunks.count(48_000)), (576, 0, 1, 93));
+    assert_eq!(FrontEnd::raw().chunks(), None);
 }
 
 #[test]

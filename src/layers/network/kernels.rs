@@ -37,8 +37,9 @@ pub(super) fn run(op: &Op, inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_le
         Op::Abs => map(x, y, f64::abs),
         Op::Log => map(x, y, f64::ln),
         Op::AtMost { limit } => map(x, y, |x| x.min(*limit)),
-        Op::Lstm(op) => lstm(op, x, length, y),
-        Op::Gru(op) => gru(op, x, length, y),
+        // Sequences that carry a state on are one.
+        Op::Lstm(lstm_op) => lstm(lstm_op, x, if op.carries_state() { x.rows } else { length }, y),
+        Op::Gru(gru_op) => gru(gru_op, x, if op.carries_state() { x.rows } else { length }, y),
         Op::MaxPool2d(_) | Op::MaxPool1d { .. } | Op::MeanPool | Op::StatsPool { .. } | Op::LastRow => {
             let columns = x.cols;
             each_sequence(x, length, y, out_length, |x, y| pool(op, x, columns, y));

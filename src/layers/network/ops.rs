@@ -160,6 +160,16 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether a sequence starts from the state that the one before it ended with.
+    #[must_use]
+    pub fn carries_state(&self) -> bool {
+        match self {
+            Self::Lstm(lstm) => lstm.carried,
+            Self::Gru(gru) => gru.carried,
+            _ => false,
+        }
+    }
+
     /// What it is called in messages.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -144,6 +144,8 @@ pub struct Lstm {
     pub bias: Vec<f64>,
     /// Hidden state and cell state before the first row, `hidden` values each; `None` for zeros.
     pub initial: Option<[Vec<f64>; 2]>,
+    /// Whether a sequence starts from the states that the one before it ended with: sequences are chunks of one.
+    pub carried: bool,
 }
 
 /// Gated recurrent unit. Gates stand in the order z, r, n (as in ONNX;
@@ -173,4 +175,6 @@ pub struct Gru {
     pub linear_before_reset: bool,
     /// State before the first row, `hidden` values; `None` for zeros.
     pub initial: Option<Vec<f64>>,
+    /// Whether a sequence starts from the state that the one before it ended with: sequences are chunks of one.
+    pub carried: bool,
 }

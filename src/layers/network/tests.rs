@@ -177,15 +177,19 @@ fn recurrent_layers_by_hand() {
         w_hidden: matrix(4, &[1.0, 2.0, 3.0, 4.0]),
         bias: vec![0.0, 0.0, 0.0, 1.0],
         initial: None,
+        carried: false,
     };
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     let c1 = sigmoid(0.1) * 0.3_f64.tanh();
     let h1 = sigmoid(1.4) * c1.tanh();
     let c2 = sigmoid(0.2 + 2.0 * h1) * c1 + sigmoid(0.1 + h1) * (0.3 + 3.0 * h1).tanh();
     let h2 = sigmoid(1.4 + 4.0 * h1) * c2.tanh();
-    let y = run(Op::Lstm(lstm), &matrix(1, &[1.0, 1.0, 1.0, 1.0]), 2);
+    let y = run(Op::Lstm(lstm.clone()), &matrix(1, &[1.0, 1.0, 1.0, 1.0]), 2);
     // The second sequence starts from zero again.
     assert!(close(&y.data, &[h1, h2, h1, h2]), "{y:?}");
+    // Or where the first one ended: two sequences of a row are one of two.
+    let y = run(Op::Lstm(Lstm { carried: true, ..lstm }), &matrix(1, &[1.0, 1.0]), 1);
+    assert!(close(&y.data, &[h1, h2]), "{y:?}");
 
     let gru = Gru {
         input: 1,
@@ -196,6 +200,7 @@ fn recurrent_layers_by_hand() {
         bias_hidden: vec![0.0, 0.0, 0.7],
         linear_before_reset: true,
         initial: None,
+        carried: false,
     };
     let step = |h: f64, before: bool| {
         let (z, r) = (sigmoid(0.1 + h), sigmoid(0.2 + 2.0 * h));
@@ -204,9 +209,12 @@ fn recurrent_layers_by_hand() {
     };
     for before in [true, false] {
         let op = Op::Gru(Gru { linear_before_reset: before, ..gru.clone() });
-        let y = run(op, &matrix(1, &[1.0, 1.0]), 2);
+        let carried = Op::Gru(Gru { linear_before_reset: before, carried: true, ..gru.clone() });
         let h1 = step(0.0, before);
-        assert!(close(&y.data, &[h1, step(h1, before)]), "{y:?}");
+        for (op, length) in [(op, 2), (carried, 1)] {
+            let y = run(op, &matrix(1, &[1.0, 1.0]), length);
+            assert!(close(&y.data, &[h1, step(h1, before)]), "{y:?}");
+        }
     }
 }
 
@@ -290,13 +298,13 @@ proptest! {
             input, hidden,
             w_input: FloatMatrix::new(input, 4 * hidden, small(input * 4 * hidden, seed)),
             w_hidden: FloatMatrix::new(hidden, 4 * hidden, small(hidden * 4 * hidden, seed ^ 1)),
-            bias: small(4 * hidden, seed ^ 2), initial: None });
+            bias: small(4 * hidden, seed ^ 2), initial: None, carried: false });
         let gru = |linear_before_reset| Op::Gru(Gru {
             input, hidden, linear_before_reset,
             w_input: FloatMatrix::new(input, 3 * hidden, small(input * 3 * hidden, seed)),
             w_hidden: FloatMatrix::new(hidden, 3 * hidden, small(hidden * 3 * hidden, seed ^ 1)),
             bias_input: small(3 * hidden, seed ^ 2),
-            bias_hidden: small(3 * hidden, seed ^ 3), initial: None });
+            bias_hidden: small(3 * hidden, seed ^ 3), initial: None, carried: false });
         let x = FloatMatrix::new(3 * length, input, small(3 * length * input, seed ^ 4));
         for op in [lstm, gru(true), gru(false), Op::MeanPool, Op::StatsPool { min_variance: 0.0 }] {
             let all = run(op.clone(), &x, length);

@@ -13,6 +13,7 @@ use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
 use super::quantized::Encoding;
 use super::registry;
 use super::simplify;
+use super::states::States;
 use super::tensor::{Tensor, Values};
 use super::value::{Atom, Axis, Data, Value, count};
 use crate::error::ModelError;
@@ -47,6 +48,8 @@ pub(super) struct Importer<'a> {
     pub(super) encodings: HashMap<&'a str, Encoding>,
     /// Data types of constants that nodes make.
     types: HashMap<&'a str, i32>,
+    /// What the graph takes and gives back.
+    pub(super) states: States<'a>,
 }
 
 /// Imports a decoded model from a file of `file_size` bytes.
@@ -68,10 +71,11 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
         let input_columns = data.columns();
         let input_rows = count(&data.rows).filter(|_| !data.rows.is_empty());
         let constants = given.constants.iter().map(|(name, tensor)| (*name, Value::Constant(Rc::clone(tensor))));
+        let (states, taken) = States::new(&given.states);
         let mut importer = Importer {
             nodes: Vec::new(),
             atoms: inputs::ATOMS,
-            values: constants.chain([(given.name, Value::Data(data))]).collect(),
+            values: constants.chain([(given.name, Value::Data(data))]).chain(taken).collect(),
             initializers: initializers.clone(),
             budget: file_size.saturating_mul(8).saturating_add(EXTRA_NUMBERS),
             steps: MAX_NODES,
@@ -79,6 +83,7 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
             joined: HashMap::new(),
             encodings: HashMap::new(),
             types: HashMap::new(),
+            states,
         };
         match importer.run(graph, opset) {
             Ok(last) => {
@@ -156,13 +161,12 @@ fn is_demanded(proto: &NodeProto, wanted: &HashSet<&str>) -> bool {
 impl<'a> Importer<'a> {
     /// Walks the graph; returns the index of the layer that computes its first output.
     fn run(&mut self, graph: &'a GraphProto, opset: i64) -> Result<usize, ModelError> {
-        let Some(output) = graph.output.first() else {
-            return Err(refuse("outputs", graph.output.len(), "export it with one output"));
-        };
-        let name = output.name.as_deref().unwrap_or_default();
+        let name = inputs::name(inputs::output(graph)?);
         self.demanded.insert(name);
+        self.demanded.extend(self.states.outputs());
         demand(&graph.node, &mut self.demanded);
         self.walk(&graph.node, opset)?;
+        self.check_states(graph, opset)?;
         let end = NodeView::new(graph.node.last().ok_or_else(|| malformed("no nodes"))?, 0, opset);
         let data = self.data(&end, name)?;
         let data = self.flat(&end, data)?;
@@ -207,6 +211,9 @@ impl<'a> Importer<'a> {
         if let Some(values) = self.folded(node)? {
             return Ok(values);
         }
+        if let Some(values) = self.moved_state(node)? {
+            return Ok(values);
+        }
         let operator = node.operator();
         match registry::find(&operator) {
             Some(known) => (known.import)(self, node),
@@ -236,6 +243,11 @@ impl<'a> Importer<'a> {
     pub(super) fn constant_value(&mut self, node: &NodeView, tensor: Tensor) -> Result<Value, ModelError> {
         self.spend(node, tensor.len())?;
         Ok(Value::Constant(Rc::new(tensor)))
+    }
+
+    /// What a name stands for, if that is known already.
+    pub(super) fn known(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
     }
 
     /// What a name stands for.
@@ -299,6 +311,7 @@ impl<'a> Importer<'a> {
             Value::Norm(..) => Err(node.unsupported("norms are only understood as part of division by the norm")),
             Value::Softmax(_) => Err(node.unsupported("a softmax over time can only weight a mean and deviation")),
             Value::Scores(_) => Err(node.unsupported("scores are only understood as part of attention")),
+            Value::State(_) => Err(node.unsupported("a state can only be where a recurrent layer starts")),
             Value::Expanded(_) => {
                 Err(node.unsupported("an expanded value can only be added, multiplied or concatenated"))
             }

@@ -1,11 +1,12 @@
 //! The inputs of a graph: the one that is the network's, and those that are constants by nature.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use super::Interface;
 use super::import::{malformed, refuse};
-use super::proto::{GraphProto, ValueInfoProto};
+use super::proto::{GraphProto, StringStringEntryProto, ValueInfoProto};
+use super::states::State;
 use super::tensor::{Tensor, Values, is_integer};
 use super::value::{Atom, Axis, Data, count};
 use crate::error::ModelError;
@@ -13,7 +14,7 @@ use crate::layers::network::NodeRef;
 
 /// The first atom that the walk makes has a number above those of the input.
 pub(super) const ATOMS: u32 = 16;
-/// Most numbers of an input that is fixed.
+/// Most numbers of an input that is fixed, and of all states.
 const MAX_FIXED: usize = 1 << 20;
 
 /// The inputs of a graph.
@@ -24,6 +25,8 @@ pub(super) struct Inputs<'a> {
     pub(super) ways: Vec<Data>,
     /// The inputs that are fixed.
     pub(super) constants: Vec<(&'a str, Rc<Tensor>)>,
+    /// The inputs that are states.
+    pub(super) states: Vec<State<'a>>,
 }
 
 pub(super) fn name(info: &ValueInfoProto) -> &str {
@@ -54,27 +57,99 @@ pub(super) fn split(graph: &GraphProto) -> Result<(&ValueInfoProto, Vec<Fixed<'_
     // Old files list constants among the inputs.
     let given: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_deref().unwrap_or("")).collect();
     let free: Vec<&ValueInfoProto> = graph.input.iter().filter(|info| !given.contains(name(info))).collect();
+    let states: HashSet<&str> = states(graph)?.into_iter().map(|(input, _)| name(input)).collect();
+    let stateless = |info: &&ValueInfoProto| !states.contains(name(info));
     let fixed = |info: &ValueInfoProto| usual(name(info)).filter(|_| free.len() > 1);
-    let open: Vec<&ValueInfoProto> = free.iter().copied().filter(|info| fixed(info).is_none()).collect();
+    let open: Vec<&ValueInfoProto> =
+        free.iter().copied().filter(stateless).filter(|info| fixed(info).is_none()).collect();
     let [input] = open[..] else {
         let names: Vec<_> = open.iter().map(|info| name(info)).take(8).collect();
         let help = "export it with one input, or fix the others (--input NAME=VALUE)";
         return Err(refuse("inputs", names, help));
     };
-    Ok((input, free.iter().filter_map(|&info| Some((info, fixed(info)?))).collect()))
+    Ok((input, free.iter().copied().filter(stateless).filter_map(|info| Some((info, fixed(info)?))).collect()))
+}
+
+/// How entries of a graph's metadata begin that name the input that is a state; the entry is the output that gives it back.
+const STATE: &str = "voxcheck.state:";
+
+/// The inputs that are states, and the outputs that give them back.
+fn states(graph: &GraphProto) -> Result<Vec<(&ValueInfoProto, &str)>, ModelError> {
+    let mut states: Vec<(&ValueInfoProto, &str)> = Vec::new();
+    for entry in &graph.metadata_props {
+        let Some(state) = entry.key.as_deref().and_then(|key| key.strip_prefix(STATE)) else { continue };
+        let output = entry.value.as_deref().unwrap_or_default();
+        let input = graph.input.iter().find(|info| name(info) == state);
+        let fixed = graph.initializer.iter().any(|tensor| tensor.name.as_deref() == Some(state));
+        let twice = states.iter().any(|&(input, other)| name(input) == state || other == output);
+        let given_back = graph.output.iter().any(|info| name(info) == output);
+        match input {
+            Some(input) if !fixed && !twice && given_back => states.push((input, output)),
+            _ => {
+                let names = |infos: &[ValueInfoProto]| infos.iter().map(name).take(8).collect::<Vec<_>>().join(", ");
+                let (inputs, outputs) = (names(&graph.input), names(&graph.output));
+                let help = format!(
+                    "name an input that has no value ({inputs}) and the output that gives it back ({outputs}), each once"
+                );
+                return Err(refuse("state", format!("{state}={output}"), &help));
+            }
+        }
+    }
+    Ok(states)
+}
+
+/// Makes inputs states, by their names and those of the outputs that give them back.
+pub(super) fn set_states(graph: &mut GraphProto, wanted: &BTreeMap<String, String>) -> Result<(), ModelError> {
+    for (input, output) in wanted {
+        let (key, value) = (Some(format!("{STATE}{input}")), Some(output.clone()));
+        graph.metadata_props.push(StringStringEntryProto { key, value });
+    }
+    states(graph).map(|_| ())
+}
+
+/// The only pair of an input that looks like a state and an output that may give it back.
+pub(super) fn guess_state(graph: &GraphProto) -> Result<Option<(String, String)>, ModelError> {
+    let given: HashSet<&str> = graph.initializer.iter().filter_map(|tensor| tensor.name.as_deref()).collect();
+    let alike = |a: &ValueInfoProto, b: &ValueInfoProto| match (extents(a), extents(b)) {
+        (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.is_none() || b.is_none() || a == b),
+        _ => false,
+    };
+    let mut pairs = Vec::new();
+    for input in graph.input.iter().filter(|info| !given.contains(name(info))) {
+        // The first output is what the network is for.
+        for output in graph.output.iter().skip(1) {
+            let named = usual(name(input)) == Some(0.0) || name(output).starts_with(name(input));
+            if named && alike(input, output) {
+                pairs.push((name(input).to_owned(), name(output).to_owned()));
+            }
+        }
+    }
+    match pairs.len() {
+        0 | 1 => Ok(pairs.pop()),
+        _ => {
+            let found: Vec<String> = pairs.iter().take(8).map(|(input, output)| format!("{input}={output}")).collect();
+            Err(refuse("states", found.join(", "), "say which output gives which state back (--state INPUT=OUTPUT)"))
+        }
+    }
+}
+
+/// The output that is the network's: the first that gives no state back.
+pub(super) fn output(graph: &GraphProto) -> Result<&ValueInfoProto, ModelError> {
+    let states = states(graph)?;
+    let output = graph.output.iter().find(|info| states.iter().all(|&(_, output)| output != name(info)));
+    output.ok_or_else(|| refuse("outputs", graph.output.len(), "export it with one output beside its states"))
 }
 
 /// What a graph takes and gives.
 pub(super) fn interface(graph: &GraphProto) -> Result<Interface, ModelError> {
     let (input, fixed) = split(graph)?;
-    let mut outputs = graph.output.iter().map(|info| name(info).to_owned());
-    let output = outputs.next().ok_or_else(|| refuse("outputs", 0, "export it with one output"))?;
-    Ok(Interface {
-        input: name(input).to_owned(),
-        constants: fixed.iter().map(|&(info, value)| (name(info).to_owned(), value)).collect(),
-        output,
-        unused: outputs.collect(),
-    })
+    let states: Vec<(String, String)> =
+        states(graph)?.into_iter().map(|(input, output)| (name(input).to_owned(), output.to_owned())).collect();
+    let output = name(output(graph)?).to_owned();
+    let others = graph.output.iter().map(|info| name(info).to_owned());
+    let unused = others.filter(|other| *other != output && states.iter().all(|(_, state)| state != other)).collect();
+    let constants = fixed.iter().map(|&(info, value)| (name(info).to_owned(), value)).collect();
+    Ok(Interface { input: name(input).to_owned(), constants, output, unused, states })
 }
 
 /// Gives the one open extent of the network's input a value.
@@ -109,14 +184,27 @@ pub(super) fn read(graph: &GraphProto) -> Result<Inputs<'_>, ModelError> {
     if extents.first().copied().flatten().unwrap_or(1) != 1 {
         return Err(refuse("input extents", extents, "export it with a batch of 1 or a dynamic one"));
     }
-    Ok(Inputs { name: name(input), ways: ways(&extents)?, constants })
+    let (mut taken, mut room) = (Vec::new(), MAX_FIXED);
+    for (info, output) in states(graph)? {
+        let dims = fixed_extents(info, room)?;
+        room -= dims.iter().product::<usize>();
+        taken.push(State { input: name(info), output, dims });
+    }
+    Ok(Inputs { name: name(input), ways: ways(&extents)?, constants, states: taken })
+}
+
+/// Extents of an input that is fixed or a state, of at most `room` entries; symbolic ones are 1.
+fn fixed_extents(info: &ValueInfoProto, room: usize) -> Result<Vec<usize>, ModelError> {
+    let dims: Vec<usize> = extents(info).unwrap_or_default().into_iter().map(|extent| extent.unwrap_or(1)).collect();
+    let size = dims.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent)).filter(|&n| n <= room);
+    size.map(|_| dims.clone())
+        .ok_or_else(|| refuse("input extents", &dims, "only small inputs can be fixed, or be states"))
 }
 
 /// An input of which every entry is `value`; symbolic extents are 1.
 pub(super) fn constant(info: &ValueInfoProto, value: f64) -> Result<Tensor, ModelError> {
-    let dims: Vec<usize> = extents(info).unwrap_or_default().into_iter().map(|extent| extent.unwrap_or(1)).collect();
-    let size = dims.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent)).filter(|&n| n <= MAX_FIXED);
-    let size = size.ok_or_else(|| refuse("input extents", &dims, "only small inputs can be fixed"))?;
+    let dims = fixed_extents(info, MAX_FIXED)?;
+    let size = dims.iter().product();
     let data_type = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()?.elem_type);
     let integer = data_type.and_then(is_integer).unwrap_or(false);
     let values = if integer { Values::Int(vec![value as i64; size]) } else { Values::Float(vec![value; size]) };

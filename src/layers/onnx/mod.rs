@@ -37,6 +37,7 @@ mod registry;
 mod select;
 mod shape;
 mod simplify;
+mod states;
 mod statistics;
 mod tensor;
 mod time;
@@ -54,7 +55,8 @@ use prost::Message;
 /// The input is \[batch, time, channels\] or \[batch, channels, time\] (rows of the network are
 /// time either way), \[batch, channels\], \[batch, samples\], or an image \[batch, channels, height, width\], whose
 /// rows are height if it has one channel; the batch is 1 or symbolic. Inputs named `sr` are 16000, and those named
-/// `state`, `h0`, `c0` are zeros, if there is another input: [`prepare`] gives them other values.
+/// `state`, `h0`, `c0` are zeros, if there is another input: [`prepare`] gives them other values, or makes them states that
+/// are carried from one sequence to the next.
 ///
 /// # Errors
 /// [`ModelError`] naming the node: unsupported operators, attributes and opsets, bytes or graphs
@@ -72,6 +74,9 @@ pub struct Settings {
     pub rows: Option<usize>,
     /// The output that is the network's, if it is not the first.
     pub output: Option<String>,
+    /// Inputs that are states of recurrent layers, and the outputs that give them back: sequences are chunks of one
+    /// recording, of which each starts from what the one before left. The first starts from zeros.
+    pub states: BTreeMap<String, String>,
 }
 
 /// What a network takes and gives, by the names of its graph.
@@ -85,6 +90,8 @@ pub struct Interface {
     pub output: String,
     /// Other outputs, which are left out.
     pub unused: Vec<String>,
+    /// Inputs that are states, and the outputs that give them back.
+    pub states: Vec<(String, String)>,
 }
 
 /// Makes a model stand by itself: tensors that lie in files of `folder` become part of it, and so does what `settings`
@@ -104,6 +111,16 @@ pub fn prepare(bytes: Vec<u8>, folder: Option<&Path>, settings: &Settings) -> Re
 pub fn interface(bytes: &[u8]) -> Result<Interface, ModelError> {
     let model = decode(bytes)?;
     inputs::interface(model.graph.as_ref().ok_or_else(|| import::malformed("it has no graph"))?)
+}
+
+/// The input that looks like a state and the output that gives it back, for [`Settings::states`]: the only pair of equal
+/// extents of which the input is named as states are (`state`, `h0`, …), or as the output begins. None if there is none.
+///
+/// # Errors
+/// [`ModelError`] if the model cannot be decoded, or there are several.
+pub fn guess_state(bytes: &[u8]) -> Result<Option<(String, String)>, ModelError> {
+    let model = decode(bytes)?;
+    inputs::guess_state(model.graph.as_ref().ok_or_else(|| import::malformed("it has no graph"))?)
 }
 
 fn decode(bytes: &[u8]) -> Result<proto::ModelProto, ModelError> {

@@ -10,7 +10,7 @@ use prost::Message;
 use super::Settings;
 use super::import::{malformed, refuse};
 use super::inputs;
-use super::proto::{ModelProto, TensorProto};
+use super::proto::{ModelProto, TensorProto, ValueInfoProto};
 use super::tensor::Values;
 use crate::error::ModelError;
 
@@ -47,15 +47,19 @@ pub(super) fn prepare(bytes: Vec<u8>, folder: Option<&Path>, settings: &Settings
         graph.initializer.retain(|tensor| tensor.name.as_ref() != Some(name));
         graph.initializer.push(proto);
     }
+    inputs::set_states(graph, &settings.states)?;
     if let Some(rows) = settings.rows {
         inputs::fix_rows(graph, rows)?;
     }
     if let Some(output) = &settings.output {
         let names: Vec<String> = graph.output.iter().map(|info| inputs::name(info).to_owned()).take(8).collect();
-        graph.output.retain(|info| inputs::name(info) == output);
-        if graph.output.len() != 1 {
-            return Err(refuse("output", output, &format!("choose one of {names:?}")));
+        let given_back = |info: &ValueInfoProto| settings.states.values().any(|state| state == inputs::name(info));
+        let (chosen, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut graph.output).into_iter().partition(|info| inputs::name(info) == output);
+        if chosen.len() != 1 || chosen.iter().any(given_back) {
+            return Err(refuse("output", output, &format!("choose one of {names:?} that gives no state back")));
         }
+        graph.output = chosen.into_iter().chain(others.into_iter().filter(given_back)).collect();
     }
     Ok(model.encode_to_vec())
 }

@@ -1,8 +1,11 @@
 //! LSTM, GRU and plain recurrences: forward, reverse and both.
 
+use std::rc::Rc;
+
 use super::import::Importer;
 use super::layout::{extents_of, shape};
 use super::node::NodeView;
+use super::tensor::Tensor;
 use super::value::{Data, Value};
 use crate::error::ModelError;
 use crate::layers::matrix::FloatMatrix;
@@ -36,7 +39,7 @@ struct Recurrent {
 }
 
 impl<'a> Importer<'a> {
-    pub(super) fn lstm(&mut self, node: &NodeView) -> Result<Vec<Value>, ModelError> {
+    pub(super) fn lstm(&mut self, node: &NodeView<'a>) -> Result<Vec<Value>, ModelError> {
         node.only(&RECURRENT_ATTRIBUTES)?;
         node.at_most_inputs(8)?;
         node.int_only("input_forget", 0, "couple no gates")?;
@@ -44,6 +47,8 @@ impl<'a> Importer<'a> {
             return Err(node.refuse("P", "a tensor", "peepholes cannot be imported"));
         }
         let data = self.recurrent_input(node, &["Sigmoid", "Tanh", "Tanh"])?;
+        let taken = self.states_taken(node, &[5, 6])?;
+        let carried = taken.is_some();
         let mut outputs = self.directions(node, data, |importer, data, direction| {
             // ONNX has the gates i, o, f, c; the network has i, f, g, o, and its g is c.
             let parts = importer.recurrent_weights(node, data, direction, &[0, 2, 3, 1])?;
@@ -51,37 +56,71 @@ impl<'a> Importer<'a> {
             let bias = input_bias.iter().zip(&hidden_bias).map(|(a, b)| a + b).collect();
             let (w_input, w_hidden) = (parts.w_input, parts.w_hidden);
             let (input, hidden) = (data.columns(), parts.hidden);
-            let h = importer.initial_state(node, 5, direction, hidden)?;
-            let c = importer.initial_state(node, 6, direction, hidden)?;
-            let zeros = || vec![0.0; hidden];
-            let initial = (h.is_some() || c.is_some()).then(|| [h.unwrap_or_else(zeros), c.unwrap_or_else(zeros)]);
-            Ok((Op::Lstm(Lstm { input, hidden, w_input, w_hidden, bias, initial }), hidden))
+            let mut initial = None;
+            if !carried {
+                let h = importer.initial_state(node, 5, direction, hidden)?;
+                let c = importer.initial_state(node, 6, direction, hidden)?;
+                let zeros = || vec![0.0; hidden];
+                initial = (h.is_some() || c.is_some()).then(|| [h.unwrap_or_else(zeros), c.unwrap_or_else(zeros)]);
+            }
+            Ok((Op::Lstm(Lstm { input, hidden, w_input, w_hidden, bias, initial, carried }), hidden))
         })?;
-        outputs.push(Value::Unavailable("the final cell state is not available; use the hidden state"));
+        let left = self.carried_on(node, taken, &outputs)?;
+        let hidden_only = Value::Unavailable("the final cell state is not available; use the hidden state");
+        outputs.push(left.into_iter().nth(1).unwrap_or(hidden_only));
         Ok(outputs)
     }
 
-    pub(super) fn gru(&mut self, node: &NodeView) -> Result<Vec<Value>, ModelError> {
+    pub(super) fn gru(&mut self, node: &NodeView<'a>) -> Result<Vec<Value>, ModelError> {
         node.only(&RECURRENT_ATTRIBUTES)?;
         node.at_most_inputs(6)?;
         let data = self.recurrent_input(node, &["Sigmoid", "Tanh"])?;
         let linear_before_reset = node.int("linear_before_reset", 0)? != 0;
-        self.directions(node, data, |importer, data, direction| {
+        let taken = self.states_taken(node, &[5])?;
+        let carried = taken.is_some();
+        let outputs = self.directions(node, data, |importer, data, direction| {
             let parts = importer.recurrent_weights(node, data, direction, &[0, 1, 2])?;
             let [bias_input, bias_hidden] = parts.biases;
             let (input, hidden, w_input, w_hidden) = (data.columns(), parts.hidden, parts.w_input, parts.w_hidden);
-            let initial = importer.initial_state(node, 5, direction, hidden)?;
-            let gru = Gru { input, hidden, w_input, w_hidden, bias_input, bias_hidden, linear_before_reset, initial };
+            let initial = if carried { None } else { importer.initial_state(node, 5, direction, hidden)? };
+            let gru = Gru {
+                input,
+                hidden,
+                w_input,
+                w_hidden,
+                bias_input,
+                bias_hidden,
+                linear_before_reset,
+                initial,
+                carried,
+            };
             Ok((Op::Gru(gru), hidden))
-        })
+        })?;
+        self.carried_on(node, taken, &outputs)?;
+        Ok(outputs)
+    }
+
+    /// What a layer of these outputs leaves of the states that it takes: hidden, then cell.
+    fn carried_on(
+        &mut self,
+        node: &NodeView<'a>,
+        taken: Option<Vec<Rc<Tensor>>>,
+        outputs: &[Value],
+    ) -> Result<Vec<Value>, ModelError> {
+        match (taken, outputs) {
+            (Some(taken), [Value::Data(all), Value::Data(last)]) => self.states_left(node, &taken, [all, last]),
+            _ => Ok(vec![]),
+        }
     }
 
     /// A plain recurrence `h = tanh(x·W + b + h'·R + d)`: a GRU whose reset gate is open and whose update gate is shut.
-    pub(super) fn rnn(&mut self, node: &NodeView) -> Result<Vec<Value>, ModelError> {
+    pub(super) fn rnn(&mut self, node: &NodeView<'a>) -> Result<Vec<Value>, ModelError> {
         node.only(&RECURRENT_ATTRIBUTES)?;
         node.at_most_inputs(6)?;
         let data = self.recurrent_input(node, &["Tanh"])?;
-        self.directions(node, data, |importer, data, direction| {
+        let taken = self.states_taken(node, &[5])?;
+        let carried = taken.is_some();
+        let outputs = self.directions(node, data, |importer, data, direction| {
             let parts = importer.recurrent_weights(node, data, direction, &[0])?;
             let (input, hidden) = (data.columns(), parts.hidden);
             importer.spend(node, input.saturating_add(hidden).saturating_mul(2 * hidden))?;
@@ -101,10 +140,13 @@ impl<'a> Importer<'a> {
                 bias_input: bias([-STILL, STILL], b),
                 bias_hidden: bias([0.0, 0.0], d),
                 linear_before_reset: true,
-                initial: importer.initial_state(node, 5, direction, hidden)?,
+                initial: if carried { None } else { importer.initial_state(node, 5, direction, hidden)? },
+                carried,
             };
             Ok((Op::Gru(gru), hidden))
-        })
+        })?;
+        self.carried_on(node, taken, &outputs)?;
+        Ok(outputs)
     }
 
     /// All states and the final ones, of each direction: a reverse layer is a forward one on reversed rows.

@@ -96,7 +96,11 @@ pub(super) static OPERATORS: &[Operator] = &[
     one!("Expand", expand, "of axes of extent 1, before what combines two values"),
     one!("Flatten", flatten, "anything; axes are tracked, no values move"),
     one!("Floor", function, FUNCTION),
-    many!("GRU", gru, "forward, reverse, bidirectional; default activations, constant initial state"),
+    many!(
+        "GRU",
+        gru,
+        "forward, reverse, bidirectional; default activations, constant initial state, or one carried over chunks"
+    ),
     one!("Gather", gather, "constant indices of channels; the first or the last time step, any of a known length"),
     one!("Gelu", function, FUNCTION),
     one!("Gemm", gemm, "a value times constant weights"),
@@ -114,7 +118,11 @@ pub(super) static OPERATORS: &[Operator] = &[
         instance_normalization,
         "over time, of samples or of channels, which a Reshape may have grouped"
     ),
-    many!("LSTM", lstm, "forward, reverse, bidirectional; default activations, no peepholes, constant initial states"),
+    many!(
+        "LSTM",
+        lstm,
+        "forward, reverse, bidirectional; default activations, no peepholes, constant initial states, or such carried over chunks"
+    ),
     many!("LayerNormalization", layer_normalization, "over all channels"),
     one!("LeakyRelu", function, FUNCTION),
     constant!("Less"),
@@ -151,7 +159,7 @@ pub(super) static OPERATORS: &[Operator] = &[
         quantize_linear,
         "to 8 or 16 bits, one constant scale and zero point: proved with just these; of constants also one by channel"
     ),
-    many!("RNN", rnn, "forward, reverse, bidirectional; tanh, constant initial state"),
+    many!("RNN", rnn, "forward, reverse, bidirectional; tanh, constant initial state, or one carried over chunks"),
     constant!("Range"),
     one!("Reciprocal", reciprocal, "of a deviation, or anything by a table over the calibrated range"),
     one!("ReduceL2", reduce_l2, "over channels, before Div"),

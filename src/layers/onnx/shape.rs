@@ -42,7 +42,7 @@ impl<'a> Importer<'a> {
         node.at_most_inputs(1)?;
         let value = self.value(node, node.required_input(0)?)?;
         let extents: Vec<i64> = match &value {
-            Value::Constant(tensor) => tensor.dims.iter().map(|&n| n as i64).collect(),
+            Value::Constant(tensor) | Value::State(tensor) => tensor.dims.iter().map(|&n| n as i64).collect(),
             value => {
                 let axes = value.axes().ok_or_else(|| node.unsupported("the shape of this value is not known here"))?;
                 axes.iter().map(extent).collect()

@@ -194,6 +194,8 @@ pub(super) enum Value {
     /// Euclidean norm of every row; the axis that it is taken over, and whether it is squared.
     Norm(Data, usize, bool),
     Scores(Box<Scores>),
+    /// Entries of states, by their numbers.
+    State(Rc<Tensor>),
     /// Something that is not computed here, and why.
     Unavailable(&'static str),
 }

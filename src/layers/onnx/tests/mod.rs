@@ -6,6 +6,7 @@ mod hostile;
 mod loops;
 mod quantized;
 mod references;
+mod states;
 
 use std::path::Path;
 
@@ -87,7 +88,8 @@ fn value(name: &str, dims: &[i64]) -> ValueInfoProto {
 
 /// A model that maps `x` of these extents (0: dynamic) to `y`.
 fn model(dims: &[i64], node: Vec<NodeProto>, initializer: Vec<TensorProto>) -> Vec<u8> {
-    let graph = GraphProto { node, initializer, input: vec![value("x", dims)], output: vec![value("y", &[])] };
+    let (input, output) = (vec![value("x", dims)], vec![value("y", &[])]);
+    let graph = GraphProto { node, initializer, input, output, ..Default::default() };
     let opset = OperatorSetIdProto { domain: None, version: Some(17) };
     ModelProto { graph: Some(graph), opset_import: vec![opset] }.encode_to_vec()
 }
