@@ -7,7 +7,7 @@ use voxcheck::adversary::{Conditions, ForgeError, Forged, Parts, Site, Skip};
 use voxcheck::audio::wav::Wav;
 use voxcheck::proof::{Mode, ProveOptions, Reveal, Template};
 use voxcheck::statement::{Proof, Statement, TemplateSecret};
-use voxcheck::sumcheck::error::{Refusal, VerifyError};
+use voxcheck::sumcheck::error::{Refusal, StatementError, VerifyError};
 use voxcheck::{Context, Model, ProvingKey, VerifyingKey, setup};
 
 use crate::harness::nothing;
@@ -51,8 +51,6 @@ pub const EDITS: &[Edit] = &[
     ("template_model", "last bit", Reveal::Decision, |p| p.template_model[31] ^= 0x80),
     ("threshold", "plus one", Reveal::Decision, |p| p.threshold += 1),
     ("threshold", "minus one", Reveal::Decision, |p| p.threshold -= 1),
-    ("template", "left out", Reveal::Embedding, |p| p.template = false),
-    ("template", "left out, of an acceptance", Reveal::Embedding, |p| (p.template, p.accept) = (false, true)),
     ("template_rows", "replaced", Reveal::Decision, |p| p.template_rows[0] = p.audio_rows[0]),
     ("template_rows", "identity", Reveal::Decision, |p| {
         p.template_rows[0] = [0; 32];
@@ -90,8 +88,13 @@ pub const OTHERS: &[Edit] = &[
     ("attestation", "added, of time zero", Reveal::Decision, |p| p.attestation = Some(([0; 32], 0, [[0; 32]; 2]))),
 ];
 
-/// What is said about whether a proof hides.
-pub const RELABELS: &[(&str, &str)] = &[("zk", "clear as zk"), ("zk", "zk as clear")];
+/// What is said about whether a proof hides, and whether there is a template: both change what messages there are.
+pub const RELABELS: &[(&str, &str)] = &[
+    ("zk", "clear as zk"),
+    ("zk", "zk as clear"),
+    ("template", "left out"),
+    ("template", "left out, of an acceptance"),
+];
 
 fn clear(pk: &ProvingKey, wav: &Wav, (template, secret): &(Template, TemplateSecret), context: &Context) -> Proof {
     let options = ProveOptions { mode: Mode::Clear, ..ProveOptions::default() };
@@ -110,6 +113,22 @@ fn a_relabelled_proof_is_refused() {
         let statement = Statement::from_parts(parts).unwrap();
         let relabelled = Proof::from_parts(statement, proof.argument().to_vec());
         assert!(voice.verify(&relabelled, &Conditions::live()).is_err());
+    }
+}
+
+/// Where the model is about a voice, nothing is accepted that is compared with nothing.
+#[test]
+fn a_statement_without_its_template_is_refused() {
+    let voice = Voice::new();
+    let honest = voice.prove(Reveal::Embedding, &Conditions::live(), |_| (), nothing).proof;
+    assert_eq!(voice.verify(&honest, &Conditions::live()), Ok(()));
+    for accept in [false, true] {
+        let mut parts = honest.statement().parts();
+        (parts.template, parts.accept) = (false, accept);
+        let statement = Statement::from_parts(parts).unwrap();
+        let carried = Proof::from_parts(statement, honest.argument().to_vec());
+        let error = voice.verify(&carried, &Conditions::live()).unwrap_err();
+        assert_eq!(error, VerifyError::Statement(StatementError::Template));
     }
 }
 
@@ -227,29 +246,23 @@ impl Voice {
     /// Shows that a false proof is refused live for one reason: it is accepted with that check off, or repaired
     /// under its own tape. Returns how it was refused.
     fn judge(&self, forged: &Forged, what: &str) -> Refusal {
-        judge(&self.vk, forged, what)
-    }
-}
-
-/// [`Voice::judge`], for any model.
-pub fn judge(vk: &VerifyingKey, forged: &Forged, what: &str) -> Refusal {
-    let verify = |proof: &Proof, conditions: &Conditions| vk.verify_under(proof.statement(), proof, conditions);
-    let error = verify(&forged.proof, &Conditions::live()).expect_err(what);
-    if verify(&forged.proof, &Conditions::without_check(error.refusal())).is_ok() {
-        return error.refusal();
-    }
-    let mut taped = Conditions::taped(&forged.tape);
-    let repaired = match vk.forge(&forged.proof, &taped) {
-        Err(ForgeError::Stuck(error)) => {
-            taped.skip.insert(Skip::Check(error.refusal()));
-            vk.forge(&forged.proof, &taped)
+        let error = self.verify(&forged.proof, &Conditions::live()).expect_err(what);
+        if self.verify(&forged.proof, &Conditions::without_check(error.refusal())).is_ok() {
+            return error.refusal();
         }
-        result => result,
-    };
-    let repaired = repaired.unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert!(verify(&repaired, &taped).is_ok(), "{what}");
-    assert!(verify(&repaired, &Conditions::live()).is_err(), "{what}");
-    error.refusal()
+        let mut taped = Conditions::taped(&forged.tape);
+        let repaired = match self.vk.forge(&forged.proof, &taped) {
+            Err(ForgeError::Stuck(error)) => {
+                taped.skip.insert(Skip::Check(error.refusal()));
+                self.vk.forge(&forged.proof, &taped)
+            }
+            result => result,
+        };
+        let repaired = repaired.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(self.verify(&repaired, &taped), Ok(()), "{what}");
+        assert!(self.verify(&repaired, &Conditions::live()).is_err(), "{what}");
+        error.refusal()
+    }
 }
 
 #[test]
