@@ -228,6 +228,25 @@ impl Accumulator {
         self
     }
 
+    /// Some of the columns.
+    pub(super) fn slice(&self, first: usize, columns: usize) -> Self {
+        let cut = |w: &FloatMatrix| FloatMatrix::from_fn(w.rows, columns, |r, c| w.row(r)[first + c]);
+        let product = |p: &Product| Product { weights: p.weights.iter().map(cut).collect(), ..p.clone() };
+        let bias = self.bias[first..first + columns].to_vec();
+        Self { products: self.products.iter().map(product).collect(), bias }
+    }
+
+    /// The largest magnitude that bounded sources admit.
+    pub(super) fn largest(&self) -> f64 {
+        let of = |p: &Product, n: usize| {
+            let unit = |s: &Source| s.bound as f64 * f64::from(-s.fraction_bits).exp2();
+            let weights = p.weights.iter().flat_map(|w| (0..w.rows).map(move |r| w.row(r)[n].abs()));
+            p.source.as_ref().map_or(1.0, unit) * weights.sum::<f64>()
+        };
+        let column = |n: usize| self.bias[n].abs() + self.products.iter().map(|p| of(p, n)).sum::<f64>();
+        (0..self.bias.len()).map(column).fold(0.0, f64::max)
+    }
+
     /// The sum of two accumulators.
     pub(super) fn add(mut self, other: Self) -> Self {
         self.products.extend(other.products);

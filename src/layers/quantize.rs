@@ -11,7 +11,7 @@ use super::affine::Taps;
 use super::linear_form::{Accumulator, Columns, Source};
 use super::lowering::{AnyLayer, LayerRef, Placed};
 use super::matrix::FloatMatrix;
-use super::network::{Conv1d, Conv2d, Network, NodeRef, Op, Scalar};
+use super::network::{Conv1d, Conv2d, Network, Node, NodeRef, Op, Scalar};
 use super::norm::Average;
 use super::quantize_affine::{After, SATURATED_BITS, WIDE_BITS};
 pub use super::quantize_ranges::{Constants, Ranges};
@@ -244,12 +244,22 @@ impl Quantizer<'_> {
     /// Contractions wait for a single reader only: several would each compute and round them.
     fn settle(&mut self, at: usize, form: Form) -> Result<Form, ModelError> {
         match form {
-            Form::Accumulator(name, accumulator) if self.consumers[at] != 1 => {
+            Form::Accumulator(name, accumulator) if self.consumers[at] != 1 && !self.is_cut_to_parts(at) => {
                 let range = self.ranges.of(NodeRef::Node(at));
                 Ok(Form::Columns(Columns::of(self.affine(name, accumulator, range, After::Requantize)?)))
             }
             form => Ok(form),
         }
+    }
+
+    /// Whether a value is only read by slices, and these by magnitudes, which take their parts unrounded.
+    fn is_cut_to_parts(&self, at: usize) -> bool {
+        let readers = |of: usize| {
+            let reads = move |node: &&Node| node.inputs.contains(&NodeRef::Node(of));
+            self.network.nodes.iter().enumerate().filter(move |(_, node)| reads(node))
+        };
+        let part = |index: usize| readers(index).all(|(_, node)| node.op == Op::Hypot);
+        readers(at).all(|(index, node)| matches!(node.op, Op::Slice { .. }) && part(index)) && self.consumers[at] > 1
     }
 
     /// Makes the last node's value the output of the last layer.
@@ -308,7 +318,10 @@ impl Quantizer<'_> {
                     network.nodes[at].inputs.iter().map(|&input| self.columns(input)).collect();
                 columns(Columns::concat(parts?))
             }
-            Op::Slice { first, columns: count } => columns(self.columns(input)?.slice(*first, *count)),
+            Op::Slice { first, columns: count } => match self.form_of(input) {
+                Form::Accumulator(_, sum) => Ok(Form::Accumulator(name, sum.slice(*first, *count))),
+                _ => columns(self.columns(input)?.slice(*first, *count)),
+            },
             Op::Multiply => columns(self.multiply(at, name)?),
             Op::Hypot => columns(self.hypot(at, name)?),
             Op::MaxPool2d(pool) => columns(self.max_pool(at, name, pool)?),

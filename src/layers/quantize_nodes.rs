@@ -3,7 +3,7 @@
 use super::affine::Taps;
 use super::gate::Gate;
 use super::hypot::Hypot;
-use super::linear_form::{Columns, Part, Source};
+use super::linear_form::{Accumulator, Columns, Part, Product, Source};
 use super::lowering::AnyLayer;
 use super::matrix::FloatMatrix;
 use super::max_pool::{MaxPool, PaddedMaxPool};
@@ -12,6 +12,7 @@ use super::norm::Normalize;
 use super::quantize::Quantizer;
 use super::quantize_affine::{After, requantized_product};
 use super::quantize_recurrent as recurrent;
+use super::quantize_weights::exact_weight_bits;
 use super::sequences::Sequences;
 use crate::error::ModelError;
 
@@ -21,8 +22,28 @@ const GUARD_BITS: u32 = 8;
 const LIKELY: f64 = 8.0;
 /// Bits of the parts of a magnitude.
 const PART_BITS: u32 = 15;
+/// Bits of weights that exact parts are computed with, and of the largest magnitude of such.
+const EXACT_PART_BITS: i32 = 13;
+const EXACT_MAGNITUDE_BITS: u32 = 38;
 /// Fraction bits of unit vectors.
 const UNIT_BITS: i32 = 14;
+
+/// Fraction bits of both parts of a magnitude as exact accumulators, and the largest magnitude; none if they have other
+/// scales, or are too wide. Quiet frequencies beside loud ones need them: what follows may be a network that hears both.
+fn exact_parts(sums: &[Accumulator; 2]) -> Option<(i32, i64)> {
+    let products = || sums.iter().flat_map(|sum| &sum.products);
+    let fraction = |product: &Product| product.source.as_ref().map_or(0, |source| source.fraction_bits);
+    let fraction_bits = products().map(fraction).max()? + EXACT_PART_BITS;
+    let fits = |product: &Product| {
+        let most = fraction_bits - fraction(product);
+        exact_weight_bits(most, &product.weights) == most
+    };
+    let [a, b] = [0, 1].map(|part| sums[part].largest());
+    let largest = (a.hypot(b) * f64::from(fraction_bits).exp2()).ceil() + 1.0;
+    let narrow = largest < f64::from(EXACT_MAGNITUDE_BITS).exp2();
+    (products().all(fits) && narrow && sums.iter().all(|sum| !sum.products.is_empty()))
+        .then_some((fraction_bits, largest as i64))
+}
 
 impl Quantizer<'_> {
     /// `(a·z + s)∘g = a·(z∘g) + s·g`: one product a source, and the gate itself.
@@ -67,19 +88,26 @@ impl Quantizer<'_> {
         Source { bound: source.bound.min(seen.max(1)), ..source }
     }
 
-    /// Both parts as integers of one scale and of [`PART_BITS`], so that a limb holds the root.
+    /// Both parts as integers of one scale: exact accumulators, which cost nothing to commit to and no lookup, where these
+    /// are of one scale and not too wide, otherwise quotients of [`PART_BITS`].
     pub(super) fn hypot(&mut self, at: usize, name: String) -> Result<Columns, ModelError> {
         let [first, second] = self.network.nodes[at].inputs[..] else { return Err(self.no_inputs(at)) };
         let range = self.ranges.of(first).max(self.ranges.of(second));
+        let sums = [self.accumulator(first, String::new())?.1, self.accumulator(second, String::new())?.1];
+        let exact = exact_parts(&sums);
+        let bound = exact.map_or(1 << PART_BITS, |(_, bound)| bound);
         let mut parts = Vec::with_capacity(2);
-        for (part, input) in [("first", first), ("second", second)] {
-            let sum = self.accumulator(input, String::new())?.1;
-            parts.push(self.affine(format!("{name}.{part}"), sum, range, After::Quotient { bits: PART_BITS })?);
+        for (part, sum) in ["first", "second"].into_iter().zip(sums) {
+            let after = match exact {
+                Some((fraction_bits, _)) => After::Exact { fraction_bits },
+                None => After::Quotient { bits: PART_BITS },
+            };
+            parts.push(self.affine(format!("{name}.{part}"), sum, range, after)?);
         }
         let inputs = parts.iter().map(|part| part.at).collect();
         let (fraction_bits, columns) = (parts[0].fraction_bits, parts[0].columns);
         let at = self.push(AnyLayer::Hypot(Hypot { name, fraction_bits }), inputs);
-        Ok(Columns::of(Source { at, fraction_bits, columns, bound: 1 << PART_BITS, non_negative: true }))
+        Ok(Columns::of(Source { at, fraction_bits, columns, bound, non_negative: true }))
     }
 
     pub(super) fn max_pool(&mut self, at: usize, name: String, pool: &MaxPool2d) -> Result<Columns, ModelError> {
