@@ -86,6 +86,10 @@ pub(crate) struct Wanted {
     pub(crate) window: Option<Window>,
 }
 
+/// The part of the distance from the float embedding that is used up on the recordings of the calibration: others, above
+/// all shorter ones, are farther off.
+const SHARE: f64 = 0.5;
+
 /// The samples that a network sees of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Window {
@@ -167,7 +171,7 @@ pub(crate) fn calibrate(
             let found = quality(&model, &search::spread(&all, TRIED), -1.0)?;
             (model, found)
         }
-        None => search::search(build_with, &all, wanted.cosine)?,
+        None => search::search(build_with, &all, 1.0 - (1.0 - wanted.cosine) * SHARE)?,
     };
     Ok((model, cosine))
 }
