@@ -8,9 +8,11 @@ use super::{MANTISSA_BITS, SAMPLE_BITS};
 use crate::audio::FrontEnd;
 use crate::audio::frontend::{Compression, DftMatrix, Padding, PreEmphasis, SampleScale, Spectrum};
 
-/// Fraction bits of the transform, and bits of the largest weight of a band, where a floor added to energies hides what
-/// they lose.
+/// Fraction bits of the transform, and bits of the largest weight of a band, where energies are taken as they are.
 const PLAIN_BITS: i32 = 12;
+/// Fraction bits of the transform below logarithms with a floor of 1e-6: weights off by 2^-13 would let so much of a loud
+/// recording into its quiet bands that they pass the floor.
+const FLOORED_DFT_BITS: i32 = 14;
 /// Bits of the largest weight elsewhere: a side of a triangle has bins of little weight and much energy.
 const FINE_MEL_BITS: i32 = 14;
 /// Fraction bits of the transform elsewhere, at most, and what is left of an energy after its mantissa: six limbs of
@@ -72,10 +74,16 @@ impl Widths {
         if front_end.spectrum == Spectrum::Magnitude {
             return at(MAGNITUDE_BITS, FINE_MEL_BITS);
         }
-        // A floor of 1e-6 is an amplitude of 33 in integers.
-        let plain = matches!(front_end.compression, Compression::None | Compression::Ln { floor: 1e-6.. });
-        if plain && front_end.emphasis == PreEmphasis::None && front_end.scale == SampleScale::Unit {
-            return at(PLAIN_BITS, PLAIN_BITS);
+        let plain = match front_end.compression {
+            Compression::None => Some(PLAIN_BITS),
+            Compression::Ln { floor: 1e-6.. } => Some(FLOORED_DFT_BITS),
+            _ => None,
+        };
+        if front_end.emphasis == PreEmphasis::None
+            && front_end.scale == SampleScale::Unit
+            && let Some(dft_bits) = plain
+        {
+            return at(dft_bits, PLAIN_BITS);
         }
         let fits = |widths: &Self| {
             let coefficient = widths.coefficient_bits(front_end, matrix);
