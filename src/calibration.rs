@@ -86,9 +86,9 @@ pub(crate) struct Wanted {
     pub(crate) window: Option<Window>,
 }
 
-/// The part of the distance from the float embedding that is used up on the recordings of the calibration: others, above
+/// The part of the distance from the float embedding that is used up on some recordings of the calibration: others, above
 /// all shorter ones, are farther off.
-const SHARE: f64 = 0.5;
+const SHARE: f64 = 0.25;
 
 /// The samples that a network sees of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
