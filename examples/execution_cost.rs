@@ -1,7 +1,7 @@
 //! What the exact integers cost that a proof is about: execution beside float inference of the same network.
 //!
-//! `cargo run --release --example execution_cost -- WAV [MODEL.vxm…]` runs models (the built-in ones by default) on one
-//! recording and one thread, and prints the medians of seven calls of `Model::embed` and `Model::embed_float`, which
+//! `cargo run --release --example execution_cost -- [WAV [MODEL.vxm…]]` runs models (the built-in ones by default) on one
+//! recording (a bundled one by default) and one thread, and prints the medians of seven calls of `Model::embed` and `Model::embed_float`, which
 //! computes in double precision. A model without its float original has none.
 
 use std::time::Instant;
@@ -24,8 +24,8 @@ fn median_ms(mut f: impl FnMut()) -> f64 {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let Some(path) = args.next() else { return Err("which recording?".into()) };
-    let samples = wav::read(path)?.samples;
+    let bundled = || format!("{}/assets/demo/slt_1.wav", env!("CARGO_MANIFEST_DIR"));
+    let samples = wav::read(args.next().unwrap_or_else(bundled))?.samples;
     let mut models: Vec<Model> = args.map(Model::read).collect::<Result<_, _>>()?;
     if models.is_empty() {
         models = ["xvector-small", "ecapa-small"].into_iter().filter_map(Model::built_in).collect::<Result<_, _>>()?;
