@@ -7,7 +7,6 @@
 //! has no template. All of it is absorbed before the first challenge; what the program proves is in
 //! [`gkr`](crate::gkr).
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -24,11 +23,10 @@ use crate::gkr::pcs::hiding::HidingProver;
 use crate::gkr::pcs::{Blinds, Commitment, Hyrax, MultilinearPcs, ProverKey as PcsProver};
 use crate::gkr::program::{Program, SHARED_WIDTH_VARS};
 use crate::gkr::prover::{self, PublicBlinds, PublicCommitments};
-use crate::gkr::trace::Trace;
 use crate::key::PROTOCOL;
 pub use crate::key::{Expected, Said, StatementMismatch, VerifyingKey};
 use crate::layers::score::exact_score;
-use crate::model::{Lowered, Model, Tail, integers, samples_table, samples_tables};
+use crate::model::{Model, Tail};
 use crate::statement::Revealed;
 pub use crate::statement::{
     Attestation, AudioCommitment, AudioSecret, Context, Id, MAX_CONTEXT, Mode, Proof, Reading, Reveal, Statement,
@@ -40,6 +38,9 @@ use crate::sumcheck::transcript::Merlin;
 pub use crate::weights::KeySecret;
 
 mod audio;
+mod run;
+
+use self::run::{Enrolled, Run};
 
 /// What the prover needs: the model and commitments to its weights.
 pub struct ProvingKey {
@@ -361,41 +362,6 @@ impl ProvingKey {
         Ok(())
     }
 
-    /// What is to be shown of a recording, but for its score.
-    fn tail(&self, wav: &Wav, enrolled: Option<Enrolled<'_>>, options: &ProveOptions<'_>) -> Result<Tail, ProveError> {
-        let replays = match enrolled {
-            Some((template, secret)) => replayed(wav, template, secret)?.len(),
-            None => 0,
-        };
-        Ok(Tail {
-            threshold: enrolled.map(|(template, _)| template.threshold),
-            score: None,
-            embedding: options.reveal == Reveal::Embedding,
-            replays,
-            readings: self.model.read_windows(&wav.samples, options.windows)?,
-        })
-    }
-
-    fn run(&self, wav: &Wav, enrolled: Option<Enrolled<'_>>, tail: Tail) -> Result<Run, ProveError> {
-        let lowered = self.model.spec().lower(wav.samples.len(), &tail)?;
-        let program = &lowered.program;
-        let mut inputs = samples_tables(program, &[&wav.samples]);
-        if let Some((template, secret)) = enrolled {
-            inputs.push(Arc::new(template_table(&secret.values)));
-            let replays = replayed(wav, template, secret)?;
-            inputs.extend(replays.into_iter().map(|(_, samples)| Arc::new(samples_table(program, samples))));
-        }
-        let trace = Trace::run(&lowered.program, &lowered.recipes, &inputs, self.model.constants())
-            .map_err(ModelError::from)?;
-        let (mut embedding, mut verdict) = (Vec::new(), Verdict::Accept);
-        if enrolled.is_some() {
-            embedding = integers(trace.get(lowered.embedding));
-            let accept = lowered.program.outputs().first().map_or(0, |&id| trace.get(id).get(0, 0));
-            verdict = if accept == 1 { Verdict::Accept } else { Verdict::Reject };
-        }
-        Ok(Run { lowered, trace, embedding, verdict, tail })
-    }
-
     /// What hides the constants of a program.
     pub(crate) fn constant_blinds(&self, program: &Program) -> Vec<Blinds> {
         let blinds = |(_, number): (_, u32)| self.blinds.get(number as usize).cloned().unwrap_or_default();
@@ -430,38 +396,6 @@ impl ProvingKey {
             }
         })
     }
-}
-
-/// A program that was run.
-struct Run {
-    lowered: Lowered,
-    trace: Trace,
-    embedding: Vec<i64>,
-    verdict: Verdict,
-    tail: Tail,
-}
-
-/// What a recording is compared with.
-type Enrolled<'a> = (&'a Template, &'a TemplateSecret);
-
-/// The enrolled recordings that a proof has to show its own to be none of, and their places.
-fn replayed<'a>(
-    wav: &Wav,
-    template: &Template,
-    secret: &'a TemplateSecret,
-) -> Result<Vec<(usize, &'a [i16])>, ProveError> {
-    let length = u32::try_from(wav.samples.len()).unwrap_or(u32::MAX);
-    let samples = |place: usize| secret.samples.get(place).map(Vec::as_slice).filter(|s| s.len() == wav.samples.len());
-    let misfit = || ProveError::Mismatch("the secret does not have the recordings that the template names".into());
-    let mut replays = Vec::new();
-    for (place, _) in template.replays(length) {
-        let enrolled = samples(place).ok_or_else(misfit)?;
-        if enrolled == wav.samples {
-            return Err(ProveError::Mismatch("this recording was enrolled with; say it again".into()));
-        }
-        replays.push((place, enrolled));
-    }
-    Ok(replays)
 }
 
 pub(crate) fn template_table(values: &[i16]) -> IntTable {

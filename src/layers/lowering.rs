@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     affine, at_most, attention, average_pool, centre, gate, grid, hypot, layer_norm, log_magnitude, max_pool, moves,
-    multi_head, norm, pooling, recurrent, row_softmax, sequences, time_pool, time_softmax, waveform,
+    multi_head, norm, pooling, recurrent, recurrent_from, row_softmax, sequences, time_pool, time_softmax, waveform,
 };
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
@@ -196,9 +196,9 @@ pub enum AnyLayer {
     /// Magnitude of two parts.
     Hypot(hypot::Hypot),
     /// Long short-term memory from given states.
-    LstmFrom(recurrent::LstmFrom),
+    LstmFrom(recurrent_from::LstmFrom),
     /// Gated recurrent unit from a given state.
-    GruFrom(recurrent::GruFrom),
+    GruFrom(recurrent_from::GruFrom),
     /// Exponentials of a softmax over time.
     TimeSoftmax(time_softmax::TimeSoftmax),
     /// Sequences as one, or one as several.

@@ -40,6 +40,7 @@ mod quantize_rows;
 mod quantize_waveform;
 mod quantize_weights;
 pub mod recurrent;
+pub mod recurrent_from;
 pub mod replay;
 pub mod row_softmax;
 pub mod saturate;

@@ -5,7 +5,8 @@ use super::matrix::FloatMatrix;
 use super::network::{self, Op};
 use super::quantize::Constants;
 use super::quantize_weights::sigmoid;
-use super::recurrent::{Gates, Gru, GruFrom, Lstm, LstmFrom, Recurrence};
+use super::recurrent::{Gates, Gru, Lstm, Recurrence};
+use super::recurrent_from::{GruFrom, LstmFrom};
 
 /// Fraction bits of gates and hidden states.
 const GATE_BITS: u32 = 13;

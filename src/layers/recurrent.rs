@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Every sequence starts from zeros: `delay` has no source row there, so its claims give none a weight. With initial states,
-//! constants of the model ([`LstmFrom`], [`GruFrom`]), the state before a row is a sum: `delay`, and a view of the constant that has
+//! constants of the model ([`recurrent_from`](super::recurrent_from)), the state before a row is a sum: `delay`, and a view of the constant that has
 //! a source in the first row of every sequence and in no other.
 //!
 //! Soundness: for given inputs the relations determine `i, f, o, g, c, h` of step 0, then of step 1, and
@@ -166,7 +166,7 @@ impl Layer for Lstm {
 
 impl Lstm {
     /// Lowers it for initial states, hidden and cell.
-    fn lower_from(
+    pub(super) fn lower_from(
         &self,
         p: &mut ProgramBuilder,
         inputs: &[Value],
@@ -291,7 +291,7 @@ impl Layer for Gru {
 
 impl Gru {
     /// Lowers it for an initial state.
-    fn lower_from(
+    pub(super) fn lower_from(
         &self,
         p: &mut ProgramBuilder,
         inputs: &[Value],
@@ -377,53 +377,5 @@ impl Gru {
         let gates = Gates { shift: self.candidate_shift, ..self.gates.clone() };
         let acc = p.whole(acc);
         gates.apply(p, &format!("{name}/candidate"), acc, &self.gates.tanh)
-    }
-}
-
-/// A quantized LSTM that starts from states of the model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LstmFrom {
-    /// What follows from the states.
-    pub lstm: Lstm,
-    /// Hidden state before the first row, in units of the hidden state; one row.
-    pub hidden: Constant,
-    /// Cell state before the first row, in units of the cell state; one row.
-    pub cell: Constant,
-}
-
-impl Layer for LstmFrom {
-    fn name(&self) -> &str {
-        self.lstm.name()
-    }
-
-    fn fraction_bits(&self) -> i32 {
-        self.lstm.fraction_bits()
-    }
-
-    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
-        self.lstm.lower_from(p, inputs, [Some(&self.hidden), Some(&self.cell)])
-    }
-}
-
-/// A quantized GRU that starts from a state of the model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GruFrom {
-    /// What follows from the state.
-    pub gru: Gru,
-    /// State before the first row, in units of the state; one row.
-    pub hidden: Constant,
-}
-
-impl Layer for GruFrom {
-    fn name(&self) -> &str {
-        self.gru.name()
-    }
-
-    fn fraction_bits(&self) -> i32 {
-        self.gru.fraction_bits()
-    }
-
-    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
-        self.gru.lower_from(p, inputs, Some(&self.hidden))
     }
 }

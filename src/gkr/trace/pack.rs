@@ -98,10 +98,10 @@ pub(super) fn pack<W: Word>(
         if !fits {
             result = result.and(Err(Unfit::Range));
         }
-        if let (Err(error), Ok(mut first)) = (result, unfit.lock()) {
-            if first.as_ref().is_none_or(|&(at, _)| block < at) {
-                *first = Some((block, error));
-            }
+        if let (Err(error), Ok(mut first)) = (result, unfit.lock())
+            && first.as_ref().is_none_or(|&(at, _)| block < at)
+        {
+            *first = Some((block, error));
         }
     }));
     match unfit.into_inner() {
