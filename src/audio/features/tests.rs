@@ -231,8 +231,8 @@ fn silence_and_the_loudest_signals_have_the_float_features() {
 }
 
 /// The shared recordings: on real speech no more than one logarithm in a thousand is off by more than 5e-3 where the
-/// transform is fine enough for all of them, or ten where a floor is added to the quietest. (Twelve bits under an added
-/// floor leave more: see `outside`.)
+/// transform is fine enough for all of them, ten where a floor is added to the quietest, or forty where the transform
+/// has fewer bits for its sake.
 #[test]
 fn integer_features_of_real_speech_are_the_float_ones() {
     let Some(dir) = test_data::dir() else { return };
@@ -245,7 +245,11 @@ fn integer_features_of_real_speech_are_the_float_ones() {
             let far = check_against_float(&front_end, &samples[..samples.len().min(48_000)], leaks);
             println!("{}, {name}: {:.4} % beyond 5e-3", front_end.name, 100.0 * far);
             let fine = integers_are_fine(&front_end);
-            let most = if matches!(front_end.compression, Compression::Ln { .. }) { 1e-2 } else { 1e-3 };
+            let most = match front_end.compression {
+                Compression::Ln { floor: 1e-6.. } => 4e-2,
+                Compression::Ln { .. } => 1e-2,
+                _ => 1e-3,
+            };
             assert!(far <= most || !fine || !name.starts_with("speakers"), "{}, {name}: {far}", front_end.name);
         }
     }
