@@ -3,6 +3,8 @@
 //! Products of 16-bit integers have vector kernels. Without them, while every partial sum stays below
 //! 2^53, a product of integer matrices in double precision is exact, and much faster than integer arithmetic.
 
+use std::ops::Range;
+
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
@@ -206,22 +208,36 @@ fn add_words<A: SmallInt, B: SmallInt>(
 }
 
 fn in_integers(lhs: &IntTable, rhs: &IntTable, sources: &[Vec<u32>], shape: &Shape) -> Vec<i128> {
-    let rows = par::map(shape.rows, |row| {
-        let mut out = vec![0i128; shape.cols];
-        for (tap, sources) in sources.iter().enumerate() {
-            if sources[row] != NONE {
-                let start = sources[row] as usize * shape.inner;
-                dispatch!(lhs.values(), left => dispatch!(rhs.values(), right => {
-                    row_times(&left[start..start + shape.inner], right, tap * shape.stride, shape, &mut out);
-                }));
+    let mut products = par::filled(shape.rows * shape.cols, 0i128);
+    dispatch!(lhs.values(), left => dispatch!(rhs.values(), right => {
+        let spans = if shape.transposed { Vec::new() } else { right.chunks_exact(shape.cols).map(nonzero_span).collect() };
+        par::for_chunks_mut(&mut products, shape.cols, |row, out| {
+            for (tap, sources) in sources.iter().enumerate().filter(|(_, sources)| sources[row] != NONE) {
+                let left = &left[sources[row] as usize * shape.inner..][..shape.inner];
+                row_times(left, (right, &spans), tap * shape.stride, shape, out);
             }
-        }
-        out
-    });
-    rows.into_iter().flatten().collect()
+        });
+    }));
+    products
 }
 
-fn row_times<A: SmallInt, B: SmallInt>(row: &[A], right: &[B], first: usize, shape: &Shape, out: &mut [i128]) {
+/// Where a row is not zero. Bands of a filterbank overlap little, so most of their weights are.
+fn nonzero_span<B: SmallInt>(row: &[B]) -> Range<usize> {
+    let nonzero = |w: &B| *w != B::default();
+    match (row.iter().position(nonzero), row.iter().rposition(nonzero)) {
+        (Some(first), Some(last)) => first..last + 1,
+        _ => 0..0,
+    }
+}
+
+/// Adds a row times the right operand, from its row `first` on; `spans` say where its rows are not zero.
+fn row_times<A: SmallInt, B: SmallInt>(
+    row: &[A],
+    (right, spans): (&[B], &[Range<usize>]),
+    first: usize,
+    shape: &Shape,
+    out: &mut [i128],
+) {
     for (c, &value) in row.iter().enumerate() {
         let value: i128 = value.into();
         if value == 0 {
@@ -232,8 +248,9 @@ fn row_times<A: SmallInt, B: SmallInt>(row: &[A], right: &[B], first: usize, sha
                 *out += value * Into::<i128>::into(right[n * shape.inner + c]);
             }
         } else {
-            let start = (first + c) * shape.cols;
-            for (out, &w) in out.iter_mut().zip(&right[start..start + shape.cols]) {
+            let span = spans[first + c].clone();
+            let weights = &right[(first + c) * shape.cols..][..shape.cols];
+            for (out, &w) in out[span.clone()].iter_mut().zip(&weights[span]) {
                 *out += value * Into::<i128>::into(w);
             }
         }
