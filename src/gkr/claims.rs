@@ -15,6 +15,7 @@ use crate::sumcheck::batch::suffix;
 use crate::sumcheck::channel::Scalar;
 use crate::sumcheck::eq::{eq_prefix, eq_prefix_sum};
 use crate::sumcheck::error::VerifyError;
+use crate::sumcheck::par;
 use crate::sumcheck::vectors::{add_scaled, dot, scaled};
 
 /// A point, and the values of `eq(point, ·)` once they have been asked for. Clones share them.
@@ -32,7 +33,7 @@ impl Point {
     }
 
     fn eq(&self, len: usize) -> Arc<Vec<Fr>> {
-        let first = self.eq.get_or_init(|| Arc::new(eq_prefix(&self.coordinates, len)));
+        let first = par::get_or_compute(&self.eq, || Arc::new(eq_prefix(&self.coordinates, len)));
         if first.len() == len { Arc::clone(first) } else { Arc::new(eq_prefix(&self.coordinates, len)) }
     }
 }

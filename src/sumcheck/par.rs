@@ -2,6 +2,12 @@
 //!
 //! Results never depend on the number of threads: work is split by index, field addition is exact,
 //! and every result is put in its place.
+//!
+//! A thread that waits for a loop takes up other work, so a loop must not be called with a lock held.
+
+use std::sync::OnceLock;
+#[cfg(feature = "parallel")]
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// `[f(0), …, f(count − 1)]`.
 pub fn map<T: Send>(count: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
@@ -79,16 +85,47 @@ pub fn filled<T: Copy + Send + Sync>(count: usize, value: T) -> Vec<T> {
     map_cheap(count, |_| value)
 }
 
+/// Calls of [`enter`] that the pool is busy with.
+#[cfg(feature = "parallel")]
+static ENTERED: AtomicUsize = AtomicUsize::new(0);
+
 /// `f()` on a thread of the pool. Every parallel loop that is called from outside of the pool has to wake a thread and to
 /// be woken by it, which takes longer than many of them do.
+///
+/// No more calls at once than there are threads: one that waits for a loop may take up another call, on the same stack. The
+/// others run where they are called.
 pub fn enter<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     #[cfg(feature = "parallel")]
     {
-        rayon::scope(|_| f())
+        /// Gives the place back, also where `f` panics.
+        struct Place;
+        impl Drop for Place {
+            fn drop(&mut self) {
+                ENTERED.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        if rayon::current_thread_index().is_some() {
+            return f();
+        }
+        let free = ENTERED.fetch_add(1, Ordering::Relaxed) < threads();
+        let _place = Place;
+        if free { rayon::scope(|_| f()) } else { f() }
     }
     #[cfg(not(feature = "parallel"))]
     {
         f()
+    }
+}
+
+/// What `cell` holds; if that is nothing yet, `f()`, which may call loops: no lock is held while it does. Threads that come
+/// at once each call it, and one of their equal results is kept.
+pub fn get_or_compute<T>(cell: &OnceLock<T>, f: impl FnOnce() -> T) -> &T {
+    match cell.get() {
+        Some(value) => value,
+        None => {
+            let value = f();
+            cell.get_or_init(|| value)
+        }
     }
 }
 

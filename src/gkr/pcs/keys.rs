@@ -63,7 +63,7 @@ impl VerifierKey {
     #[must_use]
     pub fn generators(&self, width_vars: usize) -> &Generators {
         assert!(width_vars <= self.max_width_vars, "the key is for rows of at most 2^{} entries", self.max_width_vars);
-        self.generators[width_vars].get_or_init(|| {
+        par::get_or_compute(&self.generators[width_vars], || {
             let wider = self.generators.iter().skip(width_vars + 1).find_map(OnceLock::get);
             wider.map_or_else(|| Generators::new(width_vars), |wider| wider.prefix(width_vars))
         })
@@ -108,7 +108,7 @@ impl ProverKey {
     /// If the key is for narrower rows.
     pub fn multiples(&self, width_vars: usize) -> &Multiples {
         let generators = self.key.generators(width_vars);
-        self.multiples[width_vars].get_or_init(|| Multiples::new(generators.row()))
+        par::get_or_compute(&self.multiples[width_vars], || Multiples::new(generators.row()))
     }
 
     /// Computes what hiding needs, which the first hiding proof would else do.
@@ -118,13 +118,13 @@ impl ProverKey {
 
     fn comb(&self) -> &Comb {
         let short_vars = SHORT_VARS.min(self.key.max_width_vars);
-        self.comb.get_or_init(|| Comb::new(self.key.generators(short_vars).row()))
+        par::get_or_compute(&self.comb, || Comb::new(self.key.generators(short_vars).row()))
     }
 
     /// The multiples of the generator of blinding factors; computes them if nobody has.
     #[must_use]
     pub fn blinder(&self) -> &Blinder {
-        self.blinder.get_or_init(|| Blinder::new(self.key.generators(0).blinding()))
+        par::get_or_compute(&self.blinder, || Blinder::new(self.key.generators(0).blinding()))
     }
 
     /// `Σ_j values[j]·G_j` for a row of `2^width_vars` entries that begins with these values and ends in zeros.
