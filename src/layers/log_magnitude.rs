@@ -15,8 +15,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fixed::{column, lookup, remainder};
-use super::logarithm::LogTables;
+use super::fixed::column;
+use super::logarithm::{LogTables, of_scaled};
 use super::lowering::{Layer, Value, exactly, layer_header};
 use crate::error::ModelError;
 use crate::gkr::builder::{Hint, ProgramBuilder};
@@ -46,7 +46,7 @@ pub fn log_magnitude(
     tables: &LogTables,
 ) -> Result<TensorId, ProgramError> {
     tables.check_plain(name)?;
-    let (shape, top, m) = (p.shape(x), tables.top, tables.mantissa_bits);
+    let (shape, top) = (p.shape(x), tables.top);
     let misfit = || ProgramError::TooLarge(format!("the tables of the logarithm `{name}`"));
     let floor = 1i128 << top.checked_sub(tables.shifts.len() - 1).ok_or_else(misfit)?;
     let odd = p.linear(&format!("{name}: odd"), vec![(2, p.whole(x))], 1)?;
@@ -74,18 +74,7 @@ pub fn log_magnitude(
     p.lookup([signed, power, octave].map(|id| column(p.whole(id))).to_vec(), id)?;
     let product = p.product(&format!("{name}: shifted"), p.whole(odd), p.whole(signed))?;
     let scaled = p.linear(&format!("{name}: scaled"), vec![(1, p.whole(product)), (floor, p.whole(power))], 0)?;
-    let log_table = tables.log_table();
-    let (low, high) = log_table.column_range(0);
-    let mantissa = p.witness(
-        &format!("{name}: mantissa"),
-        shape,
-        (low.into(), high.into()),
-        &[scaled],
-        Hint::entrywise(move |v| v >> (top - m)),
-    )?;
-    remainder(p, name, scaled, mantissa, top - m)?;
-    let log = lookup(p, &format!("{name}: of mantissa"), mantissa, &log_table)?;
-    p.linear(name, vec![(1, p.whole(log)), (-1, p.whole(octave))], 0)
+    of_scaled(p, name, scaled, octave, tables)
 }
 
 /// The logarithm of every entry's magnitude, as [`log_magnitude`].

@@ -175,7 +175,7 @@ pub fn logarithm(
     tables: &LogTables,
 ) -> Result<TensorId, ProgramError> {
     tables.check(name)?;
-    let (shape, top, m) = (p.shape(x), tables.top, tables.mantissa_bits);
+    let (shape, top) = (p.shape(x), tables.top);
     let (table, factors) = (tables.shift_table(), tables.factors(0).len());
     let names = ["power", "second power"].into_iter().take(factors);
     let names: Vec<&str> = names.chain(tables.least.map(|_| "below")).chain(["octaves"]).collect();
@@ -203,17 +203,23 @@ pub fn logarithm(
         let terms = vec![(1, p.whole(scaled)), ((1i128 << top) + floor - 1, p.whole(columns[factors]))];
         scaled = p.linear(&format!("{name}: floored"), terms, 0)?;
     }
-    let log_table = tables.log_table();
+    of_scaled(p, name, scaled, columns[names.len() - 1], tables)
+}
+
+/// The logarithm of what was scaled to `[2^top, 2^(top+1))`: that of its mantissa, less the octaves that it was scaled by.
+pub(super) fn of_scaled(
+    p: &mut ProgramBuilder,
+    name: &str,
+    scaled: TensorId,
+    octave: TensorId,
+    tables: &LogTables,
+) -> Result<TensorId, ProgramError> {
+    let (log_table, shift) = (tables.log_table(), tables.top - tables.mantissa_bits);
     let (low, high) = log_table.column_range(0);
-    let mantissa = p.witness(
-        &format!("{name}: mantissa"),
-        shape,
-        (low.into(), high.into()),
-        &[scaled],
-        Hint::entrywise(move |v| v >> (top - m)),
-    )?;
-    remainder(p, name, scaled, mantissa, top - m)?;
+    let bounds = (low.into(), high.into());
+    let hint = Hint::entrywise(move |v| v >> shift);
+    let mantissa = p.witness(&format!("{name}: mantissa"), p.shape(scaled), bounds, &[scaled], hint)?;
+    remainder(p, name, scaled, mantissa, shift)?;
     let log = lookup(p, &format!("{name}: of mantissa"), mantissa, &log_table)?;
-    let octave = columns[names.len() - 1];
     p.linear(name, vec![(1, p.whole(log)), (-1, p.whole(octave))], 0)
 }
