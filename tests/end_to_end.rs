@@ -1,8 +1,12 @@
 //! From the samples of a WAV to a verdict, on the bundled model and voices.
 
-use std::path::{Path, PathBuf};
+#[path = "common/data.rs"]
+mod shared;
+
+use std::path::Path;
 use std::sync::OnceLock;
 
+use shared::data;
 use voxcheck::audio::wav::{self, Wav};
 use voxcheck::layers::matrix::FloatMatrix;
 use voxcheck::layers::network::{Conv1d, Network, Node, NodeRef, Op};
@@ -11,18 +15,6 @@ use voxcheck::{Context, Model, ProvingKey, Verdict, VerifyingKey, setup};
 
 fn demo(name: &str) -> Wav {
     wav::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo").join(name)).unwrap()
-}
-
-/// The folder of shared test data; `None`, with a note, where it is absent.
-fn data() -> Option<PathBuf> {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let dir = std::env::var_os("VOXCHECK_DATA").map_or(default, PathBuf::from);
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    assert!(std::env::var_os("VOXCHECK_REQUIRE_DATA").is_none(), "no test data at {}", dir.display());
-    eprintln!("skipped: no test data at {}; set VOXCHECK_DATA", dir.display());
-    None
 }
 
 fn keys() -> &'static (ProvingKey, VerifyingKey) {

@@ -4,10 +4,13 @@
 mod cli_common;
 
 mod cli;
+#[path = "../common/data.rs"]
+mod shared;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use shared::data;
 use voxcheck::audio::FrontEnd;
 use voxcheck::audio::wav::{self, Wav};
 use voxcheck::error::ModelError;
@@ -30,18 +33,6 @@ fn short(name: &str) -> Wav {
     let mut wav = demo(name);
     wav.samples.truncate(24_000);
     wav
-}
-
-/// The folder of shared test data; `None`, with a note, where it is absent.
-fn data() -> Option<PathBuf> {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let dir = std::env::var_os("VOXCHECK_DATA").map_or(default, PathBuf::from);
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    assert!(std::env::var_os("VOXCHECK_REQUIRE_DATA").is_none(), "no test data at {}", dir.display());
-    eprintln!("skipped: no test data at {}; set VOXCHECK_DATA", dir.display());
-    None
 }
 
 fn labels(labels: &[&str]) -> Vec<String> {
