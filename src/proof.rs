@@ -38,8 +38,10 @@ use crate::sumcheck::transcript::Merlin;
 pub use crate::weights::KeySecret;
 
 mod audio;
+mod report;
 mod run;
 
+pub use self::report::{Report, Stages};
 use self::run::{Enrolled, Run};
 
 /// What the prover needs: the model and commitments to its weights.
@@ -82,47 +84,6 @@ pub struct ProveOptions<'a> {
     pub attestation: Option<&'a Attestation>,
     /// The first sample of the window of each reading, for a model that has some; empty for 0.
     pub windows: &'a [u32],
-}
-
-/// Where the time of a proof went.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Stages {
-    /// Running the program.
-    pub execute: Duration,
-    /// Committing to the witness.
-    pub commit: Duration,
-    /// The lookup argument.
-    pub lookup: Duration,
-    /// The waves of sum-checks.
-    pub waves: Duration,
-    /// The opening.
-    pub open: Duration,
-    /// What hiding took besides.
-    pub zk: Duration,
-}
-
-/// What proving found out besides the proof.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// The decision.
-    pub verdict: Verdict,
-    /// The cosine of recording and template, from the exact integers (not part of the proof unless revealed); none
-    /// without a template.
-    pub score: Option<f64>,
-    /// The integer embedding; empty if the model has none.
-    pub embedding: Vec<i64>,
-    /// What the recording says.
-    pub readings: Vec<Reading>,
-    /// Where the time went.
-    pub stages: Stages,
-    /// Frames of the front end.
-    pub frames: usize,
-    /// Multiply-accumulates.
-    pub macs: u64,
-    /// Looked-up tuples.
-    pub lookups: u64,
-    /// Committed integers.
-    pub committed_values: u64,
 }
 
 /// Commits to the weights and tables of a model, once for all lengths of audio. Deterministic: anyone

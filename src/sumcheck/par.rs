@@ -168,3 +168,28 @@ pub fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> 
         (a(), b())
     }
 }
+
+#[cfg(all(test, feature = "parallel"))]
+mod tests {
+    use std::sync::{Arc, OnceLock, mpsc};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// With the cell locked while its loops run, a thread that waits for them takes up another call and waits for itself.
+    #[test]
+    fn calls_at_once_do_not_wait_for_one_another() {
+        let cell: Arc<OnceLock<u64>> = Arc::default();
+        let (sender, receiver) = mpsc::channel();
+        let sum = || -> u64 { map(64, |i| map_cheap(1 << 12, |j| (i * j) as u64).iter().sum::<u64>()).iter().sum() };
+        let expected = sum();
+        for _ in 0..16 {
+            let (cell, sender) = (Arc::clone(&cell), sender.clone());
+            std::thread::spawn(move || sender.send(enter(|| *get_or_compute(&cell, sum))));
+        }
+        for _ in 0..16 {
+            let found = receiver.recv_timeout(Duration::from_secs(120)).expect("nobody waits for another");
+            assert_eq!(found, expected);
+        }
+    }
+}
