@@ -144,8 +144,8 @@ impl Model {
         let committed: Vec<_> = program.inputs().into_iter().chain(program.committed()).collect();
         let bytes = |id| program.tensor(id).entries as u64 * bytes_per_entry(program, id);
         let [weights, entries] = memory::of_tensors(program);
-        let readings = self.spec().whole_tail(None).readings;
-        let size = |mode| proof_size::proof_bytes(program, samples, &readings, mode);
+        let tail = self.spec().whole_tail(Some(1));
+        let size = |mode| proof_size::proof_bytes(program, samples, &tail, mode);
         Ok(Cost {
             frames: self.front_end().num_frames(self.front_end().padded_samples(samples)).unwrap_or(0),
             macs: sizes.macs,

@@ -208,6 +208,12 @@ pub enum ModelError {
         /// What is wrong with them.
         reason: String,
     },
+    /// The network does not say which chunks of a recording are active.
+    #[error("{reason}; --activity is for a network that makes one value of every chunk")]
+    Activity {
+        /// What is wrong.
+        reason: String,
+    },
     /// A model that says what was said has nothing to say about who said it.
     #[error(
         "the model has no network for voices, {}",

@@ -173,7 +173,7 @@ impl VerifyingKey {
         }
         let lowered = self.spec.lower(statement.num_samples(), &statement.tail());
         let program = lowered.map_err(|error| StatementError::Program(error.to_string()))?.program;
-        let outputs = statement.outputs();
+        let outputs = statement.outputs(self.spec.first.columns as usize);
         let outputs: Vec<&IntTable> = outputs.iter().collect();
         let inputs = statement.input_commitments();
         let inputs: Vec<&Commitment> = inputs.iter().collect();
@@ -212,7 +212,7 @@ impl VerifyingKey {
             (statement.score_is_cosine(), StatementError::Score),
             (template(&|t| t.recordings.len() <= MAX_RECORDINGS), StatementError::Recordings),
             (statement.template.is_some() == self.spec.voice().is_some(), StatementError::Template),
-            (statement.is_decided(), StatementError::Template),
+            (statement.is_decided(&self.spec), StatementError::Template),
             (as_many, StatementError::Readings),
             (known, StatementError::Class),
             (within, StatementError::Window),
@@ -433,7 +433,7 @@ mod tests {
             match &mut forged.statement.revealed {
                 Revealed::Score(score) => *score -= 1,
                 Revealed::Embedding(embedding) => embedding[7] += 1,
-                Revealed::Decision => unreachable!("something is revealed"),
+                Revealed::Decision | Revealed::Activity(_) => unreachable!("something else is revealed"),
             }
             assert!(vk.verify(&forged.statement, &forged).is_err());
         }

@@ -58,6 +58,7 @@ pub struct ModelBuilder {
     threshold: f64,
     labels: Option<Vec<String>>,
     window: Window,
+    activity: Option<f64>,
 }
 
 /// Threshold of a model that does not say which one suits it.
@@ -132,6 +133,14 @@ impl ModelBuilder {
         self
     }
 
+    /// Makes a model of which chunks of a recording are active: those whose value is at least `level`, of a network that
+    /// makes one value a chunk, such as the probability of speech.
+    #[must_use]
+    pub fn activity(mut self, level: f64) -> Self {
+        self.activity = Some(level);
+        self
+    }
+
     /// Chooses ranges and widths on recordings (16-bit samples at the front end's rate).
     ///
     /// A network that takes recordings of one length only sees parts of that length of longer ones.
@@ -146,7 +155,8 @@ impl ModelBuilder {
     /// [`ModelBuilder::calibrate`], and the worst cosine of integer and float embedding of the recordings tried: below
     /// −1 if one of them has no integer embedding.
     pub fn calibrate_measured(self, clips: &[Vec<i16>]) -> Result<(Model, f64), ModelError> {
-        let Self { network, onnx, front_end, name, bits, target_cosine, saturate, threshold, labels, window } = self;
+        let Self { network, onnx, front_end, name, bits, target_cosine, saturate, threshold, labels, window, activity } =
+            self;
         let network = if labels.is_some() { network.logits() } else { network };
         let window = labels.is_some().then_some(window);
         let wanted = Wanted { bits, cosine: target_cosine, saturate, window };
@@ -156,6 +166,11 @@ impl ModelBuilder {
             let reason =
                 format!("front end {} gives a row of every chunk, and no class of a recording", front_end.name);
             return Err(ModelError::Labels { reason });
+        }
+        if activity.is_some() && (front_end.chunks().is_none() || labels.is_some()) {
+            let name = &front_end.name;
+            let reason = format!("activity is that of chunks, as of raw:chunk=512,context=64, and {name} has none");
+            return Err(ModelError::Activity { reason });
         }
         if network.input_columns != front_end.columns() {
             return Err(ModelError::Shape {
@@ -172,7 +187,7 @@ impl ModelBuilder {
                 // Whatever is longer has a window.
                 Some(labels) => (Output::Class { labels: labels.clone(), samples: shortest }, MAX_SAMPLES as u32),
             };
-            let first = Branch {
+            let mut first = Branch {
                 name: name.clone(),
                 features: quantized.features,
                 layers: quantized.layers,
@@ -180,6 +195,9 @@ impl ModelBuilder {
                 output,
                 first_constant: 0,
             };
+            if let Some(level) = activity {
+                first.set_level(level)?;
+            }
             let (name, others) = (name.clone(), Vec::new());
             let spec = Spec { name, first, others, min_samples: shortest, max_samples: longest };
             spec.check_limits()?;
@@ -223,6 +241,7 @@ impl Model {
             threshold: DEFAULT_THRESHOLD,
             labels: None,
             window: Window::Usual,
+            activity: None,
         }
     }
 

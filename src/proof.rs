@@ -181,10 +181,12 @@ impl ProvingKey {
         self.prove_against(wav, Some((template, secret)), context, options)
     }
 
-    /// Proves what a recording says, with a model that is about no voice: there is no template.
+    /// Proves what a recording says, with a model that is about no voice: there is no template. Of a model that makes values
+    /// of chunks, it is which of them are active, or the values themselves if [`Reveal::Embedding`] is asked for.
     ///
     /// # Errors
-    /// As [`ProvingKey::prove_with`]; [`ProveError::Mismatch`] if the model is about a voice, or more is to be revealed.
+    /// As [`ProvingKey::prove_with`]; [`ProveError::Mismatch`] if the model is about a voice, or what is to be revealed is
+    /// not what it makes.
     pub fn prove_readings(
         &self,
         wav: &Wav,
@@ -194,12 +196,17 @@ impl ProvingKey {
         if self.model.has_voice() {
             return Err(ProveError::Mismatch("the model is about a voice, so it needs a template; enrol first".into()));
         }
-        if self.model.spec().values().is_some() {
-            let reason = "the model makes values of chunks, and no statement is about these yet; see them with embed";
+        let spec = self.model.spec();
+        let refused = match options.reveal {
+            Reveal::Decision if spec.values().is_some() && spec.activity().is_none() => {
+                Some("the model decides nothing about what it makes of chunks; reveal the values (--reveal embedding)")
+            }
+            Reveal::Embedding if spec.values().is_none() => Some("there is no embedding to reveal without a voice"),
+            Reveal::Score => Some("there is no score to reveal without a template"),
+            Reveal::Decision | Reveal::Embedding => None,
+        };
+        if let Some(reason) = refused {
             return Err(ProveError::Mismatch(reason.into()));
-        }
-        if options.reveal != Reveal::Decision {
-            return Err(ProveError::Mismatch("there is no score or embedding to reveal without a template".into()));
         }
         self.prove_against(wav, None, context, options)
     }
@@ -237,6 +244,7 @@ impl ProvingKey {
         let revealed = match (options.reveal, score) {
             (Reveal::Score, Some(score)) => Revealed::Score(score),
             (Reveal::Embedding, _) => Revealed::Embedding(run.embedding.clone()),
+            _ if run.tail.activity => Revealed::Activity(run.activity.clone()),
             _ => Revealed::Decision,
         };
         let statement = Statement {

@@ -9,7 +9,7 @@ use crate::files;
 use crate::gkr::pcs::Commitment;
 use crate::gkr::program::SHARED_WIDTH_VARS;
 use crate::layers::score::THRESHOLD_ONE;
-use crate::model::Tail;
+use crate::model::{Spec, Tail};
 use crate::sumcheck::int::{IntTable, IntVec};
 
 mod file;
@@ -65,7 +65,7 @@ pub enum Reveal {
     Decision,
     /// The cosine, as the integer `σ` with `σ ≤ 2^15·cos < σ + 1`.
     Score,
-    /// The embedding.
+    /// The embedding, or what a network makes of every chunk.
     Embedding,
 }
 
@@ -104,6 +104,7 @@ pub(crate) enum Revealed {
     Decision,
     Score(i32),
     Embedding(#[serde(deserialize_with = "files::short_list")] Vec<i64>),
+    Activity(#[serde(deserialize_with = "files::short_list")] Vec<bool>),
 }
 
 /// Whether a proof hides what it is about.
@@ -243,16 +244,25 @@ impl Statement {
     pub fn score(&self) -> Option<f64> {
         match self.revealed {
             Revealed::Score(score) => Some(f64::from(score) / f64::from(THRESHOLD_ONE)),
-            Revealed::Decision | Revealed::Embedding(_) => None,
+            Revealed::Decision | Revealed::Embedding(_) | Revealed::Activity(_) => None,
         }
     }
 
-    /// The embedding, if it is revealed.
+    /// The embedding, or what the network makes of every chunk, one after another, if it is revealed.
     #[must_use]
     pub fn embedding(&self) -> Option<&[i64]> {
         match &self.revealed {
             Revealed::Embedding(embedding) => Some(embedding),
-            Revealed::Decision | Revealed::Score(_) => None,
+            Revealed::Decision | Revealed::Score(_) | Revealed::Activity(_) => None,
+        }
+    }
+
+    /// Which chunks are active, of a model that says so.
+    #[must_use]
+    pub fn activity(&self) -> Option<&[bool]> {
+        match &self.revealed {
+            Revealed::Activity(active) => Some(active),
+            Revealed::Decision | Revealed::Score(_) | Revealed::Embedding(_) => None,
         }
     }
 
@@ -262,9 +272,15 @@ impl Statement {
         !matches!(self.revealed, Revealed::Score(score) if !(-one..=one).contains(&score))
     }
 
-    /// Whether a statement without a template claims nothing that takes one.
-    pub(crate) fn is_decided(&self) -> bool {
-        self.template.is_some() || (self.verdict == Verdict::Accept && self.revealed == Revealed::Decision)
+    /// Whether the statement claims no more than a model of this specification shows, and no rejection without a template.
+    pub(crate) fn is_decided(&self, spec: &Spec) -> bool {
+        let revealed = match (&self.revealed, spec.values()) {
+            (Revealed::Decision, values) => values.is_none(),
+            (Revealed::Score(_), _) => self.template.is_some(),
+            (Revealed::Embedding(_), values) => self.template.is_some() || values.is_some(),
+            (Revealed::Activity(_), values) => values.is_some_and(|branch| branch.level().is_some()),
+        };
+        revealed && (self.template.is_some() || self.verdict == Verdict::Accept)
     }
 
     /// What the program ends in.
@@ -272,11 +288,13 @@ impl Statement {
     pub fn tail(&self) -> Tail {
         let score = match self.revealed {
             Revealed::Score(score) => Some(score),
-            Revealed::Decision | Revealed::Embedding(_) => None,
+            Revealed::Decision | Revealed::Embedding(_) | Revealed::Activity(_) => None,
         };
         let embedding = matches!(self.revealed, Revealed::Embedding(_));
+        let activity = matches!(self.revealed, Revealed::Activity(_));
         let threshold = self.template.as_ref().map(|template| template.threshold);
-        Tail { threshold, score, embedding, replays: self.replays().len(), readings: self.readings.clone() }
+        let (replays, readings) = (self.replays().len(), self.readings.clone());
+        Tail { threshold, score, embedding, activity, replays, readings }
     }
 
     /// The enrolled recordings that this one must be shown to be none of: those of another length are others.
@@ -285,14 +303,25 @@ impl Statement {
         template.flat_map(|template| template.replays(self.audio.num_samples)).map(|(_, recording)| recording).collect()
     }
 
-    /// The public outputs, whose shapes are those of the statement.
-    pub(crate) fn outputs(&self) -> Vec<IntTable> {
+    /// The public outputs, whose shapes are those of the statement: an embedding has one row, values have one of `columns`
+    /// for every chunk.
+    pub(crate) fn outputs(&self, columns: usize) -> Vec<IntTable> {
         let mut outputs = Vec::new();
         if self.template.is_some() {
             outputs.push(IntTable::new(1, 1, IntVec::I8(vec![i8::from(self.verdict == Verdict::Accept)])));
         }
-        if let Revealed::Embedding(embedding) = &self.revealed {
-            outputs.push(IntTable::new(1, embedding.len(), IntVec::I64(embedding.clone())));
+        match &self.revealed {
+            Revealed::Decision | Revealed::Score(_) => {}
+            Revealed::Embedding(values) => {
+                let rows = values.len().checked_div(columns).filter(|rows| rows * columns == values.len());
+                // What does not fit is a row of its own length, which no program has.
+                let (rows, columns) = rows.map_or((1, values.len()), |rows| (rows, columns));
+                outputs.push(IntTable::new(rows, columns, IntVec::I64(values.clone())));
+            }
+            Revealed::Activity(active) => {
+                let bits = active.iter().map(|&active| i8::from(active)).collect();
+                outputs.push(IntTable::new(active.len(), 1, IntVec::I8(bits)));
+            }
         }
         outputs
     }

@@ -72,6 +72,8 @@ parts! {
     score: Option<i32>,
     /// The embedding, if it is revealed.
     embedding: Option<Vec<i64>>,
+    /// Which chunks are active, of a model that says so.
+    activity: Option<Vec<bool>>,
     /// What the recording says: class, and first sample of the window.
     readings: Vec<(u32, u32)>,
     /// A device's signature: digest of the recording, time, both halves.
@@ -113,23 +115,26 @@ impl Statement {
             context: context.bytes().to_vec(),
             accept: verdict == Verdict::Accept,
             score: if let Revealed::Score(score) = revealed { Some(score) } else { None },
+            activity: if let Revealed::Activity(activity) = &revealed { Some(activity.clone()) } else { None },
             embedding: if let Revealed::Embedding(embedding) = revealed { Some(embedding) } else { None },
             readings: readings.into_iter().map(|Reading { class, start }| (class, start)).collect(),
             attestation: attestation.map(|Attestation { audio, time, signature }| (audio, time, signature)),
         }
     }
 
-    /// The statement with these fields; `None` if a row is not a point. A score takes precedence over an embedding.
+    /// The statement with these fields; `None` if a row is not a point. A score takes precedence over an embedding, and that
+    /// over activity.
     #[must_use]
     pub fn from_parts(parts: Parts) -> Option<Self> {
         let rows =
             |rows: Vec<[u8; 32]>| rows.into_iter().map(|row| Row::try_from(row).ok()).collect::<Option<Vec<_>>>();
         let recording =
             |(sample_rate, num_samples, named)| Some(AudioCommitment { sample_rate, num_samples, rows: rows(named)? });
-        let revealed = match (parts.score, parts.embedding) {
-            (Some(score), _) => Revealed::Score(score),
-            (None, Some(embedding)) => Revealed::Embedding(embedding),
-            (None, None) => Revealed::Decision,
+        let revealed = match (parts.score, parts.embedding, parts.activity) {
+            (Some(score), ..) => Revealed::Score(score),
+            (None, Some(embedding), _) => Revealed::Embedding(embedding),
+            (None, None, Some(activity)) => Revealed::Activity(activity),
+            (None, None, None) => Revealed::Decision,
         };
         let template = Template {
             model: parts.template_model,
@@ -253,7 +258,8 @@ impl ProvingKey {
         let replays: Vec<usize> = enrolled.map_or_else(Vec::new, places);
         let embedding = reveal == Reveal::Embedding;
         let threshold = enrolled.map(|(template, _)| template.threshold);
-        let tail = Tail { threshold, score, embedding, replays: replays.len(), readings: readings.clone() };
+        let activity = reveal == Reveal::Decision && self.model().spec().activity().is_some();
+        let tail = Tail { threshold, score, embedding, activity, replays: replays.len(), readings: readings.clone() };
         let lowered = self.model().spec().lower(wav.samples.len(), &tail)?;
         let samples = |samples: &[i16]| Arc::new(samples_table(&lowered.program, samples));
         let mut inputs = vec![samples(&wav.samples)];
@@ -293,7 +299,9 @@ impl ProvingKey {
             }
         }
         let embedding = integers(trace.get(lowered.embedding));
-        let accept = lowered.program.outputs().first().is_none_or(|&id| trace.get(id).get(0, 0) == 1);
+        let shown = lowered.program.outputs().first().map(|&id| trace.get(id));
+        let accept = enrolled.is_none() || shown.is_none_or(|bit| bit.get(0, 0) == 1);
+        let active = || shown.map_or_else(Vec::new, |bits| bits.values().iter().map(|bit| bit == 1).collect());
         let mut parts = Statement {
             mode,
             model: self.verifying_key().model,
@@ -304,6 +312,7 @@ impl ProvingKey {
             revealed: match (reveal, score) {
                 (Reveal::Score, Some(score)) => Revealed::Score(score),
                 (Reveal::Embedding, _) => Revealed::Embedding(embedding),
+                _ if activity => Revealed::Activity(active()),
                 _ => Revealed::Decision,
             },
             readings,
@@ -325,7 +334,7 @@ impl ProvingKey {
             .program_constants(&lowered.program)
             .map_err(|error| ProveError::Mismatch(error.to_string()))?;
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
-        let outputs = statement.outputs();
+        let outputs = statement.outputs(self.model().spec().first.columns as usize);
         let mut channel = TamperingProver::new(PROTOCOL, conditions, adversary);
         self.verifying_key().absorb(&statement, |label, bytes| channel.absorb_statement(label, bytes));
         let outputs = outputs.iter().collect::<Vec<_>>();

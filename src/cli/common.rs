@@ -10,6 +10,7 @@ use voxcheck::model::Spec;
 use voxcheck::proof::{ProvingKey, Reading, Statement, Template, Verdict, VerifyingKey, setup};
 use voxcheck::{Context, Model};
 
+use super::activity::Activity;
 use super::console::Console;
 use super::error::{CliError, Result};
 use super::files;
@@ -130,6 +131,8 @@ pub fn statement_json(statement: &Statement, spec: Option<&Spec>) -> Value {
         "label": template.map(Template::label),
         "refuses_replays": template.is_some_and(Template::refuses_replays),
         "readings": readings(statement, spec).iter().map(Said::json).collect::<Vec<_>>(),
+        "activity": Activity::of(statement, spec).map(|activity| activity.json()),
+        "embedding": statement.embedding(),
     })
 }
 
@@ -182,6 +185,10 @@ pub fn statement_text(statement: &Statement, spec: Option<&Spec>) -> String {
         bytes => hex::encode(bytes),
     };
     let mut text: String = readings(statement, spec).iter().map(Said::text).collect();
+    text.extend(Activity::of(statement, spec).map(|activity| activity.text()));
+    if let Some(embedding) = statement.embedding() {
+        text += &format!("  values     {} revealed\n", embedding.len());
+    }
     if let Some(threshold) = statement.threshold() {
         let score = statement.score().map_or_else(|| "not revealed".into(), |score| format!("{score:.4}"));
         text += &format!("  score      {score}, threshold {threshold:.4}\n");

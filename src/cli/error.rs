@@ -153,6 +153,7 @@ impl CliError {
             ModelError::Range { .. } => "E-MODEL-RANGE",
             ModelError::OutOfRange { .. } => "E-OUT-OF-RANGE",
             ModelError::Labels { .. } => "E-MODEL-LABELS",
+            ModelError::Activity { .. } => "E-MODEL-ACTIVITY",
             ModelError::NoVoice { .. } => "E-MODEL-VOICE",
             ModelError::Join { .. } => "E-MODEL-JOIN",
             ModelError::Window { .. } => "E-MODEL-WINDOW",

@@ -263,6 +263,7 @@ fn model(args: &Args, file: &Model) -> Result<Description> {
             "sample_rate": file.front_end().sample_rate,
             "embedding_len": file.makes_values().then(|| file.embedding_len()),
             "default_threshold": file.has_voice().then(|| file.default_threshold()),
+            "activity_level": file.spec().activity().map(|(_, level)| level),
             "readings": readings_json(file.spec()),
             "min_samples": file.min_samples(),
             "max_samples": file.max_samples(),
@@ -274,7 +275,9 @@ fn model(args: &Args, file: &Model) -> Result<Description> {
         let (values, threshold) = (file.embedding_len(), file.default_threshold());
         voice = format!("  embedding  {values} values, threshold {threshold:.4}\n");
     } else if let Some(chunks) = file.front_end().chunks() {
-        voice = format!("  values     {} of every chunk of {} samples\n", file.embedding_len(), chunks.samples);
+        let level = file.spec().activity().map(|(_, level)| format!(", active from {level} on"));
+        let (values, samples, level) = (file.embedding_len(), chunks.samples, level.unwrap_or_default());
+        voice = format!("  values     {values} of every chunk of {samples} samples{level}\n");
     }
     let mut text = format!(
         "model {}\n  id         {id}\n  front end  {}, {rate} Hz\n{}{}  takes      {} to {} samples\nfor {:.2} s of audio\n{}",

@@ -1,5 +1,6 @@
 //! The command line: arguments → library calls → one result and an exit status. A file per verb.
 
+mod activity;
 #[cfg(feature = "attest")]
 mod attest;
 mod bench;

@@ -78,6 +78,10 @@ pub struct Import {
     /// Length of the window that such a network reads, in seconds [default: 1, or what is next to it that it takes]
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     window: Option<f64>,
+    /// Value from which on a chunk is active, of a network that makes one of every chunk, such as the probability of speech
+    #[arg(long, value_name = "X", allow_negative_numbers = true, conflicts_with_all = ["labels", "labels_from", "threshold"])]
+    #[arg(value_parser = parse_level)]
+    activity: Option<f64>,
     #[command(flatten)]
     settings: Settings,
     /// Name of the model [default: that of the file]
@@ -131,6 +135,10 @@ fn parse_cosine(text: &str) -> std::result::Result<f64, String> {
     parse_threshold(text).map_err(|_| "not a cosine in (0, 1]".into())
 }
 
+fn parse_level(text: &str) -> std::result::Result<f64, String> {
+    text.parse().ok().filter(|level: &f64| level.is_finite()).ok_or_else(|| "not a number".into())
+}
+
 fn parse_front_end(text: &str) -> std::result::Result<FrontEnd, String> {
     FrontEnd::by_name(text).map_err(|error| error.to_string())
 }
@@ -181,6 +189,9 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
     } else if args.window.is_some() {
         return Err(CliError::usage("only a model that reads what was said has a window", "give its --labels, too"));
     }
+    if let Some(level) = args.activity {
+        builder = builder.activity(level);
+    }
     if let Some(seconds) = args.window {
         builder = builder.window((seconds * f64::from(rate)).round() as usize);
     }
@@ -207,6 +218,7 @@ fn import(args: &Import, console: &mut Console) -> Result<Outcome> {
         "embedding_len": model.makes_values().then(|| model.embedding_len()),
         "chunk_samples": model.front_end().chunks().map(|chunks| chunks.samples),
         "default_threshold": model.has_voice().then(|| model.default_threshold()),
+        "activity_level": model.spec().activity().map(|(_, level)| level),
         "readings": readings_json(model.spec()),
         "min_samples": least,
         "max_samples": most,

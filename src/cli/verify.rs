@@ -15,7 +15,7 @@ use voxcheck::revocation::RevocationList;
 
 #[cfg(feature = "attest")]
 use super::attest;
-use super::common::{self, BUNDLED, decision, load_keys, merge, parse_context, parse_threshold};
+use super::common::{self, BUNDLED, decision, load_keys, merge, parse_context, parse_start, parse_threshold};
 use super::console::{Console, Outcome, human_time, millis};
 use super::error::{CliError, Result, exit};
 use super::files;
@@ -35,6 +35,9 @@ pub struct Args {
     /// What the recording must say: a label of the model, NAME=LABEL where it has several readings; may be given again
     #[arg(long, value_name = "LABEL", value_parser = parse_said)]
     says: Vec<Said>,
+    /// Fewest seconds of the recording that must be active, of a model that says which chunks are
+    #[arg(long, value_name = "SECONDS", value_parser = parse_start)]
+    min_active: Option<f64>,
     /// What the proof must be made for: your nonce, in hex
     #[arg(long, value_name = "HEX", default_value = "", value_parser = parse_context, hide_default_value = true)]
     context: Context,
@@ -91,6 +94,10 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     let named = args.key.as_ref().unwrap_or(&args.model);
     common::require_template_of(vk.spec(), named, template.is_some())?;
     args.says.iter().try_for_each(|said| check_said(vk.spec(), said))?;
+    if args.min_active.is_some() && vk.spec().activity().is_none() {
+        let help = "use a model that was imported with --activity";
+        return Err(CliError::usage("the model does not say which chunks are active", help));
+    }
     let bytes = files::read(&args.proof)?;
     let demands = Demands::read(args)?;
     let expected = Expected {
@@ -100,6 +107,7 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
         revoked: demands.revoked.as_ref(),
         template: template.as_ref(),
         says: &args.says,
+        min_active: args.min_active,
         ..Expected::without_template(&args.context)
     };
     vk.prepare();
@@ -255,7 +263,7 @@ fn ids(statement: Option<&Statement>, vk: &VerifyingKey) -> Value {
             json!({
                 "score": null, "threshold": null, "model_id": null, "audio_id": null, "template_id": null,
                 "context": null, "mode": null, "samples": null, "label": null, "refuses_replays": null,
-                "readings": null,
+                "readings": null, "activity": null, "embedding": null,
             })
         },
         |statement| {

@@ -8,16 +8,12 @@ use crate::files::{self, Row};
 use crate::gkr::meter::argument_bytes;
 use crate::gkr::pcs::Commitment;
 use crate::gkr::program::{Program, SHARED_WIDTH_VARS, TensorId};
-use crate::statement::{AudioCommitment, Context, Mode, Proof, Reading, Revealed, Statement, Template, Verdict};
+use crate::model::Tail;
+use crate::statement::{AudioCommitment, Context, Mode, Proof, Revealed, Statement, Template, Verdict};
 
 /// Bytes of the file of a proof about a recording of `samples` samples, made by `program`, with the context that the
-/// command line draws, a template that names no recordings, and readings like these.
-pub(super) fn proof_bytes(
-    program: &Program,
-    samples: usize,
-    readings: &[Reading],
-    mode: Mode,
-) -> Result<u64, ModelError> {
+/// command line draws, a template that names no recordings, and the readings and values of this tail.
+pub(super) fn proof_bytes(program: &Program, samples: usize, tail: &Tail, mode: Mode) -> Result<u64, ModelError> {
     let argument = argument_bytes(program, mode == Mode::Zk)
         .map_err(|error| ModelError::Malformed { reason: format!("its program has no proof: {error}") })?;
     let inputs = program.inputs();
@@ -38,14 +34,27 @@ pub(super) fn proof_bytes(
         template,
         context: Context::new([]),
         verdict: Verdict::Accept,
-        revealed: Revealed::Decision,
-        readings: readings.to_vec(),
+        revealed: revealed(program, tail),
+        readings: tail.readings.clone(),
         attestation: None,
     };
     // The length of an argument stands before it, in as few bytes as it takes.
     let [length, empty] = [argument, 0].map(|length: u64| files::encode(&length).len());
     let proof = Proof { statement, argument: Vec::new() };
     Ok((proof.to_bytes().len() - empty + length) as u64 + argument)
+}
+
+/// What is public beside the decision: bits have one size, and values are taken to be as large as their tensor has them.
+fn revealed(program: &Program, tail: &Tail) -> Revealed {
+    let Some(output) = program.outputs().last().map(|&id| program.tensor(id)) else { return Revealed::Decision };
+    let entries = output.rows * output.cols;
+    if tail.activity {
+        Revealed::Activity(vec![false; entries])
+    } else if tail.embedding {
+        Revealed::Embedding(vec![i64::try_from(&output.low).unwrap_or(i64::MIN); entries])
+    } else {
+        Revealed::Decision
+    }
 }
 
 /// The rows of an input's commitment.

@@ -22,6 +22,8 @@ pub struct Expected<'a> {
     pub min_threshold: Option<f64>,
     /// What the recording must say.
     pub says: &'a [Said],
+    /// Seconds of the recording that must be active, at least.
+    pub min_active: Option<f64>,
     /// Whether the template must be one that refuses replays.
     pub no_replays: bool,
     /// Templates that are no longer accepted.
@@ -38,7 +40,16 @@ impl<'a> Expected<'a> {
     /// No template, this context, and nothing else: of a model that is about no voice.
     #[must_use]
     pub fn without_template(context: &'a Context) -> Self {
-        Self { template: None, context, audio: None, min_threshold: None, says: &[], no_replays: false, revoked: None }
+        Self {
+            template: None,
+            context,
+            audio: None,
+            min_threshold: None,
+            says: &[],
+            min_active: None,
+            no_replays: false,
+            revoked: None,
+        }
     }
 }
 
@@ -85,7 +96,7 @@ impl fmt::Display for Said {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("the proof is about another {field}: {found} instead of {expected}")]
 pub struct StatementMismatch {
-    /// `model`, `template`, `context`, `threshold`, `audio`, `reading`, `replays`, `revocation` or `attestation`.
+    /// `model`, `template`, `context`, `threshold`, `audio`, `reading`, `activity`, `replays`, `revocation` or `attestation`.
     pub field: &'static str,
     /// What was demanded.
     pub expected: String,
@@ -94,6 +105,13 @@ pub struct StatementMismatch {
 }
 
 impl VerifyingKey {
+    /// The seconds of all active chunks, of a statement that says which are.
+    fn active_seconds(&self, statement: &Statement) -> Option<f64> {
+        let chunk = self.spec.first.features.front_end.chunks()?.samples;
+        let active = statement.activity()?.iter().filter(|&&active| active).count();
+        Some((active * chunk) as f64 / f64::from(self.spec.sample_rate()))
+    }
+
     /// Compares what a proof claims with what is demanded; cheap, and says nothing about the proof.
     pub fn check_statement(&self, statement: &Statement, expected: &Expected<'_>) -> Result<(), StatementMismatch> {
         let demand = |field: &'static str, equal: bool, expected: String, found: String| {
@@ -122,6 +140,11 @@ impl VerifyingKey {
             });
             let text = found.unwrap_or("no such reading").to_owned();
             demand("reading", found == Some(&said.label), said.to_string(), text)?;
+        }
+        if let Some(least) = expected.min_active {
+            let found = self.active_seconds(statement);
+            let text = found.map_or_else(|| "no activity".to_owned(), |found| format!("{found:.3} s"));
+            demand("activity", found.is_some_and(|found| found >= least), format!("at least {least} s"), text)?;
         }
         if expected.no_replays {
             let refuses = statement.template.as_ref().is_some_and(Template::refuses_replays);

@@ -1,5 +1,6 @@
 //! Networks: their float form, how they are read, and the layers they consist of.
 
+pub mod activity;
 pub mod affine;
 pub mod argmax;
 pub mod at_most;

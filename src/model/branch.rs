@@ -31,6 +31,11 @@ pub enum Output {
         /// Samples of the window that is read.
         samples: u32,
     },
+    /// A value of every chunk of a recording, which is active where its value is at least `level`.
+    Activity {
+        /// In units of the last bit of the values.
+        level: i32,
+    },
 }
 
 /// A network of a model, from samples to a row of integers, or one a chunk.
@@ -108,8 +113,31 @@ impl Branch {
     pub fn classifier(&self) -> Option<Classifier<'_>> {
         match &self.output {
             Output::Class { labels, samples } => Some(Classifier { branch: self, labels, samples: *samples as usize }),
-            Output::Embedding { .. } | Output::Values => None,
+            Output::Embedding { .. } | Output::Values | Output::Activity { .. } => None,
         }
+    }
+
+    /// The level from which on a chunk is active, if that is what the network is for.
+    #[must_use]
+    pub fn level(&self) -> Option<i32> {
+        match self.output {
+            Output::Activity { level } => Some(level),
+            Output::Embedding { .. } | Output::Values | Output::Class { .. } => None,
+        }
+    }
+
+    /// Makes the chunks active whose value is at least `level`.
+    pub(super) fn set_level(&mut self, level: f64) -> Result<(), ModelError> {
+        let refuse = |reason: String| Err(ModelError::Activity { reason });
+        if self.columns != 1 {
+            return refuse(format!("the network makes {} values of every chunk, and activity is of one", self.columns));
+        }
+        let scaled = (level * f64::from(self.fraction_bits()).exp2()).ceil();
+        if !(f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&scaled) {
+            return refuse(format!("no value reaches a level of {level}"));
+        }
+        self.output = Output::Activity { level: scaled as i32 };
+        Ok(())
     }
 
     /// Refuses what a file may say but no network does.
@@ -124,6 +152,8 @@ impl Branch {
             Output::Embedding { threshold } if (1..=THRESHOLD_ONE).contains(threshold) => Ok(()),
             Output::Embedding { .. } => refuse("has a threshold that is not in (0, 1]".into()),
             Output::Values if chunks => Ok(()),
+            Output::Activity { .. } if chunks && self.columns == 1 => Ok(()),
+            Output::Activity { .. } => refuse("says which chunks are active, and does not make one value of each".into()),
             Output::Values => refuse("makes values of chunks, and its front end has none".into()),
             Output::Class { labels, .. } => {
                 check_name(&self.name)?;

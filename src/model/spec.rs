@@ -9,7 +9,7 @@ use crate::error::ModelError;
 use crate::gkr::builder::{ProgramBuilder, Recipes};
 use crate::gkr::program::{Program, ProgramError, TensorId};
 use crate::gkr::view::{RowMap, View};
-use crate::layers::{argmax, norm, replay, score};
+use crate::layers::{activity, argmax, norm, replay, score};
 use crate::statement::Reading;
 
 /// What is public about a model: everything but its weights.
@@ -35,8 +35,10 @@ pub struct Tail {
     pub threshold: Option<u32>,
     /// The score to be shown.
     pub score: Option<i32>,
-    /// Whether the embedding is a public output.
+    /// Whether the embedding, or what the network makes of every chunk, is a public output.
     pub embedding: bool,
+    /// Whether it is a public output which chunks are active.
+    pub activity: bool,
     /// Recordings of the same length, committed before, that this one is shown to be none of.
     pub replays: usize,
     /// The classes that are shown, one for each network that gives one.
@@ -85,14 +87,21 @@ impl Spec {
     pub fn voice(&self) -> Option<(&Branch, u32)> {
         match self.first.output {
             Output::Embedding { threshold } => Some((&self.first, threshold)),
-            Output::Class { .. } | Output::Values => None,
+            Output::Class { .. } | Output::Values | Output::Activity { .. } => None,
         }
     }
 
     /// The network that makes values of every chunk.
     #[must_use]
     pub fn values(&self) -> Option<&Branch> {
-        (self.first.output == Output::Values).then_some(&self.first)
+        matches!(self.first.output, Output::Values | Output::Activity { .. }).then_some(&self.first)
+    }
+
+    /// The network that says which chunks are active, and the value from which on one is.
+    #[must_use]
+    pub fn activity(&self) -> Option<(&Branch, f64)> {
+        let level = self.first.level()?;
+        Some((&self.first, f64::from(level) * f64::from(-self.first.fraction_bits()).exp2()))
     }
 
     /// The network that is about a voice.
@@ -112,8 +121,9 @@ impl Spec {
     pub fn whole_tail(&self, threshold: Option<u32>) -> Tail {
         let readings = self.readings().map(|_| Reading { class: 0, start: 0 }).collect();
         let threshold = threshold.filter(|_| self.voice().is_some());
-        let embedding = threshold.is_none() && self.first.classifier().is_none();
-        Tail { threshold, embedding, readings, ..Tail::default() }
+        let activity = self.first.level().is_some();
+        let embedding = threshold.is_none() && self.first.classifier().is_none() && !activity;
+        Tail { threshold, embedding, activity, readings, ..Tail::default() }
     }
 
     /// The program for `num_samples` samples. Both sides call this.
@@ -127,7 +137,7 @@ impl Spec {
         let samples = samples_input(&mut p, "samples", num_samples, self.block(&tail.readings))?;
         let mut output = None;
         let compares = tail.threshold.is_some() || tail.score.is_some();
-        if compares || tail.embedding {
+        if compares || tail.embedding || tail.activity {
             let values = self.values().filter(|_| !compares);
             let branch = values.map_or_else(|| self.require_voice(), Ok)?;
             let embedded = embed(&mut p, branch, samples, num_samples)?;
@@ -279,6 +289,10 @@ fn decide(p: &mut ProgramBuilder, branch: &Branch, embedded: &Embedded, tail: &T
     }
     if tail.embedding {
         p.output(embedding);
+    }
+    if let (true, Some(level)) = (tail.activity, branch.level()) {
+        let active = activity::at_least(p, "activity", embedding, level.into())?;
+        p.output(active);
     }
     Ok(())
 }

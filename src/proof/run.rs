@@ -13,6 +13,8 @@ pub(super) struct Run {
     pub(super) lowered: Lowered,
     pub(super) trace: Trace,
     pub(super) embedding: Vec<i64>,
+    /// Which chunks are active, if that is shown.
+    pub(super) activity: Vec<bool>,
     pub(super) verdict: Verdict,
     pub(super) tail: Tail,
 }
@@ -36,6 +38,7 @@ impl ProvingKey {
             threshold: enrolled.map(|(template, _)| template.threshold),
             score: None,
             embedding: options.reveal == Reveal::Embedding,
+            activity: options.reveal == Reveal::Decision && self.model.spec().activity().is_some(),
             replays,
             readings: self.model.read_windows(&wav.samples, options.windows)?,
         })
@@ -52,13 +55,19 @@ impl ProvingKey {
         }
         let trace = Trace::run(&lowered.program, &lowered.recipes, &inputs, self.model.constants())
             .map_err(ModelError::from)?;
-        let (mut embedding, mut verdict) = (Vec::new(), Verdict::Accept);
-        if enrolled.is_some() {
+        let (mut embedding, mut activity, mut verdict) = (Vec::new(), Vec::new(), Verdict::Accept);
+        if enrolled.is_some() || tail.embedding || tail.activity {
             embedding = integers(trace.get(lowered.embedding));
-            let accept = lowered.program.outputs().first().map_or(0, |&id| trace.get(id).get(0, 0));
+        }
+        let shown = lowered.program.outputs().first().map(|&id| trace.get(id));
+        if enrolled.is_some() {
+            let accept = shown.map_or(0, |bit| bit.get(0, 0));
             verdict = if accept == 1 { Verdict::Accept } else { Verdict::Reject };
         }
-        Ok(Run { lowered, trace, embedding, verdict, tail })
+        if tail.activity {
+            activity = shown.map_or_else(Vec::new, |bits| bits.values().iter().map(|bit| bit == 1).collect());
+        }
+        Ok(Run { lowered, trace, embedding, activity, verdict, tail })
     }
 }
 
