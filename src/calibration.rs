@@ -63,9 +63,10 @@ pub(crate) fn float_embedding(
     Ok(outputs.last().map(|last| embedding_of(front_end, last)).unwrap_or_default())
 }
 
-/// The embedding that a network's output stands for: the mean of all sequences', or what it is of every chunk.
+/// The embedding that a network's output stands for: the mean of all sequences', or what it is of every chunk or tensor.
 fn embedding_of(front_end: &FrontEnd, output: &FloatMatrix) -> Vec<f64> {
-    if front_end.chunks().is_some() { output.data.clone() } else { mean_of_rows(output) }
+    let all = front_end.chunks().is_some() || front_end.tensor().is_some();
+    if all { output.data.clone() } else { mean_of_rows(output) }
 }
 
 /// The mean of the embeddings of all sequences.
@@ -151,7 +152,7 @@ pub(crate) fn calibrate(
     }
     if front_end.is_raw() {
         // Samples may have all their bits, however quiet these recordings are: twice this is their range.
-        ranges.input = 0.5;
+        ranges.input = front_end.tensor().map_or(0.5, |tensor| f64::from(14 - tensor.fraction_bits).exp2());
     }
     let build_with = |widths: &Widths| -> Result<Model, ModelError> {
         let mut constants = Constants::default();

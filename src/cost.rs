@@ -145,7 +145,8 @@ impl Model {
         let bytes = |id| program.tensor(id).entries as u64 * bytes_per_entry(program, id);
         let [weights, entries] = memory::of_tensors(program);
         let tail = self.spec().whole_tail(Some(1));
-        let size = |mode| proof_size::proof_bytes(program, samples, &tail, mode);
+        let recording = (self.spec().sample_rate(), samples);
+        let size = |mode| proof_size::proof_bytes(program, recording, &tail, mode);
         Ok(Cost {
             frames: self.front_end().num_frames(self.front_end().padded_samples(samples)).unwrap_or(0),
             macs: sizes.macs,

@@ -56,6 +56,12 @@ pub enum AudioError {
         /// Bytes of samples the file holds.
         available: u64,
     },
+    /// A tensor that is not what the network takes, or no tensor.
+    #[error("the input tensor cannot be used: {reason}")]
+    Tensor {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A recording without any sound.
     #[error("every sample is the same, so there is no voice in it; check the microphone and record again")]
     Silent,

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::audio::FrontEnd;
+use crate::audio::frontend::{Tensor, TensorInput};
 use crate::calibration::{self, TARGET_COSINE, Wanted, Window};
 pub use crate::compare::LayerDifference;
 pub use crate::cost::{Cost, LayerCost};
@@ -78,6 +79,23 @@ impl ModelBuilder {
     pub fn front_end(mut self, front_end: FrontEnd) -> Self {
         self.front_end = front_end;
         self
+    }
+
+    /// Sets the front end [`none`](FrontEnd::none): the network takes its own input tensor, as integers of a scale that suits
+    /// these examples. Returns their integers, to [calibrate](Self::calibrate) on.
+    ///
+    /// # Errors
+    /// [`AudioError::Tensor`] if there is no example or one does not fit; [`ModelError::Shape`] if the network was not read
+    /// from a graph.
+    pub fn tensors(self, examples: &[Tensor]) -> Result<(Self, Vec<Vec<i16>>), ModelError> {
+        let axes = self.network.input_axes.as_ref().ok_or_else(|| ModelError::Shape {
+            layer: "input".into(),
+            expected: "a network that was read from a graph".into(),
+            found: "one of rows and columns".into(),
+        })?;
+        let input = TensorInput::new(axes, examples)?;
+        let integers = examples.iter().map(|tensor| input.integers(tensor)).collect::<Result<_, _>>()?;
+        Ok((self.front_end(FrontEnd::none(input)), integers))
     }
 
     /// Names the model.
@@ -182,7 +200,10 @@ impl ModelBuilder {
         let (model, cosine) = calibration::calibrate(&network, &front_end, clips, wanted, |quantized| {
             let (shortest, longest) = (*quantized.lengths.start() as u32, *quantized.lengths.end() as u32);
             let (output, longest) = match &labels {
-                None if front_end.chunks().is_some() => (Output::Values, longest),
+                None if front_end.chunks().is_some() || front_end.tensor().is_some() => (Output::Values, longest),
+                Some(labels) if front_end.tensor().is_some() => {
+                    (Output::Class { labels: labels.clone(), samples: shortest }, longest)
+                }
                 None => (Output::Embedding { threshold }, longest),
                 // Whatever is longer has a window.
                 Some(labels) => (Output::Class { labels: labels.clone(), samples: shortest }, MAX_SAMPLES as u32),

@@ -239,6 +239,12 @@ impl Statement {
         self.audio.num_samples as usize
     }
 
+    /// Whether the samples are those of a recording; if not, they are the integers of an input tensor.
+    #[must_use]
+    pub fn is_about_audio(&self) -> bool {
+        self.audio.sample_rate > 0
+    }
+
     /// The score, if it is revealed.
     #[must_use]
     pub fn score(&self) -> Option<f64> {

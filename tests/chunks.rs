@@ -1,6 +1,6 @@
 //! Networks that are run over chunks of a recording and carry a state from one to the next: Silero's voice activity.
 
-mod common;
+mod cli_common;
 #[path = "common/data.rs"]
 mod shared;
 
@@ -8,15 +8,14 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use common::{Case, NAME};
+use cli_common::{Folder, assert_error, assert_has, json, status};
+use serde_json::Value;
 use shared::data;
 use voxcheck::audio::{FrontEnd, wav};
-use voxcheck::gkr::pcs::{Hyrax, ProverKey, VerifierKey};
 use voxcheck::layers::onnx::{self, Settings};
-use voxcheck::model::{Tail, samples_table};
-use voxcheck::sumcheck::channel::{PlainProver, PlainVerifier};
-use voxcheck::sumcheck::transcript::Merlin;
-use voxcheck::{Model, setup};
+use voxcheck::model::Tail;
+use voxcheck::proof::{Expected, ProveOptions, Reveal};
+use voxcheck::{Context, Model, Verdict, setup};
 
 /// New samples of a chunk.
 const CHUNK: usize = 512;
@@ -56,7 +55,7 @@ fn silero(data: &Path) -> &'static Model {
         let front_end = FrontEnd::by_name("raw:chunk=512,context=64").unwrap();
         let clips: Vec<Vec<i16>> = CALIBRATION.iter().map(|name| samples(data, name)).collect();
         let start = Instant::now();
-        let builder = Model::from_onnx_bytes(bytes, "silero").unwrap().front_end(front_end);
+        let builder = Model::from_onnx_bytes(bytes, "silero").unwrap().front_end(front_end).activity(0.5);
         let (model, closeness) = builder.calibrate_measured(&clips).unwrap();
         println!("calibrated in {:.1?}, closeness {closeness:.6}", start.elapsed());
         model
@@ -129,31 +128,67 @@ fn a_row_of_values_is_no_embedding() {
 fn voice_activity_over_a_recording_is_proved() {
     let Some(data) = data() else { return };
     let model = silero(&data);
-    let recording = samples(&data, REFERENCES[0]);
-    let (lowered, _) = model.run(&recording).unwrap();
-    let inputs = vec![std::sync::Arc::new(samples_table(&lowered.program, &recording))];
-    let constants = model.constants().to_vec();
-    let case = Case { program: lowered.program, recipes: lowered.recipes, inputs, constants };
-    // Every relation holds.
-    let trace = case.run();
-    let key = ProverKey::new(VerifierKey::new(case.program.max_width_vars()));
-    let commitments = case.commitments::<Hyrax>(&key, &trace);
-    let start = Instant::now();
-    let mut channel = PlainProver::new(Merlin::new(NAME));
-    case.prove_with::<Hyrax>(&key, &trace, &mut channel);
-    let proof = channel.into_proof();
-    println!("{} chunks: {:.1?} to commit again and prove, {} bytes", 93, start.elapsed(), proof.len());
-    let verifier = || PlainVerifier::new(Merlin::new(NAME), &proof);
-    assert_eq!(case.verify_keyed(&key, &trace, &commitments, verifier()), Ok(()));
-    // Not with another row of probabilities, and not of another recording.
-    let mut row = model.embed(&recording).unwrap();
-    row[40] += 1;
-    let values: Vec<i128> = row.iter().map(|&p| i128::from(p)).collect();
-    let mut claimed = case.run();
-    claimed.replace(lowered.embedding, common::table(values.len(), 1, &values).as_ref().clone());
-    assert!(case.verify_keyed(&key, &claimed, &commitments, verifier()).is_err());
-    let other = samples_table(&case.program, &samples(&data, REFERENCES[1]));
-    let other = Case { inputs: vec![std::sync::Arc::new(other)], ..case };
-    let of_other = other.commitments::<Hyrax>(&key, &other.run());
-    assert!(other.verify_keyed(&key, &trace, &of_other, verifier()).is_err());
+    let (pk, vk) = setup(model).unwrap();
+    let context = Context::new(*b"activity");
+    let mut proofs = Vec::new();
+    for name in &REFERENCES[..2] {
+        let recording = wav::Wav { sample_rate: 16_000, samples: samples(&data, name) };
+        let start = Instant::now();
+        let (proof, report) = pk.prove_readings(&recording, &context, &ProveOptions::default()).unwrap();
+        println!("{name}: {:.1?}, {} bytes, {} lookups", start.elapsed(), proof.to_bytes().len(), report.lookups);
+        let expected: Vec<bool> = reference(&data, name).iter().map(|&p| p >= 0.5).collect();
+        assert_eq!(proof.statement().activity(), Some(&*expected));
+        assert_eq!(vk.verify(proof.statement(), &proof), Ok(Verdict::Accept));
+        proofs.push(proof);
+    }
+    // The activity of one recording is not that of another.
+    let statement = proofs[0].statement();
+    assert_ne!(statement.activity(), proofs[1].statement().activity());
+    assert!(vk.verify(proofs[1].statement(), &proofs[0]).is_err());
+    let seconds = |min_active: f64| {
+        let expected = Expected { min_active: Some(min_active), ..Expected::without_template(&context) };
+        vk.check_statement(statement, &expected).is_ok()
+    };
+    assert!(seconds(0.5) && !seconds(3.1));
+    // The probabilities themselves, for those who want them.
+    let options = ProveOptions { reveal: Reveal::Embedding, ..ProveOptions::default() };
+    let recording = wav::Wav { sample_rate: 16_000, samples: samples(&data, REFERENCES[0]) };
+    let (proof, _) = pk.prove_readings(&recording, &context, &options).unwrap();
+    assert_eq!(proof.statement().embedding(), Some(&*model.embed(&recording.samples).unwrap()));
+    assert_eq!(vk.verify(proof.statement(), &proof), Ok(Verdict::Accept));
+}
+
+/// From the published file to a demand of seconds of speech.
+#[test]
+fn speech_is_demanded_through_the_command_line() {
+    let Some(data) = data() else { return };
+    let path = |name: &str| data.join(name).to_str().unwrap().to_owned();
+    let folder = Folder::new();
+    let [model, key, proof] = ["vad.vxm", "vad.vxk", "p.vxp"].map(|name| folder.path(name));
+    let network = path("models/silero_vad_16k_static_op16.onnx");
+    let clips: Vec<String> = CALIBRATION.iter().map(|name| path(&format!("wav/speakers/{name}.wav"))).collect();
+    let clips: Vec<&str> = clips.iter().map(String::as_str).collect();
+    let import = ["model", "import", &network, "-o", &model, "--bits", "16", "--frontend"];
+    let chunks = [&import[..], &["raw:chunk=512,context=64", "--activity", "0.5", "--calibrate"], &clips].concat();
+    let (exit, value) = json(&chunks);
+    assert_eq!((exit, &value["activity_level"]), (0, &serde_json::json!(0.5)), "{value}");
+    // What makes no values of chunks is active nowhere.
+    let whole = [&import[..], &["raw", "--force", "--length", "576", "--activity", "0.5", "--calibrate"], &clips].concat();
+    assert_error(&whole, 65, "E-MODEL-ACTIVITY");
+
+    let wav = path(&format!("wav/speakers/{}.wav", REFERENCES[0]));
+    let (exit, value) = json(&["prove", "--model", &model, &wav, "-o", &proof]);
+    assert_eq!(exit, 0, "{value}");
+    let activity = &value["activity"];
+    assert_has(activity, &["chunks", "active", "active_seconds", "segments"]);
+    let seconds = activity["active_seconds"].as_f64().unwrap();
+    assert!(seconds > 1.0 && activity["segments"][0]["end_seconds"].as_f64().is_some(), "{value}");
+    assert_eq!(status(&["setup", &model, "-o", &key]), 0);
+    let verify = ["verify", "--key", &key, &proof, "--min-active"];
+    let (exit, verified) = json(&[&verify[..], &["1"]].concat());
+    assert_eq!((exit, &verified["activity"]), (0, activity), "{verified}");
+    let (exit, refused) = json(&[&verify[..], &["30"]].concat());
+    assert_eq!((exit, &refused["mismatch"]["field"]), (4, &Value::from("activity")), "{refused}");
+    // A model of a voice says nothing about activity.
+    assert_error(&["verify", &proof, "--enrolled", &proof, "--min-active", "1"], 65, "E-TEMPLATE");
 }

@@ -35,6 +35,10 @@ pub struct NetworkInput {
 /// # Errors
 /// [`AudioError::TooShort`] if the recording has not one frame.
 pub fn features(front_end: &FrontEnd, samples: &[i16]) -> Result<FloatMatrix, AudioError> {
+    if let Some(tensor) = front_end.tensor() {
+        check_length(front_end, samples)?;
+        return Ok(tensor.values(samples));
+    }
     if front_end.is_raw() {
         let frames = check_length(front_end, samples)?;
         return Ok(FloatMatrix::new(frames, 1, samples.iter().map(|&x| f64::from(x) / 32768.0).collect()));
@@ -99,7 +103,7 @@ fn check_length(front_end: &FrontEnd, samples: &[i16]) -> Result<usize, AudioErr
 
 fn compress(compression: Compression, energies: &mut [f64]) {
     match compression {
-        Compression::None | Compression::Samples | Compression::Chunks(_) => {}
+        Compression::None | Compression::Samples | Compression::Chunks(_) | Compression::Tensor(_) => {}
         Compression::Ln { floor } => energies.iter_mut().for_each(|x| *x = (*x + floor).ln()),
         Compression::LnAbove { floor } => energies.iter_mut().for_each(|x| *x = x.max(floor).ln()),
         Compression::Decibels { floor, range } => {

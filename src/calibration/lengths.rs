@@ -42,8 +42,16 @@ pub(crate) fn lengths(
     };
     let embeds = |samples: usize| {
         let frames = front_end.num_frames(samples).unwrap_or(0);
-        network.shapes(frames).is_ok_and(|shapes| shapes.last().is_some_and(|shape| shape.length == 1))
+        let shapes = network.shapes(frames);
+        // Of a tensor, all rows that the network makes are its values.
+        let fits = |shape: &Shape| shape.length == 1 || front_end.tensor().is_some();
+        shapes.is_ok_and(|shapes| shapes.last().is_some_and(fits))
     };
+    if let (Some(tensor), Some(rows)) = (front_end.tensor(), network.input_rows) {
+        let integers = rows.saturating_mul(tensor.stride());
+        let fits = integers <= MAX_SAMPLES && embeds(integers);
+        return if fits { Ok(integers..=integers) } else { Err(none(&format!("none of {rows} rows"))) };
+    }
     if let Some(rows) = network.input_rows {
         let reaches = |rows: usize, samples: usize| front_end.num_frames(samples).is_some_and(|frames| frames >= rows);
         let (first, end) = (least(|n| reaches(rows, n)), least(|n| reaches(rows.saturating_add(1), n)));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::common::{ModelArg, check_recording, load_keys_if};
+use super::common::{ModelArg, load_keys, read_input};
 use super::console::{Console, Outcome};
 use super::enrol::secret_path;
 use super::error::{CliError, Result};
@@ -17,7 +17,7 @@ use super::files::{self, Access};
 pub struct Args {
     #[command(flatten)]
     model: ModelArg,
-    /// Recording: WAV, 16-bit mono at the model's rate; `-` is stdin
+    /// Recording: WAV, 16-bit mono at the model's rate; NumPy file of a tensor, if the model takes that; `-` is stdin
     #[arg(value_name = "WAV")]
     wav: PathBuf,
     /// Commitment to write (.vxa); the secret goes to FILE.secret, readable by its owner only
@@ -33,8 +33,8 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     let secret_path = secret_path(&args.output, args.secret.as_ref())?;
     files::check_output(console, &args.output)?;
     files::check_output(console, &secret_path)?;
-    let wav = files::read_wav(&args.wav)?;
-    let (pk, _, _) = load_keys_if(console, &args.model.model, |model| check_recording(model, &args.wav, &wav))?;
+    let (pk, _, _) = load_keys(console, &args.model.model)?;
+    let wav = read_input(pk.model(), &args.wav)?;
     let (result, _) = console.stage("commit", |_| pk.commit_audio(&wav));
     let (commitment, secret) = result.map_err(|error| CliError::prove(&args.wav, &error))?;
     let (public, private) = (commitment.to_bytes(), secret.to_bytes());

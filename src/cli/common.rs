@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
+use voxcheck::audio::frontend::Tensor;
 use voxcheck::audio::wav::{self, Wav};
 use voxcheck::model::Spec;
 use voxcheck::proof::{ProvingKey, Reading, Statement, Template, Verdict, VerifyingKey, setup};
@@ -14,6 +15,7 @@ use super::activity::Activity;
 use super::console::Console;
 use super::error::{CliError, Result};
 use super::files;
+use super::npy;
 
 pub use voxcheck::model::BUNDLED;
 
@@ -80,6 +82,35 @@ pub fn load_keys_if(
     Ok((pk, vk, elapsed))
 }
 
+/// What a model is to be run on: a recording, or the integers of an input tensor; `-` is stdin.
+pub fn read_input(model: &Model, path: &Path) -> Result<Wav> {
+    let Some(tensor) = model.front_end().tensor() else {
+        let wav = files::read_wav(path)?;
+        check_recording(model, path, &wav)?;
+        return Ok(wav);
+    };
+    let integers = tensor.integers(&read_tensor(path)?);
+    let samples = integers.map_err(|error| CliError::audio(path, &error))?;
+    model.check_length(samples.len()).map_err(|error| CliError::model(path, &error))?;
+    Ok(Wav { sample_rate: 0, samples })
+}
+
+/// The tensor of a NumPy file; `-` is stdin.
+pub fn read_tensor(path: &Path) -> Result<Tensor> {
+    npy::read(path, &files::read(path)?)
+}
+
+/// Seconds of a recording; none of a tensor.
+pub fn seconds(sample_rate: u32, samples: usize) -> Option<f64> {
+    (sample_rate > 0).then(|| samples as f64 / f64::from(sample_rate))
+}
+
+/// How long a recording is, for people; or that it is a tensor.
+pub fn length_text(sample_rate: u32, samples: usize) -> String {
+    let seconds = seconds(sample_rate, samples).map(|seconds| format!("{seconds:.2} s of audio"));
+    seconds.unwrap_or_else(|| format!("a tensor of {samples} integers"))
+}
+
 /// Refuses a recording of a rate or length that the model does not take.
 pub fn check_recording(model: &Model, path: &Path, wav: &Wav) -> Result<()> {
     let rate = model.front_end().sample_rate;
@@ -127,6 +158,7 @@ pub fn statement_json(statement: &Statement, spec: Option<&Spec>) -> Value {
         "template_id": statement.template_id().map(|id| id.to_string()),
         "context": hex::encode(statement.context().bytes()),
         "mode": statement.mode().name(),
+        "input": if statement.is_about_audio() { "audio" } else { "tensor" },
         "samples": statement.num_samples(),
         "label": template.map(Template::label),
         "refuses_replays": template.is_some_and(Template::refuses_replays),
@@ -172,7 +204,7 @@ fn readings<'a>(statement: &Statement, spec: Option<&'a Spec>) -> Vec<Said<'a>> 
             label: network.and_then(|network| network.label(reading.class)),
             class: reading.class,
             start: reading.start,
-            seconds: spec.map(|spec| f64::from(reading.start) / f64::from(spec.sample_rate())),
+            seconds: spec.and_then(|spec| seconds(spec.sample_rate(), reading.start as usize)),
         }
     };
     statement.readings().iter().enumerate().map(said).collect()
@@ -193,12 +225,12 @@ pub fn statement_text(statement: &Statement, spec: Option<&Spec>) -> String {
         let score = statement.score().map_or_else(|| "not revealed".into(), |score| format!("{score:.4}"));
         text += &format!("  score      {score}, threshold {threshold:.4}\n");
     }
-    text += &format!(
-        "  model      {}\n  recording  {} ({} samples)\n",
-        statement.model_id(),
-        statement.audio_id(),
-        statement.num_samples()
-    );
+    let (input, count) = (statement.audio_id(), statement.num_samples());
+    text += &format!("  model      {}\n", statement.model_id());
+    text += &match statement.is_about_audio() {
+        true => format!("  recording  {input} ({count} samples)\n"),
+        false => format!("  tensor     {input} ({count} integers; how they came about is not proved)\n"),
+    };
     if let Some(id) = statement.template_id() {
         text += &format!("  template   {id}\n");
     }

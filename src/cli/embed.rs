@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use voxcheck::Model;
 
-use super::common::{ModelArg, cosine, load_model, to_floats};
+use super::common::{ModelArg, cosine, load_model, read_input, to_floats};
 use super::console::{Console, Outcome};
 use super::error::{CliError, Result};
 use super::files::{self, Access};
@@ -16,7 +16,7 @@ use super::npy;
 pub struct Args {
     #[command(flatten)]
     model: ModelArg,
-    /// Recordings: WAV, 16-bit mono at the model's rate
+    /// Recordings: WAV, 16-bit mono at the model's rate; NumPy files of tensors, if the model takes those
     #[arg(required = true, value_name = "WAV")]
     wavs: Vec<PathBuf>,
     /// Print and write the float reference instead of the integers
@@ -57,7 +57,7 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     let model = console.stage("load", |_| load_model(&args.model.model)).0?;
     let mut all = Vec::with_capacity(args.wavs.len());
     for path in &args.wavs {
-        let wav = files::read_wav_at(path, model.front_end().sample_rate)?;
+        let wav = read_input(&model, path)?;
         let result = console.stage("embed", |_| Embeddings::of(&model, &wav.samples)).0;
         all.push(result.map_err(|error| CliError::model(path, &error))?);
     }

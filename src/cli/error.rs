@@ -126,6 +126,7 @@ impl CliError {
             AudioError::UnsupportedFormat { .. } => "E-WAV-FORMAT",
             AudioError::Truncated { .. } => "E-WAV-TRUNCATED",
             AudioError::Empty => "E-WAV-EMPTY",
+            AudioError::Tensor { .. } => "E-TENSOR",
             AudioError::Silent => "E-WAV-SILENT",
             AudioError::TooShort { .. } => "E-WAV-TOO-SHORT",
             AudioError::TooLong { .. } => "E-WAV-TOO-LONG",

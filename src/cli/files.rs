@@ -218,6 +218,11 @@ pub fn remove_temporaries() -> MutexGuard<'static, Vec<PathBuf>> {
 
 /// Every WAV below a folder, in a fixed order.
 pub fn wavs_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    files_below(folder, "wav")
+}
+
+/// Every file below a folder whose name ends in `.ending`, in a fixed order.
+pub fn files_below(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -228,7 +233,7 @@ pub fn wavs_below(folder: &Path) -> Result<Vec<PathBuf>> {
             let path = entry.path();
             if kind.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wav")) {
+            } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending)) {
                 found.push(path);
             }
         }

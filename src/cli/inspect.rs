@@ -10,7 +10,7 @@ use voxcheck::proof::{
     VerifyingKey,
 };
 
-use super::common::{self, BUILT_IN, load_model, merge};
+use super::common::{self, BUILT_IN, length_text, load_model, merge};
 use super::console::{Console, Outcome, human_bytes};
 use super::error::{CliError, Result};
 use super::files;
@@ -240,15 +240,15 @@ pub fn readings_json(spec: &Spec) -> Vec<Value> {
 fn readings_text(spec: &Spec) -> String {
     let reading = |reading: Classifier<'_>| {
         let (name, front_end) = (&reading.branch.name, &reading.branch.features.front_end.name);
-        let seconds = reading.samples as f64 / f64::from(spec.sample_rate());
-        format!("  reads      {name}: {} of {seconds:.2} s, {front_end}\n", reading.labels.join(", "))
+        let (labels, length) = (reading.labels.join(", "), length_text(spec.sample_rate(), reading.samples));
+        format!("  reads      {name}: {labels} of {length}, {front_end}\n")
     };
     spec.readings().map(reading).collect()
 }
 
 fn model(args: &Args, file: &Model) -> Result<Description> {
-    let rate = f64::from(file.front_end().sample_rate);
-    let wanted = (args.seconds.max(0.0) * rate).round() as usize;
+    let rate = file.front_end().sample_rate;
+    let wanted = (args.seconds.max(0.0) * f64::from(rate)).round() as usize;
     let samples = wanted.max(file.min_samples()).min(file.max_samples());
     let cost = file.cost(samples).map_err(|error| CliError::model(&args.file, &error))?;
     let id = file.id().to_string();
@@ -263,6 +263,7 @@ fn model(args: &Args, file: &Model) -> Result<Description> {
             "sample_rate": file.front_end().sample_rate,
             "embedding_len": file.makes_values().then(|| file.embedding_len()),
             "default_threshold": file.has_voice().then(|| file.default_threshold()),
+            "tensor": file.front_end().tensor().map(|tensor| tensor.shape()),
             "activity_level": file.spec().activity().map(|(_, level)| level),
             "readings": readings_json(file.spec()),
             "min_samples": file.min_samples(),
@@ -279,15 +280,18 @@ fn model(args: &Args, file: &Model) -> Result<Description> {
         let (values, samples, level) = (file.embedding_len(), chunks.samples, level.unwrap_or_default());
         voice = format!("  values     {values} of every chunk of {samples} samples{level}\n");
     }
+    if let (Some(tensor), false) = (file.front_end().tensor(), file.has_voice()) {
+        voice += &format!("  tensor     {}, in units of 2^{}\n", tensor.shape(), -tensor.fraction_bits);
+    }
     let mut text = format!(
-        "model {}\n  id         {id}\n  front end  {}, {rate} Hz\n{}{}  takes      {} to {} samples\nfor {:.2} s of audio\n{}",
+        "model {}\n  id         {id}\n  front end  {}, {rate} Hz\n{}{}  takes      {} to {} samples\nfor {}\n{}",
         file.name(),
         file.front_end().name,
         voice,
         readings_text(file.spec()),
         file.min_samples(),
         file.max_samples(),
-        samples as f64 / rate,
+        length_text(rate, samples),
         cost_text(&cost),
     );
     if let Some(ledger) = soundness::of_spec(file.spec(), samples, &soundness::decision(file.spec()), Mode::Zk) {

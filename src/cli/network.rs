@@ -11,13 +11,41 @@ use super::console::Console;
 use super::error::{CliError, Result};
 use super::files;
 
+/// What turns a recording into the input of a network.
+#[derive(Clone, Debug)]
+pub enum FrontEndArg {
+    /// A preset.
+    Preset(Box<FrontEnd>),
+    /// Nothing: the network takes a tensor.
+    None,
+}
+
+impl FrontEndArg {
+    /// For clap: a preset, or `none`.
+    pub fn parse(text: &str) -> std::result::Result<Self, String> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        let preset = FrontEnd::by_name(text).map_err(|error| format!("{error}; or none, for input tensors"))?;
+        Ok(Self::Preset(Box::new(preset)))
+    }
+
+    /// The preset, if it is one.
+    pub fn preset(&self) -> Option<&FrontEnd> {
+        match self {
+            Self::Preset(preset) => Some(preset),
+            Self::None => None,
+        }
+    }
+}
+
 /// What a graph leaves open.
 #[derive(clap::Args, Debug)]
 pub struct Settings {
     /// Fixes an input of the graph: all its entries are this number (repeat for several)
     #[arg(long = "input", value_name = "NAME=VALUE", value_parser = parse_input)]
     inputs: Vec<(String, f64)>,
-    /// Fixes the length of recordings, for graphs that decide by it what they compute
+    /// Fixes the length of recordings, for graphs that decide by it what they compute; rows of an input tensor
     #[arg(long, value_name = "SAMPLES", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     length: Option<u32>,
     /// Output of the graph that is the embedding [default: the first]
@@ -48,10 +76,18 @@ fn parse_state(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 /// The bytes of a network that needs no file beside it; `rows` is how many its input has unless `settings` or chunks say so.
-pub fn read_network(path: &Path, settings: &Settings, front_end: &FrontEnd, rows: Option<usize>) -> Result<Vec<u8>> {
+/// Without a front end the network takes its own input tensor, and a length is that of its rows.
+pub fn read_network(
+    path: &Path,
+    settings: &Settings,
+    front_end: Option<&FrontEnd>,
+    rows: Option<usize>,
+) -> Result<Vec<u8>> {
     let folder = path.parent().filter(|_| path.is_file());
     let failed = |error| CliError::model(path, &error);
+    let front_end = front_end.filter(|front_end| front_end.tensor().is_none());
     let given = settings.length.map(|samples| {
+        let Some(front_end) = front_end else { return Ok(samples as usize) };
         let frames = front_end.num_frames(samples as usize);
         frames.ok_or_else(|| {
             let message = format!("--length {samples} is too short for one frame of {}", front_end.name);
@@ -60,9 +96,10 @@ pub fn read_network(path: &Path, settings: &Settings, front_end: &FrontEnd, rows
     });
     let bytes = files::read(path)?;
     let mut states: BTreeMap<String, String> = settings.states.iter().cloned().collect();
-    let chunks = front_end.chunks();
+    let chunks = front_end.and_then(FrontEnd::chunks);
     if chunks.is_none() && !states.is_empty() {
-        let message = format!("--state is for a network that is run over chunks, and {} has none", front_end.name);
+        let name = front_end.map_or("none", |front_end| &front_end.name);
+        let message = format!("--state is for a network that is run over chunks, and {name} has none");
         return Err(CliError::usage(message, "say how long they are, as in --frontend raw:chunk=512,context=64"));
     }
     if chunks.is_some() && states.is_empty() {

@@ -38,7 +38,7 @@ pub struct Args {
     /// What the proof is made for: the verifier's nonce, in hex, at most 256 bytes
     #[arg(long, value_name = "HEX", default_value = "", value_parser = parse_context, hide_default_value = true)]
     context: Context,
-    /// Recording: WAV, 16-bit mono at the model's rate; `-` is stdin
+    /// Recording: WAV, 16-bit mono at the model's rate; NumPy file of a tensor, if the model takes that; `-` is stdin
     #[arg(value_name = "WAV")]
     wav: PathBuf,
     /// Proof to write (.vxp); `-` is stdout
@@ -85,7 +85,6 @@ enum RevealArg {
 
 /// Everything that is read before proving.
 struct Inputs {
-    wav: Wav,
     enrolled: Option<(Template, TemplateSecret)>,
     audio: Option<(AudioCommitment, AudioSecret)>,
     attestation: Option<Attestation>,
@@ -96,13 +95,14 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     files::check_output(console, &args.output)?;
     let start = Instant::now();
     let inputs = read_inputs(args)?;
+    let mut wav = Wav { sample_rate: 0, samples: Vec::new() };
     let pk = private_key::load(console, &args.model.model, &args.private, |model| {
         common::require_template(model, &args.model.model, args.enrolled.is_some())?;
-        common::check_recording(model, &args.wav, &inputs.wav)?;
-        memory::check(model, inputs.wav.samples.len(), args.max_memory)
+        wav = common::read_input(model, &args.wav)?;
+        memory::check(model, wav.samples.len(), args.max_memory)
     })?;
     let load = start.elapsed();
-    let rate = pk.model().front_end().sample_rate;
+    let rate = wav.sample_rate;
     // A start that no recording reaches is refused like any other that this one does not.
     let windows: Vec<u32> = args.window.iter().map(|seconds| (seconds * f64::from(rate)).round() as u32).collect();
     let options = ProveOptions {
@@ -118,8 +118,8 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     };
     let (result, elapsed) = prove(console, |_| {
         let proved = match &inputs.enrolled {
-            Some((template, secret)) => pk.prove_with(&inputs.wav, template, secret, &args.context, &options),
-            None => pk.prove_readings(&inputs.wav, &args.context, &options),
+            Some((template, secret)) => pk.prove_with(&wav, template, secret, &args.context, &options),
+            None => pk.prove_readings(&wav, &args.context, &options),
         };
         proved.map_err(|error| CliError::prove(&args.wav, &error))
     });
@@ -127,8 +127,8 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     let bytes = proof.to_bytes();
     files::write(console, &args.output, &bytes, Access::Public)?;
     let made = Made { proof: &proof, report: &report, load, elapsed, bytes: bytes.len() };
-    let fields = made.json(&pk, &inputs.wav, rate);
-    let text = made.text(console, &pk, &args.output, inputs.wav.samples.len() as f64 / f64::from(rate));
+    let fields = made.json(&pk, &wav);
+    let text = made.text(console, &pk, &args.output, &common::length_text(rate, wav.samples.len()));
     Ok(Outcome::new("prove", fields, text))
 }
 
@@ -168,7 +168,7 @@ fn read_inputs(args: &Args) -> Result<Inputs> {
         }
     };
     let attestation = args.attestation.as_ref().map(|path| files::decode(path, Attestation::from_bytes)).transpose()?;
-    Ok(Inputs { wav: files::read_wav(&args.wav)?, enrolled, audio, attestation })
+    Ok(Inputs { enrolled, audio, attestation })
 }
 
 /// A template and its secret.
@@ -194,10 +194,11 @@ struct Made<'a> {
 }
 
 impl Made<'_> {
-    fn json(&self, pk: &ProvingKey, wav: &Wav, rate: u32) -> Value {
+    fn json(&self, pk: &ProvingKey, wav: &Wav) -> Value {
         let report = self.report;
-        let seconds = wav.samples.len() as f64 / f64::from(rate);
-        let float = pk.model().embed_float(&wav.samples).filter(|_| pk.model().has_voice());
+        let seconds = common::seconds(wav.sample_rate, wav.samples.len());
+        let shown = pk.model().has_voice() || self.proof.statement().embedding().is_some();
+        let float = pk.model().embed_float(&wav.samples).filter(|_| shown);
         let float = float.and_then(std::result::Result::ok);
         let cosine = float.and_then(|float| common::cosine(&common::to_floats(&report.embedding), &float));
         let mut fields = json!({
@@ -206,7 +207,7 @@ impl Made<'_> {
             "frames": report.frames,
             "threads": rayon::current_num_threads(),
             "prove_ms": millis(self.elapsed),
-            "real_time_factor": self.elapsed.as_secs_f64() / seconds,
+            "real_time_factor": seconds.map(|seconds| self.elapsed.as_secs_f64() / seconds),
             "stages_ms": {
                 "load": millis(self.load),
                 "execute": millis(report.stages.execute),
@@ -227,9 +228,9 @@ impl Made<'_> {
         fields
     }
 
-    fn text(&self, console: &Console, pk: &ProvingKey, output: &Path, seconds: f64) -> String {
+    fn text(&self, console: &Console, pk: &ProvingKey, output: &Path, length: &str) -> String {
         format!(
-            "Proved {} in {} ({seconds:.2} s of audio, {} threads)\n{}\n  proof      {}, {}{}",
+            "Proved {} in {} ({length}, {} threads)\n{}\n  proof      {}, {}{}",
             console.decision(decision(self.report.verdict)),
             human_time(self.elapsed),
             rayon::current_num_threads(),

@@ -262,7 +262,7 @@ fn ids(statement: Option<&Statement>, vk: &VerifyingKey) -> Value {
         || {
             json!({
                 "score": null, "threshold": null, "model_id": null, "audio_id": null, "template_id": null,
-                "context": null, "mode": null, "samples": null, "label": null, "refuses_replays": null,
+                "context": null, "mode": null, "input": null, "samples": null, "label": null, "refuses_replays": null,
                 "readings": null, "activity": null, "embedding": null,
             })
         },

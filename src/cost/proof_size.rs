@@ -11,9 +11,14 @@ use crate::gkr::program::{Program, SHARED_WIDTH_VARS, TensorId};
 use crate::model::Tail;
 use crate::statement::{AudioCommitment, Context, Mode, Proof, Revealed, Statement, Template, Verdict};
 
-/// Bytes of the file of a proof about a recording of `samples` samples, made by `program`, with the context that the
+/// Bytes of the file of a proof about a recording of this rate and length, made by `program`, with the context that the
 /// command line draws, a template that names no recordings, and the readings and values of this tail.
-pub(super) fn proof_bytes(program: &Program, samples: usize, tail: &Tail, mode: Mode) -> Result<u64, ModelError> {
+pub(super) fn proof_bytes(
+    program: &Program,
+    (sample_rate, samples): (u32, usize),
+    tail: &Tail,
+    mode: Mode,
+) -> Result<u64, ModelError> {
     let argument = argument_bytes(program, mode == Mode::Zk)
         .map_err(|error| ModelError::Malformed { reason: format!("its program has no proof: {error}") })?;
     let inputs = program.inputs();
@@ -30,7 +35,7 @@ pub(super) fn proof_bytes(program: &Program, samples: usize, tail: &Tail, mode: 
     let statement = Statement {
         mode,
         model: [0; 32],
-        audio: AudioCommitment { sample_rate: 16_000, num_samples: samples as u32, rows: rows(0).unwrap_or_default() },
+        audio: AudioCommitment { sample_rate, num_samples: samples as u32, rows: rows(0).unwrap_or_default() },
         template,
         context: Context::new([]),
         verdict: Verdict::Accept,

@@ -35,7 +35,7 @@ pub fn is_class(p: &mut ProgramBuilder, name: &str, row: TensorId, class: usize)
 }
 
 /// Columns `from` to `end` in slices that are views: offset and length of each.
-fn aligned(mut from: usize, end: usize) -> Vec<(usize, usize)> {
+pub(crate) fn aligned(mut from: usize, end: usize) -> Vec<(usize, usize)> {
     let mut slices = Vec::new();
     while from < end {
         let left = end - from;

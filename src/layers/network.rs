@@ -30,8 +30,21 @@ pub struct Network {
     pub input_columns: usize,
     /// Number of rows of a sequence, if the network takes sequences of one length only.
     pub input_rows: Option<usize>,
+    /// How the tensor that its graph takes makes up rows and columns, if it was read from one.
+    pub input_axes: Option<InputAxes>,
     /// The layers; each takes its inputs from earlier ones.
     pub nodes: Vec<Node>,
+}
+
+/// How the axes of a tensor make up the rows and columns of a network's input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputAxes {
+    /// Extents of all axes, the batch first; `None` for one that is open.
+    pub extents: Vec<Option<usize>>,
+    /// The axes that rows consist of, the outermost first.
+    pub rows: Vec<usize>,
+    /// The axes that columns consist of, the outermost first.
+    pub columns: Vec<usize>,
 }
 
 /// One layer of a network.
@@ -76,7 +89,7 @@ impl Network {
     /// A network on sequences of any length.
     #[must_use]
     pub fn new(input_columns: usize, nodes: Vec<Node>) -> Self {
-        Self { input_columns, input_rows: None, nodes }
+        Self { input_columns, input_rows: None, input_axes: None, nodes }
     }
 
     /// The network without a softmax that it ends in: its logits, of which the largest is that of the largest probability.

@@ -21,7 +21,7 @@ pub enum Output {
         /// The suitable threshold, in units of `1 / score::THRESHOLD_ONE`.
         threshold: u32,
     },
-    /// Values of every chunk of a recording, a row each. Nothing is decided about them.
+    /// Values of every chunk of a recording, a row each, or of a tensor. Nothing is decided about them.
     Values,
     /// Logits: the class is the place of the largest, of the first one if several are.
     Class {
@@ -85,7 +85,10 @@ impl Branch {
     ) -> Result<Lowered, ModelError> {
         let value = self.features.lower_on(p, samples, num_samples)?;
         let output = lowering::lower(p, &self.layers, value)?.tensor;
-        let expected = (self.rows(num_samples), self.columns as usize);
+        let (found, _) = p.shape(output);
+        // Whatever rows a network makes of a tensor are its values.
+        let all = self.output == Output::Values && self.features.front_end.tensor().is_some();
+        let expected = (if all { found } else { self.rows(num_samples) }, self.columns as usize);
         if p.shape(output) != expected {
             return Err(ModelError::Shape {
                 layer: "output".into(),
@@ -96,7 +99,7 @@ impl Branch {
         Ok(Lowered { features: value.tensor, output })
     }
 
-    /// Rows of the output: one, or one a chunk.
+    /// Rows of the output: one, or one a chunk; of values of a tensor, as many as the network makes.
     #[must_use]
     pub fn rows(&self, num_samples: usize) -> usize {
         self.features.front_end.chunks().map_or(1, |chunks| chunks.count(num_samples))
@@ -145,15 +148,19 @@ impl Branch {
         let refuse =
             |reason: String| Err(ModelError::Malformed { reason: format!("network {:?} {reason}", self.name) });
         let chunks = self.features.front_end.chunks().is_some();
+        let tensor = self.features.front_end.tensor().is_some();
         match &self.output {
+            Output::Embedding { .. } if tensor => refuse("takes a tensor, in which there is no voice".into()),
             Output::Embedding { .. } | Output::Class { .. } if chunks => {
                 refuse("makes values of chunks, which are no embedding and no class".into())
             }
             Output::Embedding { threshold } if (1..=THRESHOLD_ONE).contains(threshold) => Ok(()),
             Output::Embedding { .. } => refuse("has a threshold that is not in (0, 1]".into()),
-            Output::Values if chunks => Ok(()),
+            Output::Values if chunks || tensor => Ok(()),
             Output::Activity { .. } if chunks && self.columns == 1 => Ok(()),
-            Output::Activity { .. } => refuse("says which chunks are active, and does not make one value of each".into()),
+            Output::Activity { .. } => {
+                refuse("says which chunks are active, and does not make one value of each".into())
+            }
             Output::Values => refuse("makes values of chunks, and its front end has none".into()),
             Output::Class { labels, .. } => {
                 check_name(&self.name)?;

@@ -91,7 +91,9 @@ pub enum StatementError {
     Recordings,
     /// There is a template where the model is about no voice, or none where it is about one; or a rejection, score or
     /// embedding without a template; or other values than the model makes.
-    #[error("the model is about a voice and the statement has no template, or the other way round, or it is about other values")]
+    #[error(
+        "the model is about a voice and the statement has no template, or the other way round, or it is about other values"
+    )]
     Template,
     /// There are other readings than the model gives.
     #[error("the statement does not have one reading for each that the model gives")]

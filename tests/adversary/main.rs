@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod activity;
 mod front_end;
 mod harness;
 mod hiding;

@@ -88,12 +88,18 @@ pub const OTHERS: &[Edit] = &[
     ("attestation", "added, of time zero", Reveal::Decision, |p| p.attestation = Some(([0; 32], 0, [[0; 32]; 2]))),
 ];
 
-/// What is said about whether a proof hides, and whether there is a template: both change what messages there are.
+/// What is said about whether a proof hides, whether there is a template, and which chunks are active, of a model that says
+/// so (`activity.rs`): all change what messages there are.
 pub const RELABELS: &[(&str, &str)] = &[
     ("zk", "clear as zk"),
     ("zk", "zk as clear"),
     ("template", "left out"),
     ("template", "left out, of an acceptance"),
+    ("activity", "one flipped"),
+    ("activity", "all flipped"),
+    ("activity", "one less"),
+    ("activity", "one more"),
+    ("activity", "left out"),
 ];
 
 fn clear(pk: &ProvingKey, wav: &Wav, (template, secret): &(Template, TemplateSecret), context: &Context) -> Proof {

@@ -11,6 +11,10 @@ const MAX_BANDS: usize = 512;
 
 /// Refuses what a file may say but no preset does.
 pub(super) fn check(front_end: &FrontEnd) -> Result<(), ModelError> {
+    if let Some(tensor) = front_end.tensor() {
+        let fits = tensor.is_valid() && is_but_for_name(front_end, FrontEnd::none(tensor));
+        return if fits { Ok(()) } else { Err(unfit(front_end)) };
+    }
     let most = |n: usize| (1..=MOST).contains(&n);
     let padding = match front_end.padding {
         Padding::None | Padding::Mirror => 0,
@@ -28,7 +32,7 @@ pub(super) fn check(front_end: &FrontEnd) -> Result<(), ModelError> {
     // Mirrored edges are of the recording, not of the zeros after it.
     let mirrored = matches!(front_end.padding, Padding::CentredMirror(_) | Padding::Mirror);
     let floor = match front_end.compression {
-        Compression::None | Compression::Samples | Compression::Chunks(_) => 1.0,
+        Compression::None | Compression::Samples | Compression::Chunks(_) | Compression::Tensor(_) => 1.0,
         Compression::Ln { floor } | Compression::LnAbove { floor } => floor,
         Compression::Decibels { floor, range } if range > 0.0 && range <= 200.0 => floor,
         Compression::Decibels { .. } => 0.0,

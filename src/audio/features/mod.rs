@@ -38,6 +38,7 @@ use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::view::{RowMap, View};
+use crate::layers::argmax::aligned;
 use crate::layers::fixed;
 use crate::layers::logarithm::{LogTables, logarithm};
 use crate::layers::lowering::{Constant, Value};
@@ -144,7 +145,7 @@ impl Features {
                 bins: 0,
                 compressed: Compressed::Samples,
                 bits: SAMPLE_WIDTH as u32,
-                fraction_bits: SAMPLE_BITS,
+                fraction_bits: front_end.tensor().map_or(SAMPLE_BITS, |tensor| tensor.fraction_bits.into()),
             });
         }
         let matrix = front_end.dft_matrix();
@@ -184,7 +185,9 @@ impl Features {
                 let fraction = (bits as i32 - 1 - whole).min(LOG_BITS).min(finest);
                 (Compressed::Log(log), bits, fraction)
             }
-            Compression::Samples | Compression::Chunks(_) => (Compressed::Samples, SAMPLE_WIDTH as u32, SAMPLE_BITS),
+            Compression::Samples | Compression::Chunks(_) | Compression::Tensor(_) => {
+                (Compressed::Samples, SAMPLE_WIDTH as u32, SAMPLE_BITS)
+            }
         };
         let (front_end, bins) = (front_end.clone(), bins as u32);
         Ok(Self { front_end, dft, mel, identity, largest_sample, bins, compressed, bits, fraction_bits })
@@ -193,6 +196,9 @@ impl Features {
     /// Samples of a row of the input, at most: a power of two. Fewer, if a power of two, are as good.
     #[must_use]
     pub fn block(&self) -> usize {
+        if let Some(tensor) = self.front_end.tensor() {
+            return tensor.stride();
+        }
         if signal::is_prepared(&self.front_end) { 1 } else { block(&self.front_end) }
     }
 
@@ -212,6 +218,9 @@ impl Features {
         let fits = block.is_power_of_two() && block <= self.block() && num_samples.div_ceil(block) == rows;
         if !fits || front_end.is_raw() != (self.compressed == Compressed::Samples) {
             return Err(unfit(front_end));
+        }
+        if let Some(tensor) = front_end.tensor() {
+            return tensor_rows(p, samples, (tensor.stride(), tensor.columns()), num_samples);
         }
         let frames = front_end
             .num_frames(front_end.padded_samples(num_samples))
@@ -316,6 +325,30 @@ impl Features {
         let tensor = p.linear("features/windows", vec![(1, View::rows(features, map))], 0)?;
         Ok(Value { tensor, sequences })
     }
+}
+
+/// The rows of an input tensor, without what makes their length a power of two, which is shown to be zero: a tensor has one
+/// commitment up to blinding.
+fn tensor_rows(
+    p: &mut ProgramBuilder,
+    integers: TensorId,
+    (stride, columns): (usize, usize),
+    len: usize,
+) -> Result<Value, ModelError> {
+    if p.shape(integers).1 != stride || !len.is_multiple_of(stride) {
+        return Err(ModelError::Shape {
+            layer: "features".into(),
+            expected: format!("rows of {stride} integers"),
+            found: format!("{len} integers in rows of {}", p.shape(integers).1),
+        });
+    }
+    for (offset, len) in aligned(columns, stride) {
+        let rest =
+            p.linear(&format!("features/rest at {offset}"), vec![(1, p.whole(integers).cols(offset, len))], 0)?;
+        p.zero(rest);
+    }
+    let tensor = p.linear("features/tensor", vec![(1, p.whole(integers).cols(0, columns))], 0)?;
+    Ok(Value { tensor, sequences: 1 })
 }
 
 /// A committed recording, in rows of `block` samples: its samples are shown to have 16 bits.

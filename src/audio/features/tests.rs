@@ -90,7 +90,7 @@ fn norms(front_end: &FrontEnd, samples: &[i16], rows: usize) -> Vec<f64> {
 /// Amplitude of a compressed energy: its root, or itself if it is a sum of magnitudes.
 fn amplitude(front_end: &FrontEnd, value: f64) -> f64 {
     let energy = match front_end.compression {
-        Compression::None | Compression::Samples | Compression::Chunks(_) => value,
+        Compression::None | Compression::Samples | Compression::Chunks(_) | Compression::Tensor(_) => value,
         Compression::Ln { .. } | Compression::LnAbove { .. } => value.exp(),
         Compression::Decibels { .. } => 10_f64.powf(value / 10.0),
     };

@@ -50,7 +50,11 @@ impl Widths {
         let largest = front_end.mel_matrix().max_abs();
         let mel_factor = match front_end.compression {
             Compression::LnAbove { floor } | Compression::Decibels { floor, .. } => floor.log2().round().exp2() / floor,
-            Compression::None | Compression::Ln { .. } | Compression::Samples | Compression::Chunks(_) => 1.0,
+            Compression::None
+            | Compression::Ln { .. }
+            | Compression::Samples
+            | Compression::Chunks(_)
+            | Compression::Tensor(_) => 1.0,
         };
         let emphasised = front_end.emphasis == PreEmphasis::Signal;
         let at = |dft_bits: i32, weight_bits: i32| {
@@ -128,7 +132,7 @@ impl Widths {
         let weight = weight * f64::from(self.mel_bits).exp2() + 1.0;
         let energy = weight * if self.roots == 2 { norm * norm } else { norm * (bins.len() as f64).sqrt() };
         let floor = match front_end.compression {
-            Compression::None | Compression::Samples | Compression::Chunks(_) => 0.0,
+            Compression::None | Compression::Samples | Compression::Chunks(_) | Compression::Tensor(_) => 0.0,
             Compression::Ln { floor } => floor,
             Compression::LnAbove { floor } | Compression::Decibels { floor, .. } => floor * self.mel_factor,
         };

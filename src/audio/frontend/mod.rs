@@ -22,6 +22,7 @@
 mod mel;
 mod options;
 mod presets;
+mod tensor;
 mod transform;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::mel::{MelBank, MelNorm, MelScale, Triangles};
 pub use self::options::FrontEndError;
+pub use self::tensor::{Tensor, TensorInput};
 pub use self::transform::{Dct, DftMatrix, EMPHASIS, EMPHASIS_HUNDREDTHS, PreEmphasis, Spectrum, WindowKind};
 
 /// A front end: everything between the samples and the input of the network.
@@ -38,7 +40,7 @@ pub use self::transform::{Dct, DftMatrix, EMPHASIS, EMPHASIS_HUNDREDTHS, PreEmph
 pub struct FrontEnd {
     /// Name of the preset with its options, as [`FrontEnd::by_name`] takes it.
     pub name: String,
-    /// Samples per second the recording must have, in Hz.
+    /// Samples per second the recording must have, in Hz; 0 if there is no recording.
     pub sample_rate: u32,
     /// What the integers of a recording stand for.
     pub scale: SampleScale,
@@ -121,6 +123,8 @@ pub enum Compression {
     Samples,
     /// The same, in chunks that the network takes one after another.
     Chunks(Chunks),
+    /// There is no recording: the features are the network's input tensor.
+    Tensor(TensorInput),
 }
 
 /// Chunks of a recording that a network takes one after another, a row of its output each. Samples after the last whole
@@ -157,10 +161,17 @@ pub struct Partials {
 }
 
 impl FrontEnd {
-    /// Whether the features are the samples: then the numbers of frames and columns are those of samples, and no
-    /// matrix means anything.
+    /// Whether the features are the samples, or the input tensor: then no matrix means anything.
     pub fn is_raw(&self) -> bool {
-        matches!(self.compression, Compression::Samples | Compression::Chunks(_))
+        matches!(self.compression, Compression::Samples | Compression::Chunks(_) | Compression::Tensor(_))
+    }
+
+    /// How input tensors become integers, if the network takes these instead of recordings.
+    pub fn tensor(&self) -> Option<TensorInput> {
+        match self.compression {
+            Compression::Tensor(tensor) => Some(tensor),
+            _ => None,
+        }
     }
 
     /// The chunks in which the network takes the samples, if it does.

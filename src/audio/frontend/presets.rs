@@ -3,7 +3,7 @@
 use super::options::{Options, spell};
 use super::{
     Chunks, Compression, Dct, FrontEnd, FrontEndError, MelBank, MelNorm, MelScale, Padding, Partials, PreEmphasis,
-    SampleScale, Spectrum, Triangles, WindowKind,
+    SampleScale, Spectrum, TensorInput, Triangles, WindowKind,
 };
 
 /// Most coefficients of a cosine transform.
@@ -314,6 +314,21 @@ impl FrontEnd {
             options.push(format!("context={}", chunks.context));
         }
         Self { name: spell("raw", &options), compression: Compression::Chunks(chunks), ..Self::raw() }
+    }
+
+    /// No recording at all: the network takes its own input tensor. A frame is a row of it, padded to a power of two of
+    /// integers.
+    pub fn none(tensor: TensorInput) -> Self {
+        let stride = tensor.stride();
+        Self {
+            name: "none".into(),
+            sample_rate: 0,
+            frame_length: stride,
+            hop: stride,
+            mel: MelBank { bands: tensor.columns(), ..Self::raw().mel },
+            compression: Compression::Tensor(tensor),
+            ..Self::raw()
+        }
     }
 }
 

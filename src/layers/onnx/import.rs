@@ -69,6 +69,7 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
     let mut furthest: Option<(usize, ModelError)> = None;
     for data in given.ways {
         let input_columns = data.columns();
+        let input_axes = Some(inputs::axes(&data, &given.extents));
         let input_rows = count(&data.rows).filter(|_| !data.rows.is_empty());
         let constants = given.constants.iter().map(|(name, tensor)| (*name, Value::Constant(Rc::clone(tensor))));
         let (states, taken) = States::new(&given.states);
@@ -89,7 +90,7 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
             Ok(last) => {
                 let nodes = simplify::bounded_levels(simplify::magnitudes(importer.nodes));
                 let nodes = simplify::needed(simplify::fuse(nodes), last);
-                return Ok(Network { input_columns, input_rows, nodes });
+                return Ok(Network { input_columns, input_rows, input_axes, nodes });
             }
             Err(error) => {
                 let layers = importer.nodes.len();

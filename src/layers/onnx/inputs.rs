@@ -10,7 +10,7 @@ use super::states::State;
 use super::tensor::{Tensor, Values, is_integer};
 use super::value::{Atom, Axis, Data, count};
 use crate::error::ModelError;
-use crate::layers::network::NodeRef;
+use crate::layers::network::{InputAxes, NodeRef};
 
 /// The first atom that the walk makes has a number above those of the input.
 pub(super) const ATOMS: u32 = 16;
@@ -23,6 +23,8 @@ pub(super) struct Inputs<'a> {
     pub(super) name: &'a str,
     /// Every meaning that its extents can have, the likelier first.
     pub(super) ways: Vec<Data>,
+    /// Its extents.
+    pub(super) extents: Vec<Option<usize>>,
     /// The inputs that are fixed.
     pub(super) constants: Vec<(&'a str, Rc<Tensor>)>,
     /// The inputs that are states.
@@ -190,7 +192,7 @@ pub(super) fn read(graph: &GraphProto) -> Result<Inputs<'_>, ModelError> {
         room -= dims.iter().product::<usize>();
         taken.push(State { input: name(info), output, dims });
     }
-    Ok(Inputs { name: name(input), ways: ways(&extents)?, constants, states: taken })
+    Ok(Inputs { name: name(input), ways: ways(&extents)?, extents, constants, states: taken })
 }
 
 /// Extents of an input that is fixed or a state, of at most `room` entries; symbolic ones are 1.
@@ -209,6 +211,12 @@ pub(super) fn constant(info: &ValueInfoProto, value: f64) -> Result<Tensor, Mode
     let integer = data_type.and_then(is_integer).unwrap_or(false);
     let values = if integer { Values::Int(vec![value as i64; size]) } else { Values::Float(vec![value; size]) };
     Ok(Tensor { dims, values })
+}
+
+/// Which axes of the input are rows and which are columns, of one meaning of its extents: atoms are numbered after axes.
+pub(super) fn axes(data: &Data, extents: &[Option<usize>]) -> InputAxes {
+    let axes = |atoms: &[Atom]| atoms.iter().map(|atom| (atom.id as usize).saturating_sub(1)).collect();
+    InputAxes { extents: extents.to_vec(), rows: axes(&data.rows), columns: axes(&data.cols) }
 }
 
 /// Every meaning that these extents of the input can have.
