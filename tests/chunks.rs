@@ -173,7 +173,8 @@ fn speech_is_demanded_through_the_command_line() {
     let (exit, value) = json(&chunks);
     assert_eq!((exit, &value["activity_level"]), (0, &serde_json::json!(0.5)), "{value}");
     // What makes no values of chunks is active nowhere.
-    let whole = [&import[..], &["raw", "--force", "--length", "576", "--activity", "0.5", "--calibrate"], &clips].concat();
+    let whole =
+        [&import[..], &["raw", "--force", "--length", "576", "--activity", "0.5", "--calibrate"], &clips].concat();
     assert_error(&whole, 65, "E-MODEL-ACTIVITY");
 
     let wav = path(&format!("wav/speakers/{}.wav", REFERENCES[0]));

@@ -148,7 +148,11 @@ impl Branch {
         let refuse =
             |reason: String| Err(ModelError::Malformed { reason: format!("network {:?} {reason}", self.name) });
         let chunks = self.features.front_end.chunks().is_some();
-        let tensor = self.features.front_end.tensor().is_some();
+        let tensor = self.features.front_end.tensor();
+        if tensor.is_some_and(|tensor| !tensor.is_valid()) {
+            return refuse("takes a tensor of extents that no network has".into());
+        }
+        let tensor = tensor.is_some();
         match &self.output {
             Output::Embedding { .. } if tensor => refuse("takes a tensor, in which there is no voice".into()),
             Output::Embedding { .. } | Output::Class { .. } if chunks => {

@@ -27,7 +27,7 @@ struct Loudness {
     context: Context,
 }
 
-/// The mean of every chunk, rectified; `level` makes it a model of activity.
+/// The mean of all positive samples of a chunk, and zeros for the others; `level` makes it a model of activity.
 fn model(level: Option<f64>) -> Model {
     let node = |name: &str, op, input| Node { name: name.into(), op, inputs: vec![input] };
     let mean = Op::Conv1d(Conv1d {
@@ -41,7 +41,7 @@ fn model(level: Option<f64>) -> Model {
         pad_left: 0,
         pad_right: 0,
     });
-    let nodes = vec![node("mean", mean, NodeRef::Input), node("relu", Op::Relu, NodeRef::Node(0))];
+    let nodes = vec![node("relu", Op::Relu, NodeRef::Input), node("mean", mean, NodeRef::Node(0))];
     let front_end = FrontEnd::raw_chunks(Chunks { samples: CHUNK, context: 0 });
     let builder = Model::from_network(Network::new(1, nodes), "loudness").front_end(front_end).bits(12);
     let builder = if let Some(level) = level { builder.activity(level) } else { builder };
@@ -50,11 +50,14 @@ fn model(level: Option<f64>) -> Model {
 
 impl Loudness {
     fn new() -> Self {
-        let (pk, vk) = setup(&model(Some(0.05))).unwrap();
+        let (pk, vk) = setup(&model(Some(0.02))).unwrap();
         // Loud and quiet by turns.
         let mut wav = wav(3);
         wav.samples.truncate(20 * CHUNK + 5);
-        wav.samples.iter_mut().enumerate().for_each(|(i, x)| *x /= if (i / (3 * CHUNK)).is_multiple_of(2) { 1 } else { 50 });
+        wav.samples
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, x)| *x /= if (i / (3 * CHUNK)).is_multiple_of(2) { 1 } else { 50 });
         Self { pk, vk, wav, context: Context::new(*b"context") }
     }
 

@@ -118,7 +118,8 @@ impl TensorInput {
     /// Columns of the network's input.
     #[must_use]
     pub fn columns(&self) -> usize {
-        self.column_axes().iter().map(|&axis| self.extent(axis)).product::<usize>().max(1)
+        let columns = self.column_axes().iter().fold(1usize, |n, &axis| n.saturating_mul(self.extent(axis)));
+        columns.clamp(1, MAX_COLUMNS)
     }
 
     /// Integers of a row: a power of two.
@@ -282,6 +283,27 @@ mod tests {
         // Two open axes, and columns that are open.
         assert!(TensorInput::new(&axes(&[None, None, None], &[1], &[2]), &[tensor(&[2, 2], 1.0)]).is_err());
         assert!(TensorInput::new(&axes(&[None, Some(1 << 20)], &[], &[1]), &[tensor(&[1 << 20], 1.0)]).is_err());
+    }
+
+    /// What a file may say.
+    #[test]
+    fn inputs_that_no_network_has_are_not_valid() {
+        let valid = TensorInput { extents: [0, 3, 4], order: [0, 1, 2], rows: 1, fraction_bits: 15 };
+        assert!(valid.is_valid());
+        let invalid = [
+            TensorInput { extents: [u32::MAX; 3], ..valid },
+            TensorInput { extents: [0, 0, 4], ..valid },
+            TensorInput { order: [0, 1, 1], ..valid },
+            TensorInput { order: [0, 1, 3], ..valid },
+            TensorInput { rows: 4, ..valid },
+            TensorInput { rows: 0, ..valid },
+            TensorInput { fraction_bits: 31, ..valid },
+            TensorInput { fraction_bits: i8::MIN, ..valid },
+        ];
+        for input in invalid {
+            assert!(!input.is_valid(), "{input:?}");
+            assert!(input.stride() <= MAX_COLUMNS, "{input:?}");
+        }
     }
 
     proptest! {
