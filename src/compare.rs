@@ -7,7 +7,7 @@ use crate::gkr::program::TensorId;
 use crate::layers::affine::{Affine, Finish};
 use crate::layers::lowering::{AnyLayer, LayerRef, Placed};
 use crate::layers::matrix::FloatMatrix;
-use crate::layers::network::Network;
+use crate::layers::network::{Network, Op};
 use crate::layers::saturate::Clamped;
 use crate::model::Model;
 use crate::sumcheck::int::IntTable;
@@ -20,11 +20,11 @@ impl Model {
         let input = float::network_input(self.front_end(), samples)?;
         let outputs = network.execute(&input.features, input.sequence_length)?;
         let mut differences = Vec::new();
-        let mut compare = |layer: &str, tensor: &str, fraction_bits: i32, float: &FloatMatrix| {
+        let mut compare = |layer: &str, tensor: &str, unit: f64, float: &FloatMatrix| {
             let found = lowered.program.tensors().iter().position(|t| t.name == tensor);
             if let Some(i) = found {
                 let table = trace.get(TensorId(i as u32));
-                let difference = LayerDifference::new(layer, table, fraction_bits, float);
+                let difference = LayerDifference::new(layer, table, unit, float);
                 let of = &lowered.program.tensors()[i];
                 // A sign takes a bit, and reaches one further down than up.
                 let (below, signed) = ((-&of.low - 1i32).bits(), u64::from(of.low < 0.into()));
@@ -34,22 +34,29 @@ impl Model {
         };
         let features = &self.spec().first.features;
         for tensor in ["features/windows", "features/output", "features/energies"] {
-            compare("features", tensor, features.fraction_bits, &input.features);
+            compare("features", tensor, unit(features.fraction_bits), &input.features);
         }
         let mut steps: Vec<bool> = Vec::with_capacity(self.spec().first.layers.len());
         for placed in &self.spec().first.layers {
             let are_steps = are_steps(placed, &steps);
             steps.push(are_steps);
-            if are_steps || !stands_for_a_value(&placed.layer) {
+            if !stands_for_a_value(&placed.layer) {
                 continue;
             }
             let layer = placed.layer.as_layer();
             let name = layer.name();
             let node = network.nodes.iter().rposition(|node| node.name.trim_matches('/').replace('/', ".") == name);
             let Some(node) = node else { continue };
+            if let Op::Quantize(levels) = &network.nodes[node].op {
+                compare(name, &format!("{name}/output"), levels.scale * unit(layer.fraction_bits()), &outputs[node]);
+                continue;
+            }
+            if are_steps {
+                continue;
+            }
             for (suffix, after) in [("output", 0), ("output", 1), ("output", 2), ("hidden state", 0)] {
                 if let Some(float) = outputs.get(node + after) {
-                    compare(name, &format!("{name}/{suffix}"), layer.fraction_bits(), float);
+                    compare(name, &format!("{name}/{suffix}"), unit(layer.fraction_bits()), float);
                 }
             }
         }
@@ -58,7 +65,7 @@ impl Model {
         {
             let mean = calibration::mean_of_rows(last);
             let (name, mean) = (&layer.name, FloatMatrix::new(1, last.cols, mean));
-            compare(name, &format!("{name}/output"), layer.fraction_bits, &mean);
+            compare(name, &format!("{name}/output"), unit(layer.fraction_bits), &mean);
         }
         best_per_layer(&mut differences);
         let costs = self.layer_costs(samples.len().max(self.min_samples()))?;
@@ -68,6 +75,11 @@ impl Model {
         }
         Ok(differences)
     }
+}
+
+/// What one is of an integer with fraction bits.
+fn unit(fraction_bits: i32) -> f64 {
+    f64::from(-fraction_bits).exp2()
 }
 
 /// Whether a layer's output counts steps of a scale that the model prescribes: levels, and the largest of them. `before` says
@@ -172,11 +184,10 @@ pub struct LayerDifference {
 }
 
 impl LayerDifference {
-    fn new(layer: &str, table: &IntTable, fraction_bits: i32, float: &FloatMatrix) -> Option<Self> {
+    fn new(layer: &str, table: &IntTable, unit: f64, float: &FloatMatrix) -> Option<Self> {
         if (table.rows(), table.cols()) != (float.rows, float.cols) {
             return None;
         }
-        let unit = f64::from(-fraction_bits).exp2();
         let integer: Vec<f64> = table.values().iter().map(|v| v as f64 * unit).collect();
         let pairs = || integer.iter().zip(&float.data);
         Some(Self {

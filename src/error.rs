@@ -124,6 +124,18 @@ pub enum ModelError {
         /// What to do instead.
         help: String,
     },
+    /// A TensorFlow Lite graph uses an operator that cannot be proved here.
+    #[error("operator {index} of the TFLite graph: {operator} (number {code}) is not supported here; {help}")]
+    UnsupportedTflite {
+        /// Place of the operator in the graph.
+        index: usize,
+        /// What the operator is called.
+        operator: String,
+        /// Its number in the format.
+        code: i32,
+        /// What to do instead.
+        help: String,
+    },
     /// A supported operator with a setting that is not.
     #[error("node {node:?}: {operator} with {attribute} = {value} is not supported; {help}")]
     UnsupportedAttribute {

@@ -21,7 +21,7 @@ use crate::error::{AudioError, ModelError};
 use crate::gkr::program::Program;
 use crate::gkr::trace::Trace;
 use crate::layers::network::Network;
-use crate::layers::{onnx, score};
+use crate::layers::{onnx, score, tflite};
 use crate::statement::threshold_to_cosine;
 use crate::sumcheck::int::{IntTable, IntVec};
 
@@ -232,13 +232,19 @@ impl ModelBuilder {
 }
 
 impl Model {
-    /// Reads an ONNX network. The front end is [`FrontEnd::logmel40`] unless another is set.
+    /// Reads an ONNX network; the same as [`from_network_file`](Self::from_network_file).
     pub fn from_onnx(path: impl AsRef<Path>) -> Result<ModelBuilder, ModelError> {
+        Self::from_network_file(path)
+    }
+
+    /// Reads a network of ONNX or TensorFlow Lite, told apart by its bytes; the model carries the ONNX that [`tflite::to_onnx`]
+    /// makes of the latter. The front end is [`FrontEnd::logmel40`] unless another is set.
+    pub fn from_network_file(path: impl AsRef<Path>) -> Result<ModelBuilder, ModelError> {
         let path = path.as_ref();
-        let onnx = std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
         let name = path.file_stem().map_or_else(|| "model".into(), |stem| stem.to_string_lossy().into_owned());
         // Tensors may lie in files beside it; a model carries its original whole.
-        let onnx = onnx::prepare(onnx, path.parent(), &onnx::Settings::default())?;
+        let onnx = onnx::prepare(tflite::as_onnx(bytes)?, path.parent(), &onnx::Settings::default())?;
         Self::from_onnx_bytes(onnx, &name)
     }
 

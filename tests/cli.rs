@@ -88,8 +88,11 @@ mod small_verbs {
         let operators = value["operators"].as_array().unwrap();
         let conv = operators.iter().find(|operator| operator["operator"] == "Conv").unwrap();
         assert!(conv["accepted"].as_str().unwrap().contains("1-D"));
+        let tflite = value["tflite_operators"].as_array().unwrap();
+        assert!(tflite.iter().any(|operator| operator["operator"] == "CONV_2D"));
         let text = String::from_utf8(run(&["model", "ops"]).stdout).unwrap();
-        assert_eq!(text.lines().count(), operators.len());
+        // A line for each, and two between the formats.
+        assert_eq!(text.lines().count(), operators.len() + 2 + tflite.len());
     }
 
     #[test]

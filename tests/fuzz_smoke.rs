@@ -1,4 +1,4 @@
-//! A few hundred inputs of the five fuzz targets that matter most; `fuzz/README.md` says how to run more.
+//! A few hundred inputs of the fuzz targets that matter most; `fuzz/README.md` says how to run more.
 
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
@@ -38,4 +38,9 @@ fn recordings() {
 #[test]
 fn random_programs() {
     run("programs", 400);
+}
+
+#[test]
+fn tflite_networks() {
+    run("tflite", 3_000);
 }

@@ -10,6 +10,12 @@ use voxcheck::{Context, Model, VerifyingKey, setup};
 
 /// The network that the bundled model was made of.
 pub const ONNX: &[u8] = include_bytes!("../../assets/models/xvector_small.onnx");
+/// TensorFlow Lite networks of 8 bits, and one of floats.
+pub const TFLITE: [&[u8]; 3] = [
+    include_bytes!("../../tests/tflite/image_int8.tflite"),
+    include_bytes!("../../tests/tflite/sequence_int8.tflite"),
+    include_bytes!("../../tests/tflite/image_float.tflite"),
+];
 
 /// A prover's files and their verifier's key.
 pub struct Honest {

@@ -14,7 +14,7 @@ use voxcheck::proof::{
 };
 use voxcheck::{Model, VerifyingKey};
 
-use super::artefacts::{Honest, ONNX, honest};
+use super::artefacts::{Honest, ONNX, TFLITE, honest};
 use super::source::Source;
 
 /// A proof is accepted only if it is an honest one, and it has one encoding.
@@ -264,10 +264,21 @@ pub fn wav_seeds() -> Vec<Vec<u8>> {
 /// An ONNX file, as far as its shapes.
 pub fn onnx(bytes: &[u8]) {
     if let Ok(network) = network::read(bytes) {
-        for length in [1, 20, 1_000] {
+        for length in [1, 17, 20, 1_000] {
             let _ = network.shapes(length);
         }
     }
+}
+
+/// A TensorFlow Lite network: its translation, and what the importer makes of that.
+pub fn tflite(bytes: &[u8]) {
+    if let Ok(translated) = voxcheck::layers::tflite::to_onnx(bytes) {
+        onnx(&translated);
+    }
+}
+
+pub fn tflite_seeds() -> Vec<Vec<u8>> {
+    TFLITE.iter().map(|bytes| bytes.to_vec()).collect()
 }
 
 pub fn onnx_seeds() -> Vec<Vec<u8>> {

@@ -37,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "audio", run: files::audio, seeds: files::audio_seeds },
     Target { name: "wav", run: files::wav, seeds: files::wav_seeds },
     Target { name: "onnx", run: files::onnx, seeds: files::onnx_seeds },
+    Target { name: "tflite", run: files::tflite, seeds: files::tflite_seeds },
     Target { name: "arguments", run: arguments::run, seeds: arguments::seeds },
     Target { name: "sumcheck", run: protocol::sumcheck, seeds: protocol::sumcheck_seeds },
     Target { name: "lookup", run: protocol::lookup, seeds: protocol::lookup_seeds },

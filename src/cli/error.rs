@@ -147,7 +147,9 @@ impl CliError {
         let code = match error {
             ModelError::Io { source, .. } => return Self::read(path, source),
             ModelError::Audio(error) => return Self::audio(path, error),
-            ModelError::UnsupportedOperator { .. } | ModelError::NoIntegerForm { .. } => "E-MODEL-OPERATOR",
+            ModelError::UnsupportedOperator { .. }
+            | ModelError::UnsupportedTflite { .. }
+            | ModelError::NoIntegerForm { .. } => "E-MODEL-OPERATOR",
             ModelError::UnsupportedAttribute { .. } => "E-MODEL-ATTRIBUTE",
             ModelError::UnsupportedOpset { .. } => "E-MODEL-OPSET",
             ModelError::Shape { .. } => "E-MODEL-SHAPE",

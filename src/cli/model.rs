@@ -10,7 +10,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use voxcheck::Model;
 use voxcheck::cost::Speed;
-use voxcheck::layers::onnx;
+use voxcheck::layers::{onnx, tflite};
 use voxcheck::model::LayerDifference;
 
 use super::common::{BUILT_IN, BUNDLED, length_text, load_model, read_input, seconds};
@@ -27,15 +27,15 @@ const MAX_SECONDS: f64 = 86_400.0;
 /// What to do with models.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Import an ONNX network: choose integer ranges on recordings, write a model
+    /// Import an ONNX or TensorFlow Lite network: choose integer ranges on recordings, write a model
     Import(Box<import::Import>),
     /// Make one model of two that look at the same recording: who spoke, and what was said
     Join(join::Join),
-    /// Compare a model with its ONNX network on a recording, layer by layer
+    /// Compare a model with its network on a recording, layer by layer
     Check(Check),
     /// Predict what a proof costs
     Estimate(Estimate),
-    /// List the ONNX operators that can be imported
+    /// List the ONNX and TensorFlow Lite operators that can be imported
     Ops,
     /// List the built-in models
     List,
@@ -47,8 +47,8 @@ pub struct Check {
     /// Model file (.vxm) or built-in name
     #[arg(value_name = "M")]
     model: PathBuf,
-    /// The ONNX network it was imported from
-    #[arg(long, value_name = "NET.onnx")]
+    /// The network it was imported from
+    #[arg(long, value_name = "NET")]
     against: PathBuf,
     /// Recording: WAV, 16-bit mono at the model's rate; NumPy file of a tensor, if the model takes that
     #[arg(long, value_name = "W")]
@@ -174,11 +174,17 @@ fn cost_of(model: &Model, samples: usize, path: &Path) -> Result<voxcheck::model
 }
 
 fn operators() -> Outcome {
-    let operators: Vec<_> = onnx::operators().collect();
-    let list: Vec<Value> =
-        operators.iter().map(|(name, accepted)| json!({"operator": name, "accepted": accepted})).collect();
-    let text: Vec<String> = operators.iter().map(|(name, accepted)| format!("{name:<20} {accepted}")).collect();
-    Outcome::new("model-ops", json!({"operators": list}), text.join("\n"))
+    type Operator = (&'static str, &'static str);
+    let [onnx, tflite]: [Vec<Operator>; 2] = [onnx::operators().collect(), tflite::operators().collect()];
+    let list = |operators: &[Operator]| -> Vec<Value> {
+        operators.iter().map(|(name, accepted)| json!({"operator": name, "accepted": accepted})).collect()
+    };
+    let lines = |operators: &[Operator]| -> Vec<String> {
+        operators.iter().map(|(name, accepted)| format!("{name:<20} {accepted}")).collect()
+    };
+    let text = [lines(&onnx), vec![String::new(), "TensorFlow Lite".into()], lines(&tflite)].concat();
+    let fields = json!({"operators": list(&onnx), "tflite_operators": list(&tflite)});
+    Outcome::new("model-ops", fields, text.join("\n"))
 }
 
 fn list() -> Outcome {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use voxcheck::audio::FrontEnd;
 use voxcheck::audio::frontend::Chunks;
-use voxcheck::layers::onnx;
+use voxcheck::layers::{onnx, tflite};
 
 use super::console::Console;
 use super::error::{CliError, Result};
@@ -75,7 +75,8 @@ fn parse_state(text: &str) -> std::result::Result<(String, String), String> {
     pair.map(|(input, output)| (input.to_owned(), output.to_owned())).ok_or("not INPUT=OUTPUT".into())
 }
 
-/// The bytes of a network that needs no file beside it; `rows` is how many its input has unless `settings` or chunks say so.
+/// The bytes of an ONNX network that needs no file beside it, whichever format it was in; `rows` is how many its input has unless
+/// `settings` or chunks say so.
 /// Without a front end the network takes its own input tensor, and a length is that of its rows.
 pub fn read_network(
     path: &Path,
@@ -94,7 +95,7 @@ pub fn read_network(
             CliError::usage(message, format!("at least {} samples are needed", front_end.min_samples()))
         })
     });
-    let bytes = files::read(path)?;
+    let bytes = tflite::as_onnx(files::read(path)?).map_err(failed)?;
     let mut states: BTreeMap<String, String> = settings.states.iter().cloned().collect();
     let chunks = front_end.and_then(FrontEnd::chunks);
     if chunks.is_none() && !states.is_empty() {

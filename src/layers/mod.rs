@@ -48,6 +48,7 @@ pub mod saturate;
 pub mod score;
 pub mod sequences;
 pub mod softmax;
+pub mod tflite;
 pub mod time_pool;
 pub mod time_softmax;
 pub mod waveform;

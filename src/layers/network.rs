@@ -92,15 +92,26 @@ impl Network {
         Self { input_columns, input_rows: None, input_axes: None, nodes }
     }
 
-    /// The network without a softmax that it ends in: its logits, of which the largest is that of the largest probability.
+    /// The network without a softmax that it ends in, and without the levels that this is rounded to: its logits, of which the
+    /// largest is that of the largest probability, or of one of them if rounding made some equal.
     #[must_use]
     pub fn logits(mut self) -> Self {
-        if let [.., _, Node { op: Op::Softmax, inputs, .. }] = self.nodes.as_slice()
-            && inputs[..] == [NodeRef::Node(self.nodes.len() - 2)]
-        {
-            self.nodes.pop();
+        let rounded = self.ends_in(|op| matches!(op, Op::Quantize(_)));
+        let logits = self.nodes.len().saturating_sub(usize::from(rounded));
+        let quantized = self.nodes.split_off(logits);
+        match self.ends_in(|op| *op == Op::Softmax) {
+            true => drop(self.nodes.pop()),
+            false => self.nodes.extend(quantized),
         }
         self
+    }
+
+    /// Whether the last node is such an operation on the one before it.
+    fn ends_in(&self, which: impl Fn(&Op) -> bool) -> bool {
+        let before = self.nodes.len().checked_sub(2).map(NodeRef::Node);
+        self.nodes
+            .last()
+            .is_some_and(|last| which(&last.op) && Some(&last.inputs[..]) == before.as_ref().map(std::slice::from_ref))
     }
 
     /// Runs the network on sequences of `sequence_length` rows, stacked along the rows of `input`.

@@ -1,10 +1,11 @@
 //! What was said, through the command line.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
-use crate::cli_common::{Folder, assert_error, assert_has, assert_result, demo_wav, json, run, status};
+use crate::cli_common::{Folder, assert_error, assert_has, assert_result, demo_wav, json, path_text, run, status, wav};
 use crate::{data, word};
 
 /// A folder with the small model that reads a word, and the one that is joined of it and the bundled one.
@@ -186,4 +187,121 @@ fn keyword_spotting_is_imported_with_its_labels() {
     let (exit, value) = json(&["verify", "--model", &model, "--says", "unknown", &proof]);
     assert_eq!((exit, &value["readings"][0]["class"]), (0, &Value::from(11)), "{value}");
     assert_eq!(json(&["verify", "--model", &model, "--says", "yes", &proof]).0, 4);
+}
+
+/// The same network in 8 bits, with the scales and zero points of its file.
+#[test]
+fn keyword_spotting_of_integers_is_imported_with_its_labels() {
+    let Some(data) = data() else { return };
+    let folder = Folder::new();
+    let (model, proof) = (folder.path("kws8.vxm"), folder.path("p.vxp"));
+    let path = |name: &str| path_text(&data.join(name));
+    let (network, wav) = (path("models/kws_dscnn_int8.tflite"), path("wav/speakers/1688-142285-0000.wav"));
+    let labels = "down,go,left,no,off,on,right,stop,up,yes,silence,unknown";
+    let import = ["model", "import", &network, "--frontend", "kws10", "--labels", labels, "--calibrate", &wav];
+    let (exit, value) = json(&[&import[..], &["-o", &model]].concat());
+    assert_eq!((exit, value["readings"][0]["samples"].as_u64()), (0, Some(16_000)), "{value}");
+    assert_result(&value, "model-import");
+    assert_eq!(status(&["prove", "--model", &model, &wav, "-o", &proof, "--window", "1"]), 0);
+    let (exit, value) = json(&["verify", "--model", &model, "--says", "unknown", &proof]);
+    assert_eq!((exit, &value["readings"][0]["class"]), (0, &Value::from(11)), "{value}");
+    let (exit, value) = json(&["verify", "--model", &model, "--says", "yes", &proof]);
+    assert_eq!((exit, &value["mismatch"]["field"]), (4, &Value::from("reading")), "{value}");
+
+    // Layers that multiply are compared in what their integers stand for.
+    let (exit, value) = json(&["model", "check", &model, "--against", &network, "--wav", &wav]);
+    assert_eq!(exit, 0, "{value}");
+    let layers = value["layers"].as_array().expect("a list");
+    let number = |layer: &Value, name: &str| layer[name].as_f64().expect("a number");
+    assert!(layers.iter().any(|layer| layer["layer"] == "CONV_2D #8"), "{value}");
+    let multiplies = |layer: &Value| {
+        let name = layer["layer"].as_str().expect("a name");
+        ["CONV", "DEPTHWISE", "FULLY"].iter().any(|kind| name.starts_with(kind))
+    };
+    assert!(layers.iter().filter(|layer| multiplies(layer)).count() >= 9, "{value}");
+    for layer in layers.iter().filter(|layer| multiplies(layer)) {
+        assert!(number(layer, "cosine") > 0.99, "{layer}");
+        assert!(number(layer, "max_difference") < 0.1 * number(layer, "max_value"), "{layer}");
+    }
+    // What is damaged, and what is another format's, says so.
+    let mut bytes = fs::read(&network).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    let cut = folder.write("cut.tflite", &bytes);
+    let import = |network: &str| {
+        let output = folder.path("none.vxm");
+        assert_error(&["model", "import", network, "--frontend", "kws10", "-o", &output], 65, "E-MODEL")
+    };
+    assert!(import(&cut).contains("beyond its end"));
+    assert!(import(&folder.write("text.tflite", b"no network")).contains("ONNX"));
+}
+
+/// The file beside the tests of TFLite, which needs no data: an image of 17 rows of 10 columns, six classes.
+#[test]
+fn a_small_network_of_integers_is_proved() {
+    let folder = Folder::new();
+    let (model, proof) = (folder.path("small.vxm"), folder.path("p.vxp"));
+    let (network, wav) = (repository("tests/tflite/image_int8.tflite"), demo_wav("slt_1.wav"));
+    let import = ["model", "import", &network, "--frontend", "kws10", "--labels", "a,b,c,d,e,f", "--calibrate", &wav];
+    assert_eq!(status(&[&import[..], &["-o", &model]].concat()), 0);
+    let (exit, value) = json(&["prove", "--model", &model, &wav, "-o", &proof]);
+    assert_eq!((exit, value["readings"][0]["label"].is_string()), (0, true), "{value}");
+    let label = value["readings"][0]["label"].as_str().expect("a label");
+    assert_eq!(json(&["verify", "--model", &model, "--says", label, &proof]).0, 0);
+    let other = if label == "a" { "b" } else { "a" };
+    assert_eq!(json(&["verify", "--model", &model, "--says", other, &proof]).0, 4);
+}
+
+/// ONNX networks that are quantized already, as readings: both ways of writing them.
+#[test]
+fn quantized_networks_are_imported_and_proved() {
+    let folder = Folder::new();
+    let (proof, wav) = (folder.path("p.vxp"), demo_wav("slt_1.wav"));
+    let labels: Vec<String> = (0..20).map(|class| format!("class {class}")).collect();
+    let labels = labels.join(",");
+    for name in ["quantized_qdq", "quantized_qoperator"] {
+        let (network, model) = (repository(&format!("tests/onnx/{name}.onnx")), folder.path(&format!("{name}.vxm")));
+        let import = ["model", "import", &network, "--frontend", "mfcc6", "--labels", &labels, "--calibrate", &wav];
+        let (exit, value) = json(&[&import[..], &["-o", &model]].concat());
+        // The longest recording of ten frames, which is all that the network takes.
+        assert_eq!((exit, value["readings"][0]["samples"].as_u64()), (0, Some(1_999)), "{value}");
+        let prove = ["prove", "--model", &model, &wav, "-o", &proof, "--window", "0.5", "--force"];
+        let (exit, value) = json(&prove);
+        assert_eq!((exit, &value["decision"]), (0, &Value::from("accept")), "{value}");
+        let class = value["readings"][0]["class"].as_u64().expect("a class");
+        let says = |class: u64| json(&["verify", "--model", &model, "--says", &format!("class {class}"), &proof]);
+        let (exit, verified) = says(class);
+        assert_eq!((exit, &verified["readings"]), (0, &value["readings"]), "{verified}");
+        let (exit, refused) = says((class + 1) % 20);
+        assert_eq!((exit, &refused["mismatch"]["field"]), (4, &Value::from("reading")), "{refused}");
+    }
+}
+
+/// The same as the network of a voice: enrolled, accepted, and rejected.
+#[test]
+fn a_quantized_network_makes_embeddings() {
+    let folder = Folder::new();
+    let path = |name: &str| folder.path(name);
+    let (model, template, proof) = (path("voice.vxm"), path("t.vxe"), path("p.vxp"));
+    // Ten frames of a recording, from a place on.
+    let cut = |name: &str, from: usize| {
+        let bytes = fs::read(demo_wav(name)).unwrap();
+        let samples = &bytes[44 + 2 * from..44 + 2 * (from + 1_840)];
+        folder.write(&format!("{from}.wav"), &wav(1, 1, 16_000, 16, samples))
+    };
+    let (network, same, other) =
+        (repository("tests/onnx/quantized_qdq.onnx"), cut("slt_1.wav", 8_000), cut("rms_1.wav", 20_000));
+    let import = ["model", "import", &network, "--frontend", "mfcc6", "--calibrate", &demo_wav("slt_1.wav")];
+    let (exit, value) = json(&[&import[..], &["-o", &model]].concat());
+    assert_eq!((exit, value["embedding_len"].as_u64()), (0, Some(20)), "{value}");
+    assert_eq!(status(&["enrol", "--model", &model, "--threshold", "0.99", &same, "-o", &template]), 0);
+    for (wav, exit, decision) in [(&same, 0, "accept"), (&other, 1, "reject")] {
+        let prove = ["prove", "--model", &model, "--enrolled", &template, wav, "-o", &proof, "--force"];
+        let (proved, value) = json(&prove);
+        assert_eq!((proved, &value["decision"]), (0, &Value::from(decision)), "{value}");
+        assert_eq!(status(&["verify", "--model", &model, "--enrolled", &template, &proof]), exit);
+    }
+}
+
+fn repository(name: &str) -> String {
+    path_text(&Path::new(env!("CARGO_MANIFEST_DIR")).join(name))
 }

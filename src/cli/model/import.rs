@@ -19,8 +19,8 @@ use super::parse_seconds;
 /// Arguments of `import`.
 #[derive(clap::Args, Debug)]
 pub struct Import {
-    /// ONNX network
-    #[arg(value_name = "NET.onnx")]
+    /// ONNX or TensorFlow Lite network, told apart by its bytes
+    #[arg(value_name = "NET")]
     network: PathBuf,
     /// Front end, with options as in kaldi80:window=povey,scale=unit: raw, logmel24, logmel40, logmel80, kaldi80,
     /// speechbrain80, ecapa80, ge2e40, mfcc, mfcc1 … mfcc40, mfcc-librosa, mfcc-kaldi, kws10; none if the network takes no

@@ -317,3 +317,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn logits_are_before_a_softmax_and_its_levels() {
+    let chain = |ops: Vec<Op>| {
+        let input = |i: usize| i.checked_sub(1).map_or(NodeRef::Input, NodeRef::Node);
+        let node = |(i, op)| Node { name: format!("n{i}"), op, inputs: vec![input(i)] };
+        Network::new(2, ops.into_iter().enumerate().map(node).collect())
+    };
+    let levels = || Op::Quantize(Levels { scale: 0.5, low: -4, high: 4 });
+    let whole = chain(vec![Op::Relu, levels()]);
+    for end in [vec![], vec![Op::Softmax], vec![Op::Softmax, levels()]] {
+        let network = chain([vec![Op::Relu, levels()], end].concat());
+        assert_eq!(network.logits(), whole);
+    }
+    // What rounds something else, and what is nothing but a softmax, stays.
+    for ops in [vec![Op::Softmax], vec![Op::Softmax, levels()], vec![levels()], vec![Op::Softmax, Op::Relu]] {
+        assert_eq!(chain(ops.clone()).logits(), chain(ops));
+    }
+}

@@ -198,6 +198,11 @@ impl<'a> Importer<'a> {
             return Err(shape(node, "weights of one or two axes that agree with kernel_shape", dims));
         }
         let mut window = self.window(node, &data, kernel)?;
+        let same = node.text("auto_pad", "NOTSET")?;
+        if extra.is_some() && same.starts_with("SAME") {
+            // They would follow from the extents with the zeros before.
+            return Err(node.refuse("auto_pad", same, "export with explicit pads, or without the Pad before it"));
+        }
         for (pads, extra) in window.pads.iter_mut().zip(extra.iter().flat_map(|extra| extra.iter().skip(2))) {
             *pads = [pads[0].saturating_add(extra[0]), pads[1].saturating_add(extra[1])];
         }

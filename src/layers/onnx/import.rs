@@ -105,7 +105,7 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
 }
 
 /// The model as a whole is of a kind that cannot be imported.
-pub(super) fn refuse(what: &str, value: impl std::fmt::Debug, help: &str) -> ModelError {
+pub(in crate::layers) fn refuse(what: &str, value: impl std::fmt::Debug, help: &str) -> ModelError {
     ModelError::UnsupportedAttribute {
         node: "graph".into(),
         operator: "model".into(),
@@ -115,7 +115,7 @@ pub(super) fn refuse(what: &str, value: impl std::fmt::Debug, help: &str) -> Mod
     }
 }
 
-pub(super) fn malformed(reason: impl Into<String>) -> ModelError {
+pub(in crate::layers) fn malformed(reason: impl Into<String>) -> ModelError {
     ModelError::Malformed { reason: reason.into() }
 }
 

@@ -30,7 +30,7 @@ mod node;
 mod norms;
 mod pools;
 mod prepare;
-mod proto;
+pub(super) mod proto;
 mod quantized;
 mod recurrent;
 mod registry;
@@ -46,6 +46,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub(super) use self::import::{malformed, refuse};
 use super::network::Network;
 use crate::error::ModelError;
 use prost::Message;

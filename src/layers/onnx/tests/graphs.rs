@@ -158,6 +158,31 @@ fn what_is_not_understood_is_refused_by_name() {
 }
 
 #[test]
+fn automatic_pads_after_a_pad_are_refused() {
+    let pads = TensorProto {
+        name: Some("pads".into()),
+        dims: vec![6],
+        data_type: Some(7),
+        int64_data: vec![0, 0, 0, 0, 0, 1],
+        ..Default::default()
+    };
+    let read = |auto_pad: &str| {
+        let text = AttributeProto {
+            name: Some("auto_pad".into()),
+            s: Some(auto_pad.as_bytes().to_vec()),
+            ..Default::default()
+        };
+        let nodes = vec![
+            node("Pad", &["x", "pads"], &["p"], &[]),
+            node("Conv", &["p", "w"], &["y"], &[text, ints("strides", &[2])]),
+        ];
+        read(&model(&[1, 2, 7], nodes, vec![pads.clone(), tensor("w", &[3, 2, 3], ramp(18, 1))]))
+    };
+    assert!(read("VALID").is_ok());
+    assert!(read("SAME_UPPER").unwrap_err().to_string().contains("explicit pads"));
+}
+
+#[test]
 fn graphs_that_contradict_themselves_are_refused() {
     let relu = |input: &str, output: &str| node("Relu", &[input], &[output], &[]);
     for (what, nodes) in [

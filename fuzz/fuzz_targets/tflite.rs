@@ -1,0 +1,2 @@
+#![cfg_attr(fuzzing, no_main)]
+voxcheck_fuzz::fuzz!("tflite");
