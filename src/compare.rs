@@ -113,6 +113,7 @@ fn stands_for_a_value(layer: &AnyLayer) -> bool {
         | AnyLayer::Offset(_)
         | AnyLayer::GridMean(_)
         | AnyLayer::GridDeviation(_)
+        | AnyLayer::SegmentMean(_)
         | AnyLayer::Rows(_)
         | AnyLayer::Unfold(_)
         | AnyLayer::Join(_)

@@ -122,6 +122,10 @@ pub fn warn_of_assumptions(bytes: &[u8], path: &Path, settings: &Settings, conso
     for (name, value) in &interface.constants {
         console.warn(format!("input {name} is taken to be {value} everywhere; fix it with --input {name}=VALUE"));
     }
+    for name in &interface.lengths {
+        console
+            .warn(format!("input {name} is taken to be the length of the recording, as {} counts it", interface.input));
+    }
     for (input, output) in interface.states.iter().filter(|_| settings.states.is_empty()) {
         console.warn(format!(
             "input {input} is taken to be a state that output {output} gives back and the next chunk starts from; \

@@ -24,8 +24,8 @@ use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::TensorId;
 use crate::gkr::view::{RowMap, View};
 
-/// Weighted mean and deviation over time of the first input; the second holds the weights. The output
-/// has two rows: the means, then the deviations.
+/// Weighted mean and deviation over time of the first input; the second holds the weights, of which a single column
+/// counts for every one. The output has two rows: the means, then the deviations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeightedStats {
     /// Name.
@@ -47,12 +47,20 @@ impl Layer for WeightedStats {
         let name = &self.name;
         let [x, weights] = exactly(name, inputs)?;
         one_sequence(name, x)?;
-        let rows = p.shape(x.tensor).0;
-        let weighted = p.product(&format!("{name}/weighted"), p.whole(x.tensor), p.whole(weights.tensor))?;
+        let (rows, columns) = p.shape(x.tensor);
+        let each = |view: View, of: usize| if of == 1 { view.broadcast_cols(columns) } else { view };
+        let weight_columns = p.shape(weights.tensor).1;
+        let weight = each(p.whole(weights.tensor), weight_columns);
+        let weighted = p.product(&format!("{name}/weighted"), p.whole(x.tensor), weight)?;
         let weighted_square = p.product(&format!("{name}/weighted square"), p.whole(weighted), p.whole(x.tensor))?;
-        let sums = [("weights", weights.tensor), ("sum", weighted), ("sum of squares", weighted_square)];
-        let mut total = |(what, tensor): (&str, TensorId)| {
-            p.linear(&format!("{name}/{what}: total"), vec![(1, View::rows(tensor, RowMap::sum(rows)))], 0)
+        let sums = [
+            ("weights", weights.tensor, weight_columns),
+            ("sum", weighted, columns),
+            ("sum of squares", weighted_square, columns),
+        ];
+        let mut total = |(what, tensor, of): (&str, TensorId, usize)| {
+            let sum = each(View::rows(tensor, RowMap::sum(rows)), of);
+            p.linear(&format!("{name}/{what}: total"), vec![(1, sum)], 0)
         };
         let [s0, s1, s2] = [total(sums[0])?, total(sums[1])?, total(sums[2])?];
         let (bits, divisor_bits) = (self.bits as usize, p.bounds(s0).1.bits() as usize);

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     affine, at_most, attention, average_pool, centre, gate, grid, hypot, layer_norm, log_magnitude, max_pool, moves,
-    multi_head, norm, pooling, recurrent, recurrent_from, row_softmax, sequences, time_pool, time_softmax, waveform,
+    multi_head, norm, pooling, recurrent, recurrent_from, row_softmax, segment_mean, sequences, time_pool,
+    time_softmax, waveform,
 };
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
@@ -203,6 +204,8 @@ pub enum AnyLayer {
     TimeSoftmax(time_softmax::TimeSoftmax),
     /// Sequences as one, or one as several.
     Sequences(sequences::Sequences),
+    /// Every row as the mean of its run.
+    SegmentMean(segment_mean::SegmentMean),
 }
 
 impl AnyLayer {
@@ -247,6 +250,7 @@ impl AnyLayer {
             Self::GruFrom(layer) => layer,
             Self::TimeSoftmax(layer) => layer,
             Self::Sequences(layer) => layer,
+            Self::SegmentMean(layer) => layer,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::network::{Conv1d, Conv2d, Network, Node, NodeRef, Op, Scalar};
 use super::norm::Average;
 use super::quantize_affine::{After, SATURATED_BITS, WIDE_BITS};
 pub use super::quantize_ranges::{Constants, Ranges};
+use super::quantize_read::read_layers;
 use super::quantize_rows::{folded_conv, scaled_parts};
 use super::quantize_waveform::added;
 use super::quantize_weights::split_taps;
@@ -77,7 +78,7 @@ pub fn quantize(
         quantizer.forms.push(form);
     }
     quantizer.finish()?;
-    Ok(quantizer.layers)
+    Ok(read_layers(quantizer.layers))
 }
 
 /// Most columns that a diagonal matrix is made for.
@@ -334,6 +335,7 @@ impl Quantizer<'_> {
             Op::AtMost { limit } => columns(self.at_most(&name, input, *limit)?),
             Op::LastRow => columns(self.last_row(name, input)?),
             Op::MeanPool => columns(self.mean(&name, input)?),
+            Op::SegmentMean { rows } => columns(self.segment_mean(&name, input, *rows)?),
             Op::StatsPool { min_variance } => columns(self.stats(&name, input, *min_variance)?),
             Op::AttentiveStatsPool { min_variance } => {
                 let inputs = [input, network.nodes[at].inputs[1]];

@@ -137,12 +137,12 @@ impl Quantizer<'_> {
         let source = self.plain(input)?;
         // Gates of any range have tables that are clamped to.
         let gates = if self.options.saturate { f64::INFINITY } else { self.ranges.gates[at] };
-        let states = self.ranges.outputs[at];
+        let cells = self.ranges.cells.get(at).copied().unwrap_or(0.0);
         let carried = self.network.nodes[at].op.carries_state();
         let names = [format!("{name}.chunks"), format!("{name}.states")];
         let (layer, columns, bits) = match &self.network.nodes[at].op {
             Op::Lstm(lstm) => {
-                let layer = recurrent::lstm(name, lstm, source.fraction_bits, [gates, states], self.constants);
+                let layer = recurrent::lstm(name, lstm, source.fraction_bits, [gates, cells], self.constants);
                 let bits = layer.gate_bits;
                 let layer = match &lstm.initial {
                     None => AnyLayer::Lstm(layer),

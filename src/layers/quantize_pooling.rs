@@ -12,6 +12,7 @@ use super::pooling::{Deviation, Mean, Row};
 use super::quantize::Quantizer;
 use super::quantize_affine::After;
 use super::quantize_weights::MARGIN;
+use super::segment_mean::SegmentMean;
 use super::time_softmax::{MAX_BITS, TimeSoftmax};
 use crate::error::ModelError;
 
@@ -63,6 +64,21 @@ impl Quantizer<'_> {
                 mean
             });
             part.source = mean;
+        }
+        Ok(columns)
+    }
+
+    /// Means of runs of rows, one source after another.
+    pub(super) fn segment_mean(&mut self, name: &str, input: NodeRef, rows: usize) -> Result<Columns, ModelError> {
+        let mut columns = self.columns(input)?;
+        for part in &mut columns.parts {
+            let source = &part.source;
+            let (bound, fraction_bits) = (source.bound << GUARD_BITS, source.fraction_bits + GUARD_BITS as i32);
+            let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+            let layer =
+                SegmentMean { name: name.to_owned(), rows, guard_bits: GUARD_BITS, bits: width(bound), fraction_bits };
+            let at = self.push(AnyLayer::SegmentMean(layer), vec![source.at]);
+            part.source = Source { at, fraction_bits, bound, ..source.clone() };
         }
         Ok(columns)
     }

@@ -44,6 +44,8 @@ pub struct Ranges {
     pub outputs: Vec<f64>,
     /// Largest argument of the gates of every recurrent node; zero for other operations.
     pub gates: Vec<f64>,
+    /// Largest cell state of every LSTM; zero for other operations.
+    pub cells: Vec<f64>,
     /// Smallest and largest argument of every node that is a function of one value; of one with a softmax, zero and how
     /// far scores lie below the largest.
     pub arguments: BTreeMap<usize, [f64; 2]>,
@@ -56,6 +58,7 @@ impl Ranges {
     pub fn observe(&mut self, network: &Network, input: &FloatMatrix, outputs: &[FloatMatrix], sequence_length: usize) {
         self.outputs.resize(network.nodes.len(), 0.0);
         self.gates.resize(network.nodes.len(), 0.0);
+        self.cells.resize(network.nodes.len(), 0.0);
         self.input = self.input.max(input.max_abs());
         let sequences = input.rows.checked_div(sequence_length).unwrap_or(1).max(1);
         for (i, node) in network.nodes.iter().enumerate() {
@@ -64,8 +67,9 @@ impl Ranges {
                 _ => input,
             };
             self.outputs[i] = self.outputs[i].max(outputs[i].max_abs());
-            self.gates[i] =
-                self.gates[i].max(recurrent::largest_gate(&node.op, before, &outputs[i], outputs[i].rows / sequences));
+            let [gate, cell] = recurrent::largest(&node.op, before, &outputs[i], outputs[i].rows / sequences);
+            self.gates[i] = self.gates[i].max(gate);
+            self.cells[i] = self.cells[i].max(cell);
             if let Op::Function(_) | Op::Log = node.op {
                 let seen = self.arguments.entry(i).or_insert([f64::INFINITY, f64::NEG_INFINITY]);
                 *seen = before.data.iter().fold(*seen, |[low, high], &x| [low.min(x), high.max(x)]);

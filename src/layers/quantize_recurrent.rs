@@ -12,6 +12,8 @@ use super::recurrent_from::{GruFrom, LstmFrom};
 const GATE_BITS: u32 = 13;
 /// Fraction bits of gate arguments and cell states.
 const ARGUMENT_BITS: i32 = 10;
+/// Fewest fraction bits of cell states.
+const LEAST_CELL_BITS: i32 = 6;
 /// Fraction bits of weights.
 const WEIGHT_BITS: i32 = 12;
 /// Bits of the tables of gates that stay within their range.
@@ -21,8 +23,31 @@ const SATURATING_BITS: u32 = 15;
 /// Bits of the blocks by which a saturating gate clamps, and of their number.
 const SATURATE: (u32, u32) = (10, 12);
 
-/// Largest argument of a recurrent operation's gates, given its input and its hidden states; `length` rows are a sequence.
-pub(super) fn largest_gate(op: &Op, input: &FloatMatrix, states: &FloatMatrix, length: usize) -> f64 {
+/// Largest argument of a recurrent operation's gates, and its largest cell state, given its input and its hidden states;
+/// `length` rows are a sequence.
+pub(super) fn largest(op: &Op, input: &FloatMatrix, states: &FloatMatrix, length: usize) -> [f64; 2] {
+    let length = if op.carries_state() { states.rows } else { length };
+    let Some(arguments) = gate_arguments(op, input, states, length) else { return [0.0; 2] };
+    let gate = arguments.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+    let Op::Lstm(lstm) = op else { return [gate, 0.0] };
+    let (hidden, mut cell) = (lstm.hidden, 0.0f64);
+    let start = lstm.initial.as_ref().map_or_else(|| vec![0.0; hidden], |[_, cell]| cell.clone());
+    let mut cells = start.clone();
+    for (t, gates) in arguments.chunks_exact(4 * hidden).enumerate() {
+        if t % length.max(1) == 0 {
+            cells.clone_from(&start);
+        }
+        for (j, c) in cells.iter_mut().enumerate() {
+            let [i, f, g] = [0, 1, 2].map(|gate| gates[gate * hidden + j]);
+            *c = sigmoid(f) * *c + sigmoid(i) * g.tanh();
+            cell = cell.max(c.abs());
+        }
+    }
+    [gate, cell]
+}
+
+/// Arguments of the gates after every row; `None` for operations that have none.
+fn gate_arguments(op: &Op, input: &FloatMatrix, states: &FloatMatrix, length: usize) -> Option<Vec<f64>> {
     let (w_input, w_hidden, bias, initial) = match op {
         Op::Lstm(lstm) => {
             (&lstm.w_input, &lstm.w_hidden, lstm.bias.clone(), lstm.initial.as_ref().map(|[hidden, _]| hidden))
@@ -31,16 +56,14 @@ pub(super) fn largest_gate(op: &Op, input: &FloatMatrix, states: &FloatMatrix, l
             let bias = gru.bias_input.iter().zip(&gru.bias_hidden).map(|(b, d)| b + d).collect();
             (&gru.w_input, &gru.w_hidden, bias, gru.initial.as_ref())
         }
-        _ => return 0.0,
+        _ => return None,
     };
-    let length = if op.carries_state() { states.rows } else { length };
     let previous = FloatMatrix::from_fn(states.rows, states.cols, |t, c| match t % length.max(1) {
         0 => initial.map_or(0.0, |initial| initial[c]),
         _ => states.row(t - 1)[c],
     });
     let (x, h) = (input.multiply(w_input), previous.multiply(w_hidden));
-    let sums = x.data.iter().zip(&h.data).enumerate();
-    sums.map(|(i, (x, h))| (x + h + bias[i % bias.len()]).abs()).fold(0.0, f64::max)
+    Some(x.data.iter().zip(&h.data).enumerate().map(|(i, (x, h))| x + h + bias[i % bias.len()]).collect())
 }
 
 /// Gate tables for arguments up to `range`, dropping `shift` bits.
@@ -77,7 +100,7 @@ pub(super) fn lstm(
     name: String,
     lstm: &network::Lstm,
     input_bits: i32,
-    [gate_range, _]: [f64; 2],
+    [gate_range, cell_range]: [f64; 2],
     constants: &mut Constants,
 ) -> Lstm {
     const ORDER: [usize; 4] = [0, 1, 3, 2];
@@ -91,13 +114,16 @@ pub(super) fn lstm(
         input_shift,
         hidden_shift,
     };
+    // Cells add up over time: where they were seen beyond half of the usual table, it has larger steps.
+    let reach = (2.0 * cell_range.max(1.0)).log2().ceil() as i32;
+    let cell_bits = ARGUMENT_BITS.min(TABLE_BITS as i32 - 1 - reach).max(LEAST_CELL_BITS);
     Lstm {
         name,
         recurrence,
         gates: gates((scale - ARGUMENT_BITS) as u32, gate_range),
-        cell_tanh: Function::tabulate("tanh", TABLE_BITS, ARGUMENT_BITS, GATE_BITS as i32, f64::tanh),
+        cell_tanh: Function::tabulate("tanh", TABLE_BITS, cell_bits, GATE_BITS as i32, f64::tanh),
         gate_bits: GATE_BITS,
-        cell_bits: ARGUMENT_BITS as u32,
+        cell_bits: cell_bits as u32,
     }
 }
 

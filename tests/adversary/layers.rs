@@ -182,6 +182,7 @@ fn shrink(layer: &mut AnyLayer) {
         | AnyLayer::Hypot(_)
         | AnyLayer::TimeSoftmax(_)
         | AnyLayer::Sequences(_)
+        | AnyLayer::SegmentMean(_)
         | AnyLayer::PaddedMaxPool(_) => {}
     }
 }
@@ -442,7 +443,9 @@ fn images() -> Vec<Stack> {
         fraction_bits: 6,
     };
     let layers = vec![alone(AnyLayer::RowSoftmax(layer))];
+    let runs = vec![Op::SegmentMean { rows: 3 }, dense(2, 2)];
     vec![
+        Stack::quantized("means of runs", runs, (5, 2, 1), false),
         Stack::quantized("image over time", image, (4, 2, 1), false),
         Stack::quantized("moving rows", rows, (4, 2, 1), false),
         Stack { name: "softmax of rows", layers, weights: ones.into_tables(), shape: (4, 3, 1) },
@@ -727,6 +730,7 @@ fn kind(layer: &AnyLayer) -> &'static str {
         AnyLayer::Hypot(_) => "magnitude",
         AnyLayer::TimeSoftmax(_) => "softmax over time",
         AnyLayer::Sequences(_) => "sequences as one, and as several",
+        AnyLayer::SegmentMean(_) => "means of runs of rows",
     }
 }
 

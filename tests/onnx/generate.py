@@ -22,16 +22,17 @@ class G:
         outs=[out] if out else [f'{op}_{s.k}_{j}' for j in range(nout)]
         s.n.append(h.make_node(op,list(ins),outs,name=f'/{op}_{s.k}',**at))
         return outs[0] if nout==1 else outs
-    def save(s,name,dims,y,x,layout):
+    def save(s,name,dims,y,x,layout,lengths=None):
         # dims: list of int/str
         s.n.append(h.make_node('Identity',[y],['out']))
-        g=h.make_graph(s.n,'g',[h.make_tensor_value_info('x',T.FLOAT,dims)],[h.make_tensor_value_info('out',T.FLOAT,None)],s.i)
+        others=[] if lengths is None else [h.make_tensor_value_info('lengths',h.np_dtype_to_tensor_dtype(lengths.dtype),['B'])]
+        g=h.make_graph(s.n,'g',[h.make_tensor_value_info('x',T.FLOAT,dims)]+others,[h.make_tensor_value_info('out',T.FLOAT,None)],s.i)
         m=h.make_model(g,opset_imports=[h.make_opsetid('',s.opset)])
         onnx.save(m,f'{DIR}/{name}.onnx')
         # onnx.reference has the operators of quantization in their newer versions only; these mean the same.
         if any('QuantizeLinear' in n.op_type or 'QLinear' in n.op_type for n in s.n) and s.opset<21:
             m=h.make_model(g,opset_imports=[h.make_opsetid('',21)])
-        ref=ReferenceEvaluator(m,new_ops=[BatchNormalization,MaxPool]).run(None,{'x':x})[0]
+        ref=ReferenceEvaluator(m,new_ops=[BatchNormalization,MaxPool,AveragePool]).run(None,{'x':x} if lengths is None else {'x':x,'lengths':lengths})[0]
         # rows for the network
         f={'btc':lambda x:x[0],'bct':lambda x:x[0].T,'b1tf':lambda x:x[0,0],'b1ft':lambda x:x[0,0].T,'bc':lambda x:x,'chw':lambda x:x[0].reshape(x.shape[1],-1).T,'raw':lambda x:x.reshape(-1,1)}[layout](x)
         with open(f'{DIR}/{name}.txt','w') as fo:
@@ -55,6 +56,16 @@ class MaxPool(OpRun):
         x=np.pad(x,((0,0),(0,0),(p[0],p[2]),(p[1],p[3])),constant_values=-np.inf)
         w=np.lib.stride_tricks.sliding_window_view(x,tuple(k),axis=(2,3))
         return (w[:,:,::st[0],::st[1]].max(axis=(-2,-1)),)
+class AveragePool(OpRun):
+    op_domain=''
+    # Windows that end beyond the last value are averages of what they hold, as PyTorch has them.
+    def _run(s,x,kernel_shape=None,strides=None,ceil_mode=0,**_):
+        if x.ndim==4:
+            w=np.lib.stride_tricks.sliding_window_view(x,tuple(kernel_shape),axis=(2,3))
+            return (w[:,:,::strides[0],::strides[1]].mean(axis=(-2,-1)),)
+        n=x.shape[2]; k,st=kernel_shape[0],strides[0]
+        starts=range(0,n,st) if ceil_mode else range(0,n-k+1,st)
+        return (np.stack([x[:,:,i:i+k].mean(axis=2) for i in starts],axis=2).astype(x.dtype),)
 X=lambda *s:rng.standard_normal(s).astype(np.float32)
 T0=60
 # 1 wespeaker resnet
@@ -419,3 +430,69 @@ def loops():
     y=g.o('Concat',last,g.o('Reshape',all,g.c(i64(1,-1))),axis=1)
     g.save('scan',[1,5,6],y,N(1,5,6),'btc')
 loops()
+# pooling with one weight a row: a product and a sum, or a product of matrices, as softmax(w·tanh(x)) is written
+def attention_pool(kind,opset=17):
+    r=np.random.default_rng(19); N=lambda *s:r.standard_normal(s).astype(np.float32)
+    g=G(opset); x=g.o('Tanh',g.o('MatMul','x',g.c(N(6,8)/2)))
+    w=g.o('Softmax',g.o('Add',g.o('MatMul',g.o('Tanh',g.o('MatMul',x,g.c(N(8,4)))),g.c(N(4,1))),g.c(N(1))),axis=1)
+    if kind=='sum': y=g.o('ReduceSum',g.o('Mul',x,w),g.c(i64(1)),keepdims=0)
+    elif kind=='weights_first': y=g.o('Squeeze',g.o('MatMul',g.o('Transpose',w,perm=[0,2,1]),x),g.c(i64(1)))
+    else: y=g.o('Squeeze',g.o('MatMul',g.o('Transpose',x,perm=[0,2,1]),w),g.c(i64(-1)))
+    g.save('attention_pool_'+kind,[1,'T',6],g.o('Gemm',y,g.c(N(5,8)),g.c(N(5)),transB=1),N(1,20,6),'btc')
+for kind in ['sum','weights_first','weights_last']: attention_pool(kind)
+# means of runs of rows in a context-aware mask; the last run is of fewer rows
+def segments(T0,name):
+    r=np.random.default_rng(23); N=lambda *s:r.standard_normal(s).astype(np.float32)
+    g=G(17); x=g.o('Relu',g.o('Conv',g.o('Transpose','x',perm=[0,2,1]),g.c(N(8,6,1)/2),kernel_shape=[1]))
+    seg=g.o('AveragePool',x,kernel_shape=[5],strides=[5],pads=[0,0],ceil_mode=1,count_include_pad=1)
+    at=lambda v,i:g.o('Unsqueeze',g.o('Gather',g.o('Shape',v),g.c(np.array(i,np.int64)),axis=0),g.c(i64(0)))
+    to=g.o('Concat',at(seg,0),at(seg,1),at(seg,2),g.c(i64(5)),axis=0)
+    to=g.o('Where',g.o('Equal',to,g.c(i64(-1,-1,-1,-1))),g.c(i64(1,1,1,1)),to)
+    y=g.o('Reshape',g.o('Expand',g.o('Unsqueeze',seg,g.c(i64(-1))),to),g.o('Concat',at(seg,0),at(seg,1),g.c(i64(-1)),axis=0))
+    y=g.o('Slice',y,g.c(i64(0)),at(x,2),g.c(i64(2)),g.c(i64(1)))
+    y=g.o('Add',g.o('ReduceMean',x,axes=[-1],keepdims=1),y)
+    m=g.o('Sigmoid',g.o('Conv',g.o('Relu',g.o('Conv',y,g.c(N(4,8,1)/2),g.c(N(4)),kernel_shape=[1])),g.c(N(8,4,1)),g.c(N(8)),kernel_shape=[1]))
+    y=g.o('Transpose',g.o('Mul',x,m),perm=[0,2,1])
+    y=g.o('ReduceMean',y,axes=[1],keepdims=0)
+    g.save(name,[1,'T',6],g.o('Gemm',y,g.c(N(5,8)),g.c(N(5)),transB=1),N(1,T0,6),'btc')
+segments(23,'segments'); segments(4,'segments_one')
+# masks of lengths: squeeze and excitation, and attentive statistics, that leave padding out
+def masks(kind,opset=17):
+    r=np.random.default_rng(29); N=lambda *s:r.standard_normal(s).astype(np.float32); C=8
+    g=G(opset); x=g.o('Relu',g.o('Conv',g.o('Transpose','x',perm=[0,2,1]),g.c(N(C,6,3)/3),pads=[1,1],kernel_shape=[3]))
+    at=lambda v,i:g.o('Gather',g.o('Shape',v),g.c(np.array(i,np.int64)),axis=0)
+    n=at(x,2); zero,one=g.c(i64(0)),g.c(i64(1))
+    if kind=='counted':
+        # integers: the number of rows
+        steps=g.o('Range',g.c(np.array(0,np.int64)),n,g.c(np.array(1,np.int64)))
+        mask=g.o('Less',g.o('Unsqueeze',steps,zero),g.o('Unsqueeze','lengths',one))
+        flags=g.o('Unsqueeze',mask,one)
+        x=g.o('Where',g.o('Not',flags),g.c(f32(0)),x)
+        s=g.o('Div',g.o('ReduceSum',x,g.c(i64(-1)),keepdims=1),g.o('Cast',g.o('ReduceSum',g.o('Cast',flags,to=T.INT64),g.c(i64(-1)),keepdims=1),to=T.FLOAT))
+        mask=g.o('Cast',flags,to=T.FLOAT)
+    else:
+        # floats: the share of the batch's longest
+        if kind=='none':
+            lengths=g.o('ConstantOfShape',g.o('Unsqueeze',at(x,0),zero),value=nh.from_array(np.ones(1,np.float32)))
+        else: lengths='lengths'
+        lengths=g.o('Mul',lengths,g.o('Cast',n,to=T.FLOAT))
+        steps=g.o('Range',g.c(f32(0)),g.o('Cast',n,to=T.FLOAT),g.c(f32(1)))
+        steps=g.o('Expand',steps,g.o('Concat',one,g.o('Unsqueeze',n,zero),axis=0))
+        mask=g.o('Unsqueeze',g.o('Cast',g.o('Less',steps,g.o('Unsqueeze',lengths,one)),to=T.FLOAT),one)
+        s=g.o('Div',g.o('ReduceSum',g.o('Mul',x,mask),g.c(i64(2)),keepdims=1),g.o('ReduceSum',mask,g.c(i64(2)),keepdims=1))
+    x=g.o('Mul',x,g.o('Sigmoid',g.o('Conv',s,g.c(N(C,C,1)),g.c(N(C)),kernel_shape=[1])))
+    def stats(w):
+        mean=g.o('ReduceSum',g.o('Mul',w,x),g.c(i64(2)),keepdims=0)
+        d=g.o('Pow',g.o('Sub',x,g.o('Unsqueeze',mean,g.c(i64(2)))),g.c(f32(2)))
+        v=g.o('ReduceSum',g.o('Mul',w,d),g.c(i64(2)),keepdims=0)
+        return mean,g.o('Sqrt',g.o('Clip',v,g.c(f32(1e-4))))
+    total=g.o('Cast',g.o('ReduceSum',mask,g.c(i64(2)),keepdims=1),to=T.FLOAT)
+    ones=g.o('Concat',one,one,g.o('Unsqueeze',n,zero),axis=0)
+    both=[g.o('Tile',g.o('Unsqueeze',v,g.c(i64(2))),ones) for v in stats(g.o('Div',mask,total))]
+    a=g.o('Tanh',g.o('Conv',g.o('Concat',x,*both,axis=1),g.c(N(4,3*C,1)/3),kernel_shape=[1]))
+    a=g.o('Conv',a,g.c(N(C,4,1)),kernel_shape=[1])
+    a=g.o('Where',g.o('Equal',mask,g.c(f32(0))),g.c(f32(-np.inf)),a)
+    y=g.o('Concat',*stats(g.o('Softmax',a,axis=2)),axis=1)
+    given={'none':None,'relative':np.ones(1,np.float32),'counted':np.array([19],np.int64)}[kind]
+    g.save('masks_'+kind,['B','T',6],g.o('Gemm',y,g.c(N(5,2*C)),g.c(N(5)),transB=1),N(1,19,6),'btc',given)
+for kind in ['none','relative','counted']: masks(kind)

@@ -71,6 +71,10 @@ pub(super) fn run(op: &Op, inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_le
             }
         }
         Op::Attention { heads, scale, causal } => images::attention(inputs, (*heads, *scale, *causal), y),
+        Op::SegmentMean { rows } => {
+            let run = rows.saturating_mul(x.cols);
+            each_sequence(x, length, y, out_length, |x, y| segment_mean(x, run, y.len() / length.max(1), y));
+        }
         Op::Rows(_) | Op::AveragePool2d(_) | Op::GridMean { .. } | Op::GridStats { .. } | Op::AddRows { .. } => {
             let columns = x.cols;
             each_sequence(x, length, y, out_length, |x, y| images::over_grid(op, x, columns, y));
@@ -80,10 +84,26 @@ pub(super) fn run(op: &Op, inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_le
 
 fn attentive_stats(inputs: &[Sequences<'_>], min_variance: f64, y: &mut FloatMatrix) {
     let (x, columns) = (inputs[0].matrix, inputs[0].matrix.cols);
-    let size = inputs[0].length * columns;
-    let pairs = x.data.chunks_exact(size).zip(inputs[1].matrix.data.chunks_exact(size));
+    let (length, score_columns) = (inputs[0].length, inputs[1].matrix.cols);
+    let scores = inputs[1].matrix.data.chunks_exact(length * score_columns);
+    let pairs = x.data.chunks_exact(length * columns).zip(scores);
     for ((x, scores), y) in pairs.zip(y.data.chunks_exact_mut(2 * columns)) {
-        weighted_stats(x, &softmax_over_rows(scores, columns), columns, min_variance, y);
+        let mut weights = softmax_over_rows(scores, score_columns);
+        if score_columns < columns {
+            weights = weights.iter().flat_map(|&weight| std::iter::repeat_n(weight, columns)).collect();
+        }
+        weighted_stats(x, &weights, columns, min_variance, y);
+    }
+}
+
+/// Means of runs of `run` values, rows of `columns` each, in place of every row.
+fn segment_mean(x: &[f64], run: usize, columns: usize, y: &mut [f64]) {
+    for (x, y) in x.chunks(run).zip(y.chunks_mut(run)) {
+        let rows = (x.len() / columns) as f64;
+        for c in 0..columns {
+            let mean = x.iter().skip(c).step_by(columns).sum::<f64>() / rows;
+            y.iter_mut().skip(c).step_by(columns).for_each(|y| *y = mean);
+        }
     }
 }
 

@@ -95,7 +95,7 @@ pub enum Op {
     /// Entry-wise product of two inputs. An input of one row counts for every row.
     Multiply,
     /// Mean and deviation of the first input over time as in [`Op::StatsPool`], with weights per row
-    /// and column: the second input after a softmax over time.
+    /// and column: the second input after a softmax over time. If that has one column, it counts for every column.
     AttentiveStatsPool {
         /// Smallest variance taken, at least 0.
         min_variance: f64,
@@ -117,6 +117,11 @@ pub enum Op {
     Fold {
         /// Rows that become one, at least 1.
         parts: usize,
+    },
+    /// Every row the mean of its run of `rows` rows; the last run is of what is left.
+    SegmentMean {
+        /// Rows of a run, at least 1.
+        rows: usize,
     },
     /// Mean over time of images: T · `inner` rows become `inner`.
     GridMean {
@@ -205,6 +210,7 @@ impl Op {
             Self::Quantize(_) => "quantization to given levels",
             Self::Rows(_) => "moving rows",
             Self::Unfold { .. } | Self::Fold { .. } => "reshaping",
+            Self::SegmentMean { .. } => "means of runs of rows",
             Self::GridMean { .. } => "mean pooling of images",
             Self::GridStats { .. } => "statistics pooling of images",
             Self::LayerNorm { .. } => "layer normalisation",

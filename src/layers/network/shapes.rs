@@ -142,6 +142,7 @@ impl Op {
                 let columns = columns.checked_mul(*parts).filter(|&columns| columns <= MAX_COLUMNS)?;
                 Some(Shape { length, columns })
             }),
+            Self::SegmentMean { rows } => (*rows > 0).then_some(input),
             Self::GridMean { inner } => whole(*inner, length).map(|_| Shape { length: *inner, columns }),
             Self::GridStats { inner, min_variance, epsilon, unbiased } => whole(*inner, length)
                 .filter(|&steps| *min_variance >= 0.0 && *epsilon >= 0.0 && (steps > 1 || !unbiased))
@@ -174,7 +175,11 @@ impl Op {
             {
                 return Err(shape_error(layer, format!("{length} rows"), format!("{} rows", input.length)));
             }
-            if !matches!(self, Self::Concat) {
+        }
+        for (index, input) in inputs.iter().enumerate() {
+            // One weight a row counts for every column.
+            let one_weight = index == 1 && input.columns == 1 && matches!(self, Self::AttentiveStatsPool { .. });
+            if !matches!(self, Self::Concat) && !one_weight {
                 agree(layer, "input columns", columns, input.columns)?;
             }
         }

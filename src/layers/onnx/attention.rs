@@ -3,7 +3,7 @@
 use super::import::Importer;
 use super::layout::{extents_of, shape};
 use super::node::NodeView;
-use super::value::{Axis, Data, Scores, Value, count};
+use super::value::{Axis, Data, Scores, Statistic, StatisticKind, Value, count};
 use crate::error::ModelError;
 use crate::layers::network::Op;
 
@@ -19,10 +19,45 @@ fn heads(data: &Data, transposed: bool) -> Option<[Axis; 3]> {
     (rank >= 2 && fits).then(|| [heads, data.axes[rows].clone(), data.axes[columns].clone()])
 }
 
+/// Weights of a softmax over time, one a row, times the rows they weight: `[…, 1, time]` by `[…, time, columns]`, or
+/// `[…, columns, time]` by `[…, time, 1]`.
+fn weighted_mean(node: &NodeView, scores: Data, values: Data, weights_first: bool) -> Result<Statistic, ModelError> {
+    let last =
+        |data: &Data| data.axes.len().checked_sub(2).map(|at| [data.axes[at].clone(), data.axes[at + 1].clone()]);
+    let (wanted, found) = (last(&scores), last(&values));
+    let fits = match (&wanted, &found) {
+        (Some([one, time]), Some([rows, _])) if weights_first => {
+            one.is_empty() && *time == scores.rows && *rows == values.rows
+        }
+        (Some([time, one]), Some([_, rows])) => one.is_empty() && *time == scores.rows && *rows == values.rows,
+        _ => false,
+    };
+    if !fits || scores.columns() != 1 || values.rows.len() != 1 || scores.axes.len() != values.axes.len() {
+        let help = "a softmax over time of one weight a row can be multiplied with the rows; write other weights as a \
+                    product and a sum over time";
+        return Err(node.unsupported(help));
+    }
+    let (mut axes, over) = (values.axes.clone(), values.rows.clone());
+    let at = axes.len() - if weights_first { 2 } else { 1 };
+    axes[at].clear();
+    Ok(Statistic { over, ..Statistic::new(values, Some(scores), axes, StatisticKind::Mean) })
+}
+
 impl<'a> Importer<'a> {
     /// MatMul of two values of the network.
     pub(super) fn attention(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         let (left, right) = (node.required_input(0)?, node.required_input(1)?);
+        match (self.value(node, left)?, self.value(node, right)?) {
+            (Value::Softmax(scores), _) => {
+                let values = self.data(node, right)?;
+                return weighted_mean(node, scores, values, true).map(Value::Statistic);
+            }
+            (_, Value::Softmax(scores)) => {
+                let values = self.data(node, left)?;
+                return weighted_mean(node, scores, values, false).map(Value::Statistic);
+            }
+            _ => {}
+        }
         let left = match self.value(node, left)? {
             scores @ Value::Scores(_) => scores,
             _ => Value::Data(self.data(node, left)?),

@@ -25,6 +25,14 @@ impl<'a> Importer<'a> {
                 scores.axes = f(self, scores.axes)?;
                 Value::Scores(scores)
             }
+            Value::Every(mut every) => {
+                every.axes = f(self, every.axes)?;
+                Value::Every(every)
+            }
+            Value::Segments(mut segments) => {
+                segments.axes = f(self, segments.axes)?;
+                Value::Segments(segments)
+            }
             Value::Softmax(data) => {
                 let axes = f(self, data.axes)?;
                 Value::Softmax(Data { axes, ..data })
@@ -99,7 +107,9 @@ impl<'a> Importer<'a> {
         let copies = node.int("allowzero", 0)? == 0;
         let name = node.required_input(0)?;
         // Only a value of the network can have its atoms cut; steps towards a layer keep theirs.
-        if let value @ (Value::Statistic(_) | Value::Scores(_) | Value::Softmax(_)) = self.value(node, name)? {
+        if let value @ (Value::Statistic(_) | Value::Scores(_) | Value::Softmax(_) | Value::Segments(_)) =
+            self.value(node, name)?
+        {
             let axes = value.axes().unwrap_or_default().to_vec();
             let dummy = Data { node: crate::layers::network::NodeRef::Input, rows: vec![], cols: vec![], axes };
             let before: Vec<Atom> = dummy.axes.concat();
@@ -221,6 +231,9 @@ impl<'a> Importer<'a> {
         if let norm @ Value::Norm(..) = self.value(node, name)? {
             // The division that follows repeats it anyhow.
             return Ok(norm);
+        }
+        if let Value::Segments(segments) = self.value(node, name)? {
+            return self.repeated_segments(node, *segments, &targets);
         }
         let mut data = self.data(node, name)?;
         if tile && targets.len() != data.axes.len() {

@@ -77,7 +77,10 @@ impl<'a> Importer<'a> {
         }
         let rows = RowMove::Keep { block: inner, skip_first, skip_last, step };
         let mut result = self.push(node, data, Op::Rows(rows));
-        let new = self.axis(atom.extent.map(|extent| (extent - skip_first - skip_last).div_ceil(step)));
+        let new = match atom.extent {
+            None if step == 1 => self.longer(*atom, -i64::try_from(skip_first + skip_last).unwrap_or(i64::MAX)),
+            extent => self.axis(extent.map(|extent| (extent - skip_first - skip_last).div_ceil(step))),
+        };
         result.replace(atom.id, &new);
         Ok(result)
     }
@@ -85,14 +88,25 @@ impl<'a> Importer<'a> {
     pub(super) fn slice(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         node.only(&["axes", "ends", "starts"])?;
         node.at_most_inputs(5)?;
-        let mut data = self.first(node)?;
+        let segments = match self.value(node, node.required_input(0)?)? {
+            Value::Segments(segments) => Some(segments),
+            _ => None,
+        };
+        let mut data = match &segments {
+            Some(segments) => segments.source.clone(),
+            None => self.first(node)?,
+        };
+        let rank = segments.as_ref().map_or(data.axes.len(), |segments| segments.axes.len());
         let mut tensors = vec![None];
         for input in 1..node.num_inputs() {
             tensors.push(node.input(input).map(|name| self.tensor(node, name)).transpose()?);
         }
         let inputs: Vec<_> = tensors.iter().map(|tensor| tensor.as_deref()).collect();
-        let operands = slice_operands(node, &inputs, data.axes.len());
+        let operands = slice_operands(node, &inputs, rank);
         let operands = operands.ok_or_else(|| node.malformed("has starts, ends, axes or steps that do not fit"))?;
+        if let Some(segments) = segments {
+            return self.cut_segments(node, *segments, &operands).map(Value::Data);
+        }
         for [start, end, axis, step] in operands {
             let axis = axis_index(node, axis, data.axes.len())?;
             let extent = count(&data.axes[axis]);

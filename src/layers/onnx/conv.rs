@@ -157,8 +157,14 @@ impl<'a> Importer<'a> {
             // Time keeps its number where nothing changes its length: sums with what came before are then seen to fit.
             let span = (window.kernel[i] - 1).saturating_mul(window.dilation[i]);
             let same = before.is_none() && window.stride[i] == 1 && window.pads[i][0] + window.pads[i][1] == span;
-            if !same {
-                axes[i + 2] = self.axis(after);
+            match axes[i + 2][..] {
+                [atom] if atom.extent.is_none() && window.stride[i] == 1 => {
+                    let more = window.pads[i][0].saturating_add(window.pads[i][1]);
+                    let [more, span] = [more, span].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+                    axes[i + 2] = self.longer(atom, more.saturating_sub(span));
+                }
+                _ if same => {}
+                _ => axes[i + 2] = self.axis(after),
             }
             rows.extend(axes[i + 2].iter().copied());
         }
@@ -289,7 +295,11 @@ impl<'a> Importer<'a> {
                 _ => Op::Rows(RowMove::Pad { block: inner, before, after, edge }),
             };
             data = self.push(node, &data, op);
-            let new = self.axis(atom.extent.map(|n| n.saturating_add(before).saturating_add(after)));
+            let more = before.saturating_add(after);
+            let new = match atom.extent {
+                Some(extent) => self.axis(Some(extent.saturating_add(more))),
+                None => self.longer(atom, i64::try_from(more).unwrap_or(i64::MAX)),
+            };
             data.replace(atom.id, &new);
         }
         Ok(data)

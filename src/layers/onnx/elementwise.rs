@@ -4,7 +4,7 @@
 use super::import::Importer;
 use super::node::NodeView;
 use super::tensor::Tensor;
-use super::value::{Data, SampleVariance, Scores, Statistic, StatisticKind, Value, count};
+use super::value::{Data, SampleVariance, Scores, Statistic, StatisticKind, Value};
 use crate::error::ModelError;
 use crate::layers::network::{KNOWN, Op, Scalar};
 
@@ -111,7 +111,7 @@ impl<'a> Importer<'a> {
             {
                 scaled_variance(node, value, &factor, |x| x)
             }
-            (Value::Statistic(value), Value::Count(0.0)) | (Value::Count(0.0), Value::Statistic(value))
+            (Value::Statistic(value), Value::Count(_, 0.0)) | (Value::Count(_, 0.0), Value::Statistic(value))
                 if value.kind == StatisticKind::Variance && value.sample == SampleVariance::No =>
             {
                 Ok(Value::Statistic(Statistic { sample: SampleVariance::TimesCount, ..value }))
@@ -185,8 +185,8 @@ impl<'a> Importer<'a> {
     pub(super) fn sub(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         let [left, right] = self.operands(node)?;
         match (left, right) {
-            (Value::Count(less), Value::Constant(number)) if single(&number).is_some() => {
-                Ok(Value::Count(less + single(&number).unwrap_or(0.0)))
+            (Value::Count(atom, less), Value::Constant(number)) if single(&number).is_some() => {
+                Ok(Value::Count(atom, less + single(&number).unwrap_or(0.0)))
             }
             (Value::Statistic(a), Value::Statistic(b))
                 if a.kind == StatisticKind::MeanOfSquare
@@ -196,7 +196,7 @@ impl<'a> Importer<'a> {
                 Ok(Value::Statistic(Statistic { kind: StatisticKind::Variance, ..a }))
             }
             (Value::Data(x), Value::Statistic(mean))
-                if mean.kind == StatisticKind::Mean && mean.scores.is_none() && mean.source.node == x.node =>
+                if mean.kind == StatisticKind::Mean && mean.source.node == x.node =>
             {
                 Ok(Value::Statistic(Statistic { kind: StatisticKind::Centred, axes: x.axes, ..mean }))
             }
@@ -218,7 +218,7 @@ impl<'a> Importer<'a> {
             (Value::Statistic(value), Value::Constant(divisor)) if value.kind == StatisticKind::Variance => {
                 scaled_variance(node, value, &divisor, f64::recip)
             }
-            (Value::Statistic(value), Value::Count(1.0)) if value.sample == SampleVariance::TimesCount => {
+            (Value::Statistic(value), Value::Count(_, 1.0)) if value.sample == SampleVariance::TimesCount => {
                 Ok(Value::Statistic(Statistic { sample: SampleVariance::Yes, ..value }))
             }
             (Value::Data(data), Value::Norm(norm, _, false)) if data.node == norm.node => {
@@ -387,15 +387,13 @@ fn scaled_variance(
 
 /// A product that is a step of statistics pooling: squares, squared means, weights times what they weight.
 fn product_of_statistics(left: &Value, right: &Value) -> Option<Statistic> {
-    use StatisticKind::{Centred, CentredSquare, Mean, Square, SquareOfMean, Weighted};
+    use StatisticKind::{Centred, CentredSquare, Mean, Square, SquareOfMean, Weighted, WeightedCentredSquare};
     let same = |a: &Data, b: &Data| a.node == b.node && a.axes == b.axes;
-    // Weights and what they weight have equal rows and columns, in one order.
+    // Weights and what they weight have equal rows and columns, in one order; or weights have one column.
     let fits = |x: &Data, scores: &Data| {
-        let extents = |data: &Data| data.axes.iter().map(|axis| count(axis)).collect::<Vec<_>>();
-        let place =
-            |data: &Data| data.axes.iter().map(|axis| axis.iter().all(|a| data.rows.contains(a))).collect::<Vec<_>>();
-        extents(x).len() == extents(scores).len()
-            && x.columns() == scores.columns()
+        let place = |data: &Data| data.axes.iter().position(|axis| !axis.is_empty() && *axis == data.rows);
+        x.axes.len() == scores.axes.len()
+            && [1, x.columns()].contains(&scores.columns())
             && place(x) == place(scores)
             && !x.single_row()
             && !scores.single_row()
@@ -413,6 +411,11 @@ fn product_of_statistics(left: &Value, right: &Value) -> Option<Statistic> {
             if a.kind == Square && a.scores.is_none() && fits(&a.source, scores) =>
         {
             Some(Statistic { scores: Some(scores.clone()), ..a.clone() })
+        }
+        (Value::Statistic(a), Value::Softmax(scores))
+            if a.kind == CentredSquare && a.scores.as_ref().is_some_and(|own| own.node == scores.node) =>
+        {
+            Some(Statistic { kind: WeightedCentredSquare, ..a.clone() })
         }
         (Value::Data(x), Value::Softmax(scores)) if fits(x, scores) => {
             Some(Statistic::new(x.clone(), Some(scores.clone()), x.axes.clone(), Weighted))

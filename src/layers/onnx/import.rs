@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::fold;
 use super::inputs;
+use super::masks;
 use super::node::NodeView;
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
 use super::quantized::Encoding;
@@ -32,7 +33,7 @@ const EXTRA_NUMBERS: usize = 1 << 24;
 /// The state of the walk.
 pub(super) struct Importer<'a> {
     pub(super) nodes: Vec<Node>,
-    values: HashMap<&'a str, Value>,
+    pub(super) values: HashMap<&'a str, Value>,
     initializers: HashMap<&'a str, &'a TensorProto>,
     /// Elements that may still be copied: a small file that uses one tensor many times must not
     /// grow into a network that fills memory.
@@ -40,6 +41,8 @@ pub(super) struct Importer<'a> {
     /// Nodes that may still be walked.
     steps: usize,
     atoms: u32,
+    /// Of atoms whose extents are not known: which one they are longer than, and by how much.
+    pub(super) longer: HashMap<u32, (u32, i64)>,
     /// Names that the output needs; nothing else is computed.
     demanded: HashSet<&'a str>,
     /// What stands side by side in every concatenation.
@@ -72,11 +75,14 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
         let input_axes = Some(inputs::axes(&data, &given.extents));
         let input_rows = count(&data.rows).filter(|_| !data.rows.is_empty());
         let constants = given.constants.iter().map(|(name, tensor)| (*name, Value::Constant(Rc::clone(tensor))));
+        let lengths = given.lengths.iter().filter_map(|(name, dims)| Some((*name, masks::length(dims, &data.rows)?)));
+        let lengths: Vec<_> = lengths.map(|(name, tensor)| (name, Value::Constant(Rc::new(tensor)))).collect();
         let (states, taken) = States::new(&given.states);
         let mut importer = Importer {
             nodes: Vec::new(),
             atoms: inputs::ATOMS,
-            values: constants.chain([(given.name, Value::Data(data))]).chain(taken).collect(),
+            longer: HashMap::new(),
+            values: constants.chain(lengths).chain([(given.name, Value::Data(data))]).chain(taken).collect(),
             initializers: initializers.clone(),
             budget: file_size.saturating_mul(8).saturating_add(EXTRA_NUMBERS),
             steps: MAX_NODES,
@@ -212,6 +218,9 @@ impl<'a> Importer<'a> {
         if let Some(values) = self.folded(node)? {
             return Ok(values);
         }
+        if let Some(value) = self.mask(node)? {
+            return Ok(vec![value]);
+        }
         if let Some(values) = self.moved_state(node)? {
             return Ok(values);
         }
@@ -308,10 +317,12 @@ impl<'a> Importer<'a> {
             Value::Statistic(statistic) => self.statistic(node, statistic),
             Value::Padded(data, pads) => self.padded_rows(node, data, &pads),
             Value::Constant(_) => Err(node.unsupported(format!("its input {name:?} must not be a constant"))),
-            Value::Count(_) => Err(node.unsupported("the length of a recording can only scale a variance")),
+            Value::Every(_) => Err(node.unsupported("a mask of lengths can only be multiplied with values, or choose")),
+            Value::Count(..) => Err(node.unsupported("the length of a recording can only scale a variance")),
             Value::Norm(..) => Err(node.unsupported("norms are only understood as part of division by the norm")),
             Value::Softmax(_) => Err(node.unsupported("a softmax over time can only weight a mean and deviation")),
             Value::Scores(_) => Err(node.unsupported("scores are only understood as part of attention")),
+            Value::Segments(_) => Err(node.unsupported(super::segments::HELP)),
             Value::State(_) => Err(node.unsupported("a state can only be where a recurrent layer starts")),
             Value::Expanded(_) => {
                 Err(node.unsupported("an expanded value can only be added, multiplied or concatenated"))

@@ -27,6 +27,8 @@ pub(super) struct Inputs<'a> {
     pub(super) extents: Vec<Option<usize>>,
     /// The inputs that are fixed.
     pub(super) constants: Vec<(&'a str, Rc<Tensor>)>,
+    /// The inputs that are the number of rows of the network's input, and their extents.
+    pub(super) lengths: Vec<(&'a str, Vec<usize>)>,
     /// The inputs that are states.
     pub(super) states: Vec<State<'a>>,
 }
@@ -42,10 +44,25 @@ fn extents(info: &ValueInfoProto) -> Option<Vec<Option<usize>>> {
     Some(shape.dim.iter().map(|dim| extent(dim.dim_value)).collect())
 }
 
+/// Whether an input is named as lengths of recordings are.
+fn is_length(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let ends = ["len", "lens", "length", "lengths"];
+    ends.iter().any(|end| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('_')))
+}
+
+/// Whether an input is a length that counts rows of the network's input.
+fn counts_rows(info: &ValueInfoProto) -> bool {
+    let data_type = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()?.elem_type);
+    is_length(name(info)) && data_type.and_then(is_integer) == Some(true)
+}
+
 /// What an input beside the network's is unless it was fixed: sampling rates are 16000, states start from zeros.
 fn usual(name: &str) -> Option<f64> {
     match name {
         "sr" | "sample_rate" | "sampling_rate" => Some(16_000.0),
+        // Relative ones: all of it. Those that are integers are the extent of time.
+        _ if is_length(name) => Some(1.0),
         "state" | "states" | "hidden" | "h" | "c" | "h0" | "c0" | "h_0" | "c_0" => Some(0.0),
         _ => None,
     }
@@ -150,8 +167,10 @@ pub(super) fn interface(graph: &GraphProto) -> Result<Interface, ModelError> {
     let output = name(output(graph)?).to_owned();
     let others = graph.output.iter().map(|info| name(info).to_owned());
     let unused = others.filter(|other| *other != output && states.iter().all(|(_, state)| state != other)).collect();
-    let constants = fixed.iter().map(|&(info, value)| (name(info).to_owned(), value)).collect();
-    Ok(Interface { input: name(input).to_owned(), constants, output, unused, states })
+    let (lengths, others): (Vec<Fixed<'_>>, Vec<_>) = fixed.into_iter().partition(|(info, _)| counts_rows(info));
+    let constants = others.iter().map(|&(info, value)| (name(info).to_owned(), value)).collect();
+    let lengths = lengths.iter().map(|&(info, _)| name(info).to_owned()).collect();
+    Ok(Interface { input: name(input).to_owned(), constants, lengths, output, unused, states })
 }
 
 /// Gives the one open extent of the network's input a value.
@@ -178,9 +197,13 @@ pub(super) fn fix_rows(graph: &mut GraphProto, rows: usize) -> Result<(), ModelE
 /// Reads the inputs of a graph.
 pub(super) fn read(graph: &GraphProto) -> Result<Inputs<'_>, ModelError> {
     let (input, fixed) = split(graph)?;
-    let mut constants = Vec::new();
+    let (mut constants, mut lengths) = (Vec::new(), Vec::new());
     for (info, value) in fixed {
-        constants.push((name(info), Rc::new(constant(info, value)?)));
+        if counts_rows(info) {
+            lengths.push((name(info), fixed_extents(info, MAX_FIXED)?));
+        } else {
+            constants.push((name(info), Rc::new(constant(info, value)?)));
+        }
     }
     let extents = extents(input).ok_or_else(|| malformed(format!("input {:?} has no shape", name(input))))?;
     if extents.first().copied().flatten().unwrap_or(1) != 1 {
@@ -192,7 +215,7 @@ pub(super) fn read(graph: &GraphProto) -> Result<Inputs<'_>, ModelError> {
         room -= dims.iter().product::<usize>();
         taken.push(State { input: name(info), output, dims });
     }
-    Ok(Inputs { name: name(input), ways: ways(&extents)?, extents, constants, states: taken })
+    Ok(Inputs { name: name(input), ways: ways(&extents)?, extents, constants, lengths, states: taken })
 }
 
 /// Extents of an input that is fixed or a state, of at most `room` entries; symbolic ones are 1.

@@ -26,6 +26,7 @@ mod import;
 mod inputs;
 mod layout;
 mod loops;
+mod masks;
 mod node;
 mod norms;
 mod pools;
@@ -34,6 +35,7 @@ pub(super) mod proto;
 mod quantized;
 mod recurrent;
 mod registry;
+mod segments;
 mod select;
 mod shape;
 mod simplify;
@@ -87,6 +89,8 @@ pub struct Interface {
     pub input: String,
     /// Other inputs, which are constants, and the number that all of their entries are.
     pub constants: Vec<(String, f64)>,
+    /// Other inputs that are the length of a recording, in rows of the input.
+    pub lengths: Vec<String>,
     /// The output.
     pub output: String,
     /// Other outputs, which are left out.

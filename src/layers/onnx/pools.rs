@@ -70,6 +70,9 @@ impl<'a> Importer<'a> {
 
     pub(super) fn average_pool(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         node.only(&["auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"])?;
+        if let Some(segments) = self.segments(node)? {
+            return Ok(segments);
+        }
         let (data, window) = self.pooled(node)?;
         let grid = self.grid(node, data, window.kernel.len())?;
         let padded = window.pads.iter().any(|pad| *pad != [0, 0]);

@@ -55,7 +55,11 @@ pub(super) static OPERATORS: &[Operator] = &[
     one!("Add", add, TWO),
     constant!("And"),
     one!("Atan", function, FUNCTION),
-    one!("AveragePool", average_pool, "1-D and 2-D; padding counts as zeros (count_include_pad=1)"),
+    one!(
+        "AveragePool",
+        average_pool,
+        "1-D and 2-D; padding counts as zeros (count_include_pad=1); ceil_mode=1 of runs of rows whose means are repeated and cut to as many rows"
+    ),
     one!("BatchNormalization", batch_normalization, "inference only; becomes a factor and a summand per channel"),
     one!("Cast", cast, "between floats; of an extent"),
     one!("CastLike", cast, "between floats; of an extent"),
@@ -133,7 +137,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     one!(
         "MatMul",
         matmul,
-        "a value times a constant matrix; queries times keys (all, or up to the query), their softmax times values"
+        "a value times a constant matrix; queries times keys (all, or up to the query), their softmax times values; a softmax over time of one weight a row times the rows"
     ),
     one!(
         "MatMulInteger",
@@ -216,6 +220,9 @@ pub(super) fn nearest(name: &str) -> String {
     if let Some((_, instead)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
         return (*instead).to_owned();
     }
+    if name.starts_with("Random") {
+        return "what is drawn anew for every recording cannot be proved; export the model without its noise".into();
+    }
     let wanted = name.to_lowercase();
     let close = |operator: &&Operator| {
         let known = operator.name.to_lowercase();
@@ -267,7 +274,7 @@ impl<'a> Importer<'a> {
         let value = self.value(node, node.required_input(0)?)?;
         if let Value::Constant(tensor) = &value {
             return match tensor.ints() {
-                Some(&[_]) => Ok(Value::Count(0.0)),
+                Some(&[extent]) => Ok(Value::Count(super::shape::atom_of(extent).unwrap_or(u32::MAX), 0.0)),
                 _ => Err(node.unsupported(CONSTANT)),
             };
         }
@@ -296,5 +303,6 @@ mod tests {
         assert!(nearest("Softmax2").contains("Softmax:"));
         assert!(nearest("LayerNorm").contains("LayerNormalization"));
         assert!(!nearest("NonMaxSuppression").contains("nearest"));
+        assert!(nearest("RandomNormalLike").contains("without its noise"));
     }
 }

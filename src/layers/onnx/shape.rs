@@ -8,7 +8,7 @@
 use super::import::Importer;
 use super::node::NodeView;
 use super::tensor::{Tensor, Values};
-use super::value::{Axis, Value};
+use super::value::{Atom, Axis, Value};
 use crate::error::ModelError;
 
 /// Extents that are not known start here.
@@ -36,6 +36,22 @@ pub(super) fn extent(axis: &Axis) -> i64 {
 }
 
 impl<'a> Importer<'a> {
+    /// The atom of an extent that is not known after so many more steps (fewer if negative): lengths that padding and
+    /// windows bring back to what they were are the same again.
+    pub(super) fn longer(&mut self, atom: Atom, by: i64) -> Axis {
+        let (base, before) = self.longer.get(&atom.id).copied().unwrap_or((atom.id, 0));
+        let by = before.saturating_add(by);
+        if by == 0 {
+            return vec![Atom { id: base, extent: None }];
+        }
+        if let Some((&id, _)) = self.longer.iter().find(|(_, length)| **length == (base, by)) {
+            return vec![Atom { id, extent: None }];
+        }
+        let new = self.axis(None);
+        self.longer.extend(new.iter().map(|atom| (atom.id, (base, by))));
+        new
+    }
+
     /// Extents of a value, or of a constant; `Size` multiplies them.
     pub(super) fn shape_of(&mut self, node: &NodeView<'a>) -> Result<Value, ModelError> {
         node.only(&["start", "end"])?;

@@ -102,8 +102,12 @@ impl<'a> Importer<'a> {
         let value = self.value(node, name)?;
         let kind = match &value {
             Value::Statistic(Statistic { kind: StatisticKind::Weighted, .. }) => Some(StatisticKind::Mean),
-            Value::Statistic(Statistic { kind: StatisticKind::Square, scores: Some(_), .. }) => {
+            Value::Statistic(Statistic { kind: StatisticKind::Square, scores: Some(_), .. })
+            | Value::Statistic(Statistic { kind: StatisticKind::WeightedSquare, .. }) => {
                 Some(StatisticKind::MeanOfSquare)
+            }
+            Value::Statistic(Statistic { kind: StatisticKind::WeightedCentredSquare, .. }) => {
+                Some(StatisticKind::Variance)
             }
             _ => None,
         };
@@ -127,9 +131,10 @@ impl<'a> Importer<'a> {
             _ => {
                 let data = self.data(node, name)?;
                 let (axes, over) = self.without(node, &data.axes.clone())?;
-                let number = count(&over).ok_or_else(|| {
-                    node.unsupported("a sum over a length that is not known; take the mean, or export a fixed length")
-                })?;
+                let Some(number) = count(&over) else {
+                    let sum = Statistic::new(data, None, axes, StatisticKind::Sum);
+                    return Ok(Value::Statistic(Statistic { over, ..sum }));
+                };
                 let mean = self.mean_over(node, &data, &over)?;
                 let sum = self.scaled(node, &mean, number as f64, 0.0)?;
                 Ok(Value::Data(Data { axes, ..sum }))
@@ -275,6 +280,11 @@ impl<'a> Importer<'a> {
                 let mean = self.mean_over(node, &value.source, &value.over)?;
                 return Ok(Data { axes: value.axes, ..mean });
             }
+            (StatisticKind::Sum, _) => {
+                let help = "a sum over a length that is not known; take the mean, or export a fixed length";
+                return Err(node.unsupported(help));
+            }
+            (StatisticKind::Centred, Some(_)) => return Err(node.unsupported(HALF_A_STEP)),
             (StatisticKind::Centred, _) if value.over == value.source.rows => {
                 let centred = self.push(node, &value.source, Op::SubtractMean);
                 return Ok(Data { axes: value.axes, ..centred });

@@ -142,6 +142,12 @@ pub(super) enum StatisticKind {
     Centred,
     /// (x − E\[x\])²
     CentredSquare,
+    /// x², times weights
+    WeightedSquare,
+    /// (x − E\[x\])², times weights
+    WeightedCentredSquare,
+    /// T·E\[x\]
+    Sum,
     /// E\[x\]
     Mean,
     /// E\[x²\]
@@ -177,6 +183,36 @@ pub(super) struct Scores {
     pub(super) normalised: bool,
 }
 
+/// What is the same at every place of axes whose extents are not known, or counts the steps of one.
+#[derive(Clone, Debug)]
+pub(super) struct Every {
+    pub(super) axes: Vec<Axis>,
+    pub(super) along: Along,
+}
+
+/// What stands at every place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Along {
+    /// 0, 1, 2, … along the only axis of more than one place.
+    Steps,
+    /// This number.
+    Number(f64),
+    /// One, divided by the extent of this atom.
+    Share(u32),
+}
+
+/// Means of runs of rows, on their way to be repeated and cut to as many rows as there were.
+#[derive(Clone, Debug)]
+pub(super) struct Segments {
+    /// What they are means of.
+    pub(super) source: Data,
+    /// Rows of a run; the last may have fewer.
+    pub(super) length: usize,
+    pub(super) axes: Vec<Axis>,
+    /// The atoms of the axes that count runs, and rows of a run once they are repeated.
+    pub(super) rows: Axis,
+}
+
 /// What a name of the graph stands for.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
@@ -188,12 +224,14 @@ pub(super) enum Value {
     /// A softmax over all rows.
     Softmax(Data),
     Constant(Rc<Tensor>),
-    /// The extent of an axis that is not known, less this number.
-    Count(f64),
+    /// The extent of an atom that is not known, less a number.
+    Count(u32, f64),
+    Every(Every),
     Statistic(Statistic),
     /// Euclidean norm of every row; the axis that it is taken over, and whether it is squared.
     Norm(Data, usize, bool),
     Scores(Box<Scores>),
+    Segments(Box<Segments>),
     /// Entries of states, by their numbers.
     State(Rc<Tensor>),
     /// Something that is not computed here, and why.
@@ -207,6 +245,8 @@ impl Value {
             Self::Data(data) | Self::Expanded(data) | Self::Softmax(data) => Some(&data.axes),
             Self::Statistic(statistic) => Some(&statistic.axes),
             Self::Scores(scores) => Some(&scores.axes),
+            Self::Segments(segments) => Some(&segments.axes),
+            Self::Every(every) => Some(&every.axes),
             _ => None,
         }
     }

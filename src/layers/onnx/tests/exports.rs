@@ -7,7 +7,7 @@ use super::*;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::trace::Trace;
 use crate::layers::lowering::{self, Value};
-use crate::layers::network::Op;
+use crate::layers::network::{Lstm, Node, NodeRef, Op};
 use crate::layers::quantize::{Constants, Options, Ranges, quantize};
 use crate::sumcheck::int::{IntTable, IntVec};
 
@@ -107,4 +107,49 @@ fn quantized_models_are_within_a_step_of_the_reference() {
 
 fn is_levels(op: &Op) -> bool {
     matches!(op, Op::Quantize(_))
+}
+
+#[test]
+fn cells_that_add_up_over_time_have_larger_steps() {
+    // Input and forget gates are open, candidates near one: the first cell grows by almost one in every row.
+    let (rows, hidden) = (80, 2);
+    let lstm = Lstm {
+        input: 1,
+        hidden,
+        w_input: FloatMatrix::from_fn(1, 4 * hidden, |_, c| if c == 2 * hidden { 2.0 } else { 0.1 }),
+        w_hidden: FloatMatrix::zeros(hidden, 4 * hidden),
+        bias: (0..4 * hidden).map(|c| [12.0, 12.0, 0.0, 0.5][c / hidden]).collect(),
+        initial: None,
+        carried: false,
+    };
+    let node = |op: Op, input: NodeRef| Node { name: "lstm".into(), op, inputs: vec![input] };
+    let network = Network::new(1, vec![node(Op::Lstm(lstm), NodeRef::Input), node(Op::LastRow, NodeRef::Node(0))]);
+    let input = FloatMatrix::from_fn(rows, 1, |t, _| 1.0 + 0.5 * (t as f64).sin());
+    let expected = last(&network, &input, rows).data;
+    let found = integers("cells", &network, &input);
+    assert!(max_difference(&found, &expected) < 5e-3, "{found:?} {expected:?}");
+}
+
+#[test]
+fn both_ends_of_a_layer_in_two_directions_are_enough() {
+    let weights = vec![
+        tensor("w", &[2, 8, 3], ramp(48, 1)),
+        tensor("r", &[2, 8, 2], ramp(32, 2)),
+        tensor("b", &[2, 16], ramp(32, 3)),
+        tensor("f", &[4, 3], ramp(12, 4)),
+    ];
+    let direction =
+        AttributeProto { name: Some("direction".into()), s: Some("bidirectional".into()), ..Default::default() };
+    let nodes = vec![
+        node("Transpose", &["x"], &["t"], &[ints("perm", &[1, 0, 2])]),
+        node("LSTM", &["t", "w", "r", "b"], &["all", "ends"], &[direction]),
+        node("Transpose", &["ends"], &["e"], &[ints("perm", &[1, 0, 2])]),
+        node("Flatten", &["e"], &["row"], &[]),
+        node("MatMul", &["row", "f"], &["y"], &[]),
+    ];
+    let network = read(&model(&[1, 0, 3], nodes, weights)).unwrap();
+    let input = FloatMatrix::new(7, 3, doubles(ramp(21, 5)));
+    let expected = last(&network, &input, 7).data;
+    let found = integers("ends", &network, &input);
+    assert!(max_difference(&found, &expected) < 5e-3, "{found:?} {expected:?}");
 }
