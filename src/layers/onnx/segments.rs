@@ -87,7 +87,7 @@ impl Importer<'_> {
             None => source.rows.first().is_some_and(|atom| [Some(atom.id), atom_of(NO_ATOM)].contains(&atom_of(end))),
         };
         if !repeated || !all {
-            let wanted = format!("the {} rows that means are taken of", extents_of(&[source.rows.clone()]));
+            let wanted = format!("the {} rows that means are taken of", extents_of(std::slice::from_ref(&source.rows)));
             return Err(shape(node, wanted, extents_of(&axes)));
         }
         axes[at].clone_from(&source.rows);
