@@ -506,8 +506,8 @@ fn res2_block() -> Vec<Node> {
     graph.0
 }
 
-/// Attention that sees the statistics of all rows.
-fn attentive_pool() -> Vec<Node> {
+/// Attention that sees the statistics of all rows; of three columns each has weights of its own, or all have one.
+fn attentive_pool(weights: usize) -> Vec<Node> {
     let mut graph = Graph(Vec::new());
     let x = graph.add(dense(2, 3), &[NodeRef::Input]);
     let x = graph.add(Op::Relu, &[x]);
@@ -515,7 +515,7 @@ fn attentive_pool() -> Vec<Node> {
     let all = graph.add(Op::Concat, &[x, stats]);
     let hidden = graph.add(dense(9, 2), &[all]);
     let hidden = graph.add(Op::Tanh, &[hidden]);
-    let scores = graph.add(dense(2, 3), &[hidden]);
+    let scores = graph.add(dense(2, weights), &[hidden]);
     let pool = graph.add(Op::AttentiveStatsPool { min_variance: 1e-3 }, &[x, scores]);
     graph.add(dense(6, 2), &[pool]);
     graph.0
@@ -535,7 +535,8 @@ fn magnitude() -> Vec<Node> {
 fn graphs() -> Vec<Stack> {
     vec![
         Stack::graph("res2 block", res2_block(), (5, 2, 1), false),
-        Stack::graph("attentive pooling", attentive_pool(), (5, 2, 1), false),
+        Stack::graph("attentive pooling", attentive_pool(3), (5, 2, 1), false),
+        Stack::graph("attentive pooling, one weight a row", attentive_pool(1), (5, 2, 1), false),
         Stack::graph("magnitude", magnitude(), (5, 3, 1), false),
     ]
 }
@@ -790,6 +791,7 @@ fn every_kind_of_layer_is_attacked() {
         "at most",
         "softmax over time",
         "sequences as one, and as several",
+        "means of runs of rows",
     ]);
     assert_eq!(found, all);
 }
