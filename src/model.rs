@@ -175,6 +175,11 @@ impl ModelBuilder {
     pub fn calibrate_measured(self, clips: &[Vec<i16>]) -> Result<(Model, f64), ModelError> {
         let Self { network, onnx, front_end, name, bits, target_cosine, saturate, threshold, labels, window, activity } =
             self;
+        let network = match &onnx {
+            // Only now it is known what its input has to be.
+            Some(onnx) if network.input_columns != front_end.columns() => onnx::read_for(onnx, front_end.columns())?,
+            _ => network,
+        };
         let network = if labels.is_some() { network.logits() } else { network };
         let window = labels.is_some().then_some(window);
         let wanted = Wanted { bits, cosine: target_cosine, saturate, window };
@@ -413,7 +418,7 @@ impl Model {
             let network = if self.makes_values() { network } else { network.logits() };
             calibration::float_embedding(&network, self.front_end(), samples)
         };
-        Some(onnx::read(onnx).and_then(embed))
+        Some(onnx::read_for(onnx, self.front_end().columns()).and_then(embed))
     }
 }
 

@@ -92,7 +92,8 @@ fn check(args: &Check, console: &mut Console) -> Result<Outcome> {
     let [least, most] = [model.min_samples(), model.max_samples()].map(|samples| front_end.num_frames(samples));
     let rows = least.filter(|_| least == most && front_end.partials.is_none());
     let bytes = read_network(&args.against, &args.settings, Some(front_end), rows)?;
-    let network = onnx::read(&bytes).map_err(|error| CliError::model(&args.against, &error))?;
+    let network =
+        onnx::read_for(&bytes, front_end.columns()).map_err(|error| CliError::model(&args.against, &error))?;
     let wav = read_input(&model, &args.wav)?;
     let (result, _) = console.stage("compare", |_| model.compare(&network, &wav.samples));
     let layers = result.map_err(|error| CliError::model(&args.model, &error))?;

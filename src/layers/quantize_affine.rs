@@ -119,9 +119,11 @@ impl After {
     }
 }
 
-/// How the product of two sources is brought to [`PRODUCT_BITS`] bits: the finish, fraction bits, bound.
-pub(super) fn requantized_product(x: &Source, y: &Source) -> (Finish, i32, i64) {
-    let bound = i128::from(x.bound) * i128::from(y.bound);
+/// How the product of two sources is brought to [`PRODUCT_BITS`] bits: the finish, fraction bits, bound. With `most`, no
+/// product is expected to be larger.
+pub(super) fn requantized_product(x: &Source, y: &Source, most: Option<f64>) -> (Finish, i32, i64) {
+    let most = most.map(|most| (most * f64::from(x.fraction_bits + y.fraction_bits).exp2()).ceil() as i128);
+    let bound = (i128::from(x.bound) * i128::from(y.bound)).min(most.map_or(i128::MAX, |most| most.max(1)));
     let fits = |shift: u32| (bound >> shift) + 1 < 1 << (PRODUCT_BITS - 1);
     let shift = (0..64).find(|&shift| fits(shift)).unwrap_or(64);
     let finish = if shift == 0 { Finish::Exact } else { Finish::Requantize { shift, bits: PRODUCT_BITS } };
@@ -198,10 +200,15 @@ mod tests {
         let source =
             |bound: i64| Source { at: LayerRef::Input, fraction_bits: 5, columns: 1, bound, non_negative: false };
         for (x, y) in [(2047, 2048), (1, 1), (1 << 15, 1 << 15), (127, 200)] {
-            let (finish, fraction, bound) = requantized_product(&source(x), &source(y));
+            let (finish, fraction, bound) = requantized_product(&source(x), &source(y), None);
             let shift = (10 - fraction) as u32;
             assert!(bound < 1 << 13 && (x * y) >> shift < bound, "{x}·{y}: {finish:?}");
             assert!(shift == 0 || (x * y) >> (shift - 1) >= (1 << 13) - 1);
         }
+        // Of values up to 3.5, where the factors could make 2^20.
+        let (finish, fraction, bound) = requantized_product(&source(1 << 15), &source(1 << 15), Some(3.5));
+        assert_eq!((finish, fraction, bound), (Finish::Exact, 10, 3585));
+        let (_, fraction, bound) = requantized_product(&source(1 << 15), &source(1 << 15), Some(35.0));
+        assert_eq!((fraction, bound), (7, 4481));
     }
 }

@@ -12,7 +12,7 @@ use super::norm::Normalize;
 use super::quantize::Quantizer;
 use super::quantize_affine::{After, requantized_product};
 use super::quantize_recurrent as recurrent;
-use super::quantize_weights::exact_weight_bits;
+use super::quantize_weights::{MARGIN, exact_weight_bits};
 use super::sequences::Sequences;
 use crate::error::ModelError;
 
@@ -20,6 +20,8 @@ use crate::error::ModelError;
 const GUARD_BITS: u32 = 8;
 /// How far beyond the largest factor seen one may lie.
 const LIKELY: f64 = 8.0;
+/// How much larger than what was seen a product may be expected to be.
+const WASTE: f64 = 16.0;
 /// Bits of the parts of a magnitude.
 const PART_BITS: u32 = 15;
 /// Bits of weights that exact parts are computed with, and of the largest magnitude of such.
@@ -45,6 +47,14 @@ fn exact_parts(sums: &[Accumulator; 2]) -> Option<(i32, i64)> {
         .then_some((fraction_bits, largest as i64))
 }
 
+/// The largest product of a value and a gate that their bounds allow.
+fn largest_product(value: &Columns, gate: &Source) -> f64 {
+    let largest = |source: &Source| source.bound as f64 * f64::from(-source.fraction_bits).exp2();
+    let most = |factors: &[f64]| factors.iter().fold(0.0, |most: f64, factor| most.max(factor.abs()));
+    let parts: f64 = value.parts.iter().map(|part| most(&part.scale) * largest(&part.source)).sum();
+    (parts + most(&value.shift)) * largest(gate)
+}
+
 impl Quantizer<'_> {
     /// `(a·z + s)∘g = a·(z∘g) + s·g`: one product a source, and the gate itself.
     pub(super) fn multiply(&mut self, at: usize, name: String) -> Result<Columns, ModelError> {
@@ -60,10 +70,17 @@ impl Quantizer<'_> {
         if value.parts.len() > 2 || value.parts.iter().any(|part| !part.is_whole(value.len())) {
             value = Columns::of(self.requantized(factor, &value)?);
         }
+        let seen = self.ranges.of(NodeRef::Node(at));
+        let mut most = None;
+        if largest_product(&value, &gate) > WASTE * seen {
+            // Normalisation multiplies large values with small factors and the other way round.
+            value = Columns::of(self.requantized(factor, &value)?);
+            most = Some(MARGIN * seen);
+        }
         value = self.offset(&name, value);
         let mut product = Columns { parts: Vec::new(), shift: vec![0.0; value.len()] };
         for part in value.parts {
-            let (finish, fraction_bits, bound) = requantized_product(&part.source, &gate);
+            let (finish, fraction_bits, bound) = requantized_product(&part.source, &gate, most);
             let non_negative = part.source.non_negative && gate.non_negative;
             let layer = AnyLayer::Gate(Gate { name: name.clone(), finish, fraction_bits });
             let source = Source {

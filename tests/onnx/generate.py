@@ -496,3 +496,12 @@ def masks(kind,opset=17):
     given={'none':None,'relative':np.ones(1,np.float32),'counted':np.array([19],np.int64)}[kind]
     g.save('masks_'+kind,['B','T',6],g.o('Gemm',y,g.c(N(5,2*C)),g.c(N(5)),transB=1),N(1,19,6),'btc',given)
 for kind in ['none','relative','counted']: masks(kind)
+# instance normalisation of channels whose sizes are a hundred to one
+def uneven(name,C=12):
+    g=G(17); x=g.o('Transpose','x',perm=[0,2,1])
+    w=W(C,8,3)*(10.0**(-2*np.arange(C)/(C-1)))[:,None,None]
+    y=g.o('Conv',x,g.c(w.astype(np.float32)),kernel_shape=[3],pads=[1,1])
+    y=g.o('InstanceNormalization',y,g.c(1+W(C,scale=.3)),g.c(W(C)),epsilon=1e-7)
+    y=g.o('Transpose',g.o('Relu',y),perm=[0,2,1])
+    g.save(name,[1,'T',8],head(g,y,C),X(1,40,8),'btc')
+uneven('instance_norm_uneven')

@@ -55,8 +55,8 @@ pub(super) struct Importer<'a> {
     pub(super) states: States<'a>,
 }
 
-/// Imports a decoded model from a file of `file_size` bytes.
-pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, ModelError> {
+/// Imports a decoded model from a file of `file_size` bytes, if possible with an input of so many columns.
+pub(super) fn import(model: &ModelProto, file_size: usize, columns: Option<usize>) -> Result<Network, ModelError> {
     let opset = opset(model)?;
     let graph = model.graph.as_ref().ok_or_else(|| malformed("it has no graph"))?;
     let mut initializers = HashMap::new();
@@ -70,7 +70,9 @@ pub(super) fn import(model: &ModelProto, file_size: usize) -> Result<Network, Mo
     // Whether time or channels come first is a convention of the model: only one of them fits, and
     // the error worth reading is that of the way that leads further.
     let mut furthest: Option<(usize, ModelError)> = None;
-    for data in given.ways {
+    let mut ways = given.ways;
+    ways.sort_by_key(|data| columns.is_some_and(|columns| data.columns() != columns));
+    for data in ways {
         let input_columns = data.columns();
         let input_axes = Some(inputs::axes(&data, &given.extents));
         let input_rows = count(&data.rows).filter(|_| !data.rows.is_empty());

@@ -65,7 +65,16 @@ use prost::Message;
 /// [`ModelError`] naming the node: unsupported operators, attributes and opsets, bytes or graphs
 /// that contradict themselves, shapes that do not fit.
 pub fn read(bytes: &[u8]) -> Result<Network, ModelError> {
-    import::import(&decode(bytes)?, bytes.len())
+    import::import(&decode(bytes)?, bytes.len(), None)
+}
+
+/// As [`read`], for a front end of so many columns: of several meanings that the input's extents can have, one with as many
+/// is preferred, as where \[1, 16000\] are the samples of a second and no channels.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_for(bytes: &[u8], columns: usize) -> Result<Network, ModelError> {
+    import::import(&decode(bytes)?, bytes.len(), Some(columns))
 }
 
 /// What an import settles about a graph that its file leaves open.

@@ -316,3 +316,16 @@ fn what_follows_one_another_needs_known_lengths() {
     let error = read(&model(&[1, 0, 2], nodes, vec![])).unwrap_err();
     assert!(error.to_string().contains("--length"), "{error}");
 }
+
+/// Fixed extents \[1, 8\] can be channels or the samples of a recording; the front end knows.
+#[test]
+fn a_known_length_of_samples_is_no_number_of_channels() {
+    let nodes = vec![node("Relu", &["x"], &["y"], &[])];
+    let bytes = model(&[1, 8], nodes, vec![]);
+    let shape = |network: Network| (network.input_columns, network.input_rows);
+    assert_eq!(shape(read(&bytes).unwrap()), (8, None));
+    assert_eq!(shape(read_for(&bytes, 8).unwrap()), (8, None));
+    assert_eq!(shape(read_for(&bytes, 1).unwrap()), (1, Some(8)));
+    // What no meaning has is not found, and is for the front end to refuse.
+    assert_eq!(shape(read_for(&bytes, 5).unwrap()), (8, None));
+}
