@@ -12,9 +12,9 @@ use crate::sumcheck::int::{IntTable, IntVec};
 use crate::sumcheck::par;
 use crate::sumcheck::transcript::Merlin;
 
-/// Nanoseconds of a core of the reference machine for a unit of each count, hidden messages included. From processor times of
-/// `voxcheck prove` and its stages on an Intel Xeon with AVX-512 IFMA that had other work to do: runs of the same spread by
-/// a third.
+/// Nanoseconds of a core of the reference machine for a unit of each count, hidden messages included. They are those with the least
+/// relative error, not far from operation counts, for the times of `voxcheck prove` of five models and recordings of 1, 3 and 10
+/// seconds, on two cores of an AMD EPYC with AVX-512 IFMA that had nothing else to do (`docs/performance.md`).
 struct Coefficients {
     /// A leaf of the tree of fractions: field arithmetic, and finding the tuple.
     leaf: f64,
@@ -29,7 +29,7 @@ struct Coefficients {
 }
 
 /// See [`Coefficients`].
-const COEFFICIENTS: Coefficients = Coefficients { leaf: 140.0, byte: 48.0, entry: 45.0, relation: 2.6e6, proof: 3e7 };
+const COEFFICIENTS: Coefficients = Coefficients { leaf: 103.0, byte: 46.0, entry: 48.0, relation: 1.6e6, proof: 4.5e7 };
 
 /// The part of a proof that more threads do not shorten.
 const SERIAL: f64 = 0.06;

@@ -12,6 +12,8 @@ use super::recurrent_from::{GruFrom, LstmFrom};
 const GATE_BITS: u32 = 13;
 /// Fraction bits of gate arguments and cell states.
 const ARGUMENT_BITS: i32 = 10;
+/// How far beyond the largest cell state seen one may lie: less than of other values, since larger steps are felt at once.
+const CELL_MARGIN: f64 = 1.5;
 /// Fewest fraction bits of cell states.
 const LEAST_CELL_BITS: i32 = 6;
 /// Fraction bits of weights.
@@ -114,8 +116,8 @@ pub(super) fn lstm(
         input_shift,
         hidden_shift,
     };
-    // Cells add up over time: where they were seen beyond half of the usual table, it has larger steps.
-    let reach = (2.0 * cell_range.max(1.0)).log2().ceil() as i32;
+    // Cells add up over time: where they may go beyond the usual table, it has larger steps.
+    let reach = (CELL_MARGIN * cell_range.max(1.0)).log2().ceil() as i32;
     let cell_bits = ARGUMENT_BITS.min(TABLE_BITS as i32 - 1 - reach).max(LEAST_CELL_BITS);
     Lstm {
         name,
