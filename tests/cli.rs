@@ -25,6 +25,7 @@ mod usage {
         assert_error(&["bench", "nothing"], 2, "E-USAGE");
         assert_error(&["model", "ops", "--threads", "0"], 2, "E-USAGE");
         assert_error(&["model", "estimate", "--seconds", "-1"], 2, "E-USAGE");
+        assert_error(&["model", "import", "n.onnx", "--frontend", "nothing", "-o", "m.vxm"], 2, "E-USAGE");
         assert_error(&["model", "import", "n.onnx", "--frontend", "none", "-o", "m.vxm"], 2, "E-USAGE");
         assert_error(&["wav", "resample", "a.wav", "-o", "b.wav", "--rate", "1"], 2, "E-USAGE");
         assert_error(&["verify", "--model", "m", "--key", "k", "--enrolled", "t", "p"], 2, "E-USAGE");

@@ -90,6 +90,8 @@ fn parse_level(text: &str) -> std::result::Result<f64, String> {
 /// Runs the command.
 pub fn run(args: &Import, console: &mut Console) -> Result<Outcome> {
     files::check_output(console, &args.output)?;
+    // What is wrong with the command is said before anything is read.
+    let examples = if args.frontend.preset().is_none() { examples(&args.calibrate)? } else { Vec::new() };
     let failed = |error| {
         let mut error = CliError::model(&args.network, &error);
         if error.code == "E-MODEL-SHAPE" && !args.settings.fixes_length() {
@@ -108,8 +110,7 @@ pub fn run(args: &Import, console: &mut Console) -> Result<Outcome> {
             (builder.front_end(preset.clone()), clips)
         }
         None => {
-            let paths = examples(&args.calibrate)?;
-            let tensors = paths.iter().map(|path| read_tensor(path)).collect::<Result<Vec<_>>>()?;
+            let tensors = examples.iter().map(|path| read_tensor(path)).collect::<Result<Vec<_>>>()?;
             builder.tensors(&tensors).map_err(failed)?
         }
     };
