@@ -56,7 +56,7 @@ impl ModelBuilder {
     /// these examples. Returns their integers, to [calibrate](Self::calibrate) on.
     ///
     /// # Errors
-    /// [`AudioError::Tensor`] if there is no example or one does not fit; [`ModelError::Shape`] if the network was not read
+    /// [`AudioError::Tensor`](crate::error::AudioError::Tensor) if there is no example or one does not fit; [`ModelError::Shape`] if the network was not read
     /// from a graph.
     pub fn tensors(self, examples: &[Tensor]) -> Result<(Self, Vec<Vec<i16>>), ModelError> {
         let axes = self.network.input_axes.as_ref().ok_or_else(|| ModelError::Shape {
