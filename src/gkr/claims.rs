@@ -9,14 +9,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::Fr;
-use super::program::{Program, Tensor, TensorId, num_vars};
-use super::view::{ColMap, View};
+use super::program::{Program, TensorId};
+use super::split::{Part, Split};
+use super::view::View;
 use crate::sumcheck::batch::suffix;
 use crate::sumcheck::channel::Scalar;
 use crate::sumcheck::eq::{eq_prefix, eq_prefix_sum};
 use crate::sumcheck::error::VerifyError;
 use crate::sumcheck::par;
-use crate::sumcheck::vectors::{add_scaled, dot, scaled};
+use crate::sumcheck::vectors::dot;
 
 /// A point, and the values of `eq(point, ·)` once they have been asked for. Clones share them.
 #[derive(Clone, Debug)]
@@ -145,14 +146,6 @@ impl<S> Default for Claims<S> {
     }
 }
 
-/// A term of a split claim: `coefficient · Σ ω(t)·eq(cols, c)·tensor[t,c]`.
-struct Part {
-    coefficient: Fr,
-    tensor: TensorId,
-    rows: RowWeights,
-    cols: Vec<Fr>,
-}
-
 impl<S: Scalar<Fr>> Claims<S> {
     /// Adds a claim.
     pub fn push(&mut self, claim: TensorClaim<S>) {
@@ -193,119 +186,13 @@ impl<S: Scalar<Fr>> Claims<S> {
         cols: &[Fr],
         values: &mut V,
     ) -> Result<S, VerifyError> {
-        let mut parts = Vec::new();
-        let mut constant = Fr::from(0u64);
-        split(program, view, tap_weights, rows, cols, Fr::from(1u64), &mut parts, &mut constant, values);
+        let Split { parts, constant } = Split::new(program, view, tap_weights, rows, cols, values);
         let mut sum = S::from(constant);
-        for part in merge(program, parts, values) {
-            let value = values.value(part.tensor, &part.rows, &part.cols)?;
-            sum = sum + value.clone() * part.coefficient;
-            self.push(TensorClaim { tensor: part.tensor, rows: part.rows, cols: part.cols, value });
+        for Part { tensor, coefficient, rows, cols } in parts {
+            let value = values.value(tensor, &rows, &cols)?;
+            sum = sum + value.clone() * coefficient;
+            self.push(TensorClaim { tensor, rows, cols, value });
         }
         Ok(sum)
     }
-}
-
-/// Rewrites `coefficient · claim(view)` as a sum of parts and a constant.
-#[allow(clippy::too_many_arguments)] // a recursion that carries a claim and two results
-fn split<V: ValueSource>(
-    program: &Program,
-    view: &View,
-    tap_weights: &[Fr],
-    rows: &RowWeights,
-    cols: &[Fr],
-    coefficient: Fr,
-    parts: &mut Vec<Part>,
-    constant: &mut Fr,
-    values: &mut V,
-) {
-    let tensor = program.tensor(view.tensor);
-    let rows = if view.rows.is_identity() && tap_weights == [Fr::from(1u64)] {
-        rows.clone()
-    } else {
-        values.weights(|| view.rows.pull_back(&rows.explicit(view.rows.out_rows()), tap_weights))
-    };
-    for (factor, cols) in split_cols(tensor, view.cols, cols) {
-        split_tensor(program, view.tensor, &rows, &cols, coefficient * factor, parts, constant, values);
-    }
-}
-
-/// The column point of a claim on a view as points on the tensor's columns, each with a factor.
-fn split_cols(tensor: &Tensor, map: ColMap, cols: &[Fr]) -> Vec<(Fr, Vec<Fr>)> {
-    let one = Fr::from(1u64);
-    match map {
-        ColMap::Identity => vec![(one, cols.to_vec())],
-        ColMap::Broadcast { len } => vec![(eq_prefix_sum(cols, len as usize), Vec::new())],
-        ColMap::Slice { offset, len } => {
-            let (offset, len) = (offset as usize, len as usize);
-            // The low index bits run inside a block, the others are those of its first column.
-            let block = |start: usize, low: usize| {
-                let high = (low..tensor.col_vars()).map(|k| Fr::from((start >> k & 1) as u64));
-                cols.iter().take(low).copied().chain(high).collect::<Vec<Fr>>()
-            };
-            if len.is_power_of_two() || offset + len == tensor.cols {
-                // Nothing but padding follows, which is zero like that of the view.
-                return vec![(one, block(offset, num_vars(len)))];
-            }
-            // Other columns follow, which are no part of the view: cut it into blocks of a power of two.
-            let mut start = 0;
-            let widths = (0..usize::BITS as usize).rev().filter(|&k| len >> k & 1 == 1);
-            widths
-                .map(|low| {
-                    let bits = cols.iter().enumerate().skip(low);
-                    let factor = bits.map(|(k, &r)| if start >> k & 1 == 1 { r } else { one - r }).product();
-                    let part = (factor, block(offset + start, low));
-                    start += 1 << low;
-                    part
-                })
-                .collect()
-        }
-    }
-}
-
-/// [`split`] for a tensor as it is.
-#[allow(clippy::too_many_arguments)] // as above
-fn split_tensor<V: ValueSource>(
-    program: &Program,
-    id: TensorId,
-    rows: &RowWeights,
-    cols: &[Fr],
-    coefficient: Fr,
-    parts: &mut Vec<Part>,
-    constant: &mut Fr,
-    values: &mut V,
-) {
-    let tensor = program.tensor(id);
-    let Some(linear) = program.linear(id) else {
-        parts.push(Part { coefficient, tensor: id, rows: rows.clone(), cols: cols.to_vec() });
-        return;
-    };
-    if linear.constant != 0 {
-        let mask = rows.sum(tensor.rows) * eq_prefix_sum(cols, tensor.cols);
-        *constant += coefficient * mask * Fr::from(linear.constant);
-    }
-    for (factor, term) in &linear.terms {
-        let tap_weights: Vec<Fr> = term.tap_weights.iter().map(|&w| Fr::from(w)).collect();
-        split(program, term, &tap_weights, rows, cols, coefficient * Fr::from(*factor), parts, constant, values);
-    }
-}
-
-/// Adds up parts on one tensor at one column point.
-fn merge(program: &Program, parts: Vec<Part>, values: &mut impl ValueSource) -> Vec<Part> {
-    let mut merged: Vec<Part> = Vec::with_capacity(parts.len());
-    for part in parts {
-        match merged.iter_mut().find(|m| m.tensor == part.tensor && m.cols == part.cols) {
-            None => merged.push(part),
-            Some(other) => {
-                let rows = program.tensor(part.tensor).rows;
-                let weights = values.weights(|| {
-                    let mut sum = scaled(other.coefficient, &other.rows.explicit(rows));
-                    add_scaled(&mut sum, part.coefficient, &part.rows.explicit(rows));
-                    sum
-                });
-                (other.coefficient, other.rows) = (Fr::from(1u64), weights);
-            }
-        }
-    }
-    merged
 }

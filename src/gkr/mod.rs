@@ -86,6 +86,7 @@ pub mod pcs;
 mod product;
 pub mod program;
 pub mod prover;
+mod split;
 pub mod tables;
 #[cfg(test)]
 mod tests;

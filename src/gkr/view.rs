@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::gkr::Fr;
 use crate::gkr::program::TensorId;
 use crate::sumcheck::small::SmallField;
-use crate::sumcheck::vectors::scaled;
+use crate::sumcheck::vectors::{add, scaled};
 
 /// Marks an output row that has no source: it is zero.
 pub const NONE: u32 = u32::MAX;
@@ -143,50 +143,99 @@ impl RowMap {
     /// The source row of every output row at tap `tap`, or [`NONE`].
     #[must_use]
     pub fn sources(&self, tap: usize) -> Vec<u32> {
+        let mut sources = vec![NONE; self.out_rows()];
+        self.for_runs(tap, |run| {
+            let rows = sources.iter_mut().skip(run.out).take(run.len);
+            rows.enumerate().for_each(|(i, source)| *source = run.source(i) as u32);
+        });
+        sources
+    }
+
+    /// The output rows that have a source at tap `tap`, in ascending runs along the last output axis.
+    fn for_runs(&self, tap: usize, mut each: impl FnMut(Run)) {
         let taps = digits(tap, &self.taps);
-        let bases: Vec<i64> = self
-            .source
-            .iter()
-            .map(|axis| axis.offset + axis.tap_strides.iter().zip(&taps).map(|(&s, &k)| s * k).sum::<i64>())
-            .collect();
-        // Places on the source axes, as the output row counts up.
-        let (mut at, mut out) = (bases, vec![0u32; self.out.len()]);
-        let mut sources = Vec::with_capacity(self.out_rows());
-        for _ in 0..self.out_rows() {
-            let place = at.iter().zip(&self.source).try_fold(0u32, |source, (&at, axis)| {
-                (0..i64::from(axis.len)).contains(&at).then(|| source * axis.len + at as u32)
-            });
-            sources.push(place.unwrap_or(NONE));
-            for (d, (digit, &radix)) in out.iter_mut().zip(&self.out).enumerate().rev() {
-                *digit += 1;
-                let (carry, steps) = if *digit < radix { (false, 1) } else { (true, 1 - i64::from(radix)) };
-                for (at, axis) in at.iter_mut().zip(&self.source) {
-                    *at += steps * axis.out_strides.get(d).copied().unwrap_or(0);
-                }
-                if !carry {
-                    break;
-                }
-                *digit = 0;
+        let (inner, outer) = self.out.split_last().map_or((1, &self.out[..]), |(&last, outer)| (last, outer));
+        let (inner, outer_rows) = (i64::from(inner), outer.iter().map(|&n| n as usize).product());
+        for row in 0..outer_rows {
+            let place = digits(row, outer);
+            let (mut start, mut end, mut source, mut step) = (0, inner, 0, 0);
+            for axis in &self.source {
+                let along = |strides: &[i64], at: &[i64]| strides.iter().zip(at).map(|(&s, &k)| s * k).sum::<i64>();
+                let first = axis.offset + along(&axis.tap_strides, &taps) + along(&axis.out_strides, &place);
+                let (stride, len) = (axis.out_strides.last().copied().unwrap_or(0), i64::from(axis.len));
+                let [from, to] = within(first, stride, len);
+                (start, end) = (start.max(from), end.min(to));
+                (source, step) = (source * len + first, step * len + stride);
+            }
+            if start < end {
+                let out = row * inner as usize + start as usize;
+                each(Run { out, len: (end - start) as usize, source: source + start * step, step });
             }
         }
-        sources
+    }
+
+    /// The map whose taps are the output rows of this one.
+    fn swapped(&self) -> Self {
+        let swapped = |axis: &SourceAxis| {
+            let SourceAxis { len, offset, out_strides, tap_strides } = axis.clone();
+            SourceAxis { len, offset, out_strides: tap_strides, tap_strides: out_strides }
+        };
+        let source = self.source.iter().map(swapped).collect();
+        Self { out: self.taps.clone(), taps: self.out.clone(), source }
     }
 
     /// Weights on the source rows: `Ω(u) = Σ_{t,κ : source(t,κ) = u} tap_weights[κ]·weights[t]`, in
     /// O(rows · taps).
     #[must_use]
     pub fn pull_back(&self, weights: &[Fr], tap_weights: &[Fr]) -> Vec<Fr> {
+        if self.out_rows() == 1 && self.num_taps() > 1 {
+            // Runs are along output rows: taps become these.
+            return self.swapped().pull_back(tap_weights, weights);
+        }
         let mut out = vec![Fr::from(0u64); self.source_rows()];
         let one = Fr::from(1u64);
         for (tap, &tap_weight) in tap_weights.iter().enumerate().take(self.num_taps()) {
             let weights = if tap_weight == one { Cow::Borrowed(weights) } else { scaled(tap_weight, weights).into() };
-            for (&weight, source) in weights.iter().zip(self.sources(tap)) {
-                if let Some(out) = out.get_mut(source as usize) {
-                    *out = out.plus(weight);
+            self.for_runs(tap, |run| {
+                let weights = &weights[run.out.min(weights.len())..];
+                let weights = &weights[..run.len.min(weights.len())];
+                if run.step == 1 {
+                    return add(&mut out[run.source as usize..], weights);
                 }
-            }
+                for (i, &weight) in weights.iter().enumerate() {
+                    let sum = &mut out[run.source(i)];
+                    *sum = sum.plus(weight);
+                }
+            });
         }
         out
+    }
+}
+
+/// Output rows from `out` on, and the source rows from `source` on in steps of `step` that they have.
+struct Run {
+    out: usize,
+    len: usize,
+    source: i64,
+    step: i64,
+}
+
+impl Run {
+    /// The source of row `out + i`: a row of the source, since every coordinate is on its axis.
+    fn source(&self, i: usize) -> usize {
+        (self.source + i as i64 * self.step) as usize
+    }
+}
+
+/// The range of `o` for which `first + stride·o` is from 0 to below `len`.
+fn within(first: i64, stride: i64, len: i64) -> [i64; 2] {
+    // The least `o` with `stride·o >= distance`.
+    let reach = |distance: i64, stride: i64| distance.div_euclid(stride) + i64::from(distance.rem_euclid(stride) > 0);
+    match stride {
+        0 if (0..len).contains(&first) => [0, i64::MAX],
+        0 => [0, 0],
+        1.. => [reach(-first, stride), reach(len - first, stride)],
+        _ => [reach(first - len + 1, -stride), reach(first + 1, -stride)],
     }
 }
 
@@ -272,6 +321,8 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -287,6 +338,48 @@ mod tests {
         assert_eq!(RowMap::windows(5, 2, 3, 2, -1).sources(0), [NONE, 0, 1, 1, 2, 3]);
         let conv = RowMap::strided(5, 2, 3, 2, 1, 0);
         assert_eq!((conv.sources(0), conv.sources(1), conv.sources(2)), (vec![0, 2], vec![1, 3], vec![2, 4]));
+    }
+
+    /// [`RowMap::sources`] by its definition, a row at a time.
+    fn source(map: &RowMap, row: usize, tap: usize) -> u32 {
+        let (row, tap) = (digits(row, &map.out), digits(tap, &map.taps));
+        let along = |strides: &[i64], at: &[i64]| strides.iter().zip(at).map(|(s, k)| s * k).sum::<i64>();
+        let place = map.source.iter().try_fold(0, |place, axis| {
+            let at = axis.offset + along(&axis.out_strides, &row) + along(&axis.tap_strides, &tap);
+            (0..i64::from(axis.len)).contains(&at).then(|| place * i64::from(axis.len) + at)
+        });
+        place.map_or(NONE, |place| place as u32)
+    }
+
+    fn maps() -> impl Strategy<Value = RowMap> {
+        let lengths = || proptest::collection::vec(1u32..6, 0..4);
+        (lengths(), lengths(), 1usize..4).prop_flat_map(|(out, taps, axes)| {
+            let strides = |n: usize| proptest::collection::vec(-3i64..4, n);
+            let axis = (1u32..9, -5i64..10, strides(out.len()), strides(taps.len())).prop_map(
+                |(len, offset, out_strides, tap_strides)| SourceAxis { len, offset, out_strides, tap_strides },
+            );
+            let axes = proptest::collection::vec(axis, axes);
+            axes.prop_map(move |source| RowMap { out: out.clone(), taps: taps.clone(), source })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn runs_are_what_the_definition_says(map in maps(), seed in any::<u64>()) {
+            let rows = map.out_rows();
+            let element = |i: usize| Fr::from(seed ^ i as u64);
+            let weights: Vec<Fr> = (0..rows).map(element).collect();
+            let tap_weights: Vec<Fr> = (0..map.num_taps()).map(|tap| element(tap / 2)).collect();
+            let mut pulled = vec![Fr::from(0u64); map.source_rows()];
+            for (tap, &tap_weight) in tap_weights.iter().enumerate() {
+                let sources: Vec<u32> = (0..rows).map(|row| source(&map, row, tap)).collect();
+                prop_assert_eq!(map.sources(tap), &sources[..]);
+                for (row, &source) in sources.iter().enumerate().filter(|&(_, &source)| source != NONE) {
+                    pulled[source as usize] += tap_weight * weights[row];
+                }
+            }
+            prop_assert_eq!(map.pull_back(&weights, &tap_weights), pulled);
+        }
     }
 
     #[test]
