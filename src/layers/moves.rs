@@ -253,7 +253,7 @@ impl Layer for Join {
     }
 }
 
-/// A constant added to every sequence, row by row.
+/// A constant added to every sequence, row by row: its first rows, if it has more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddRows {
     /// Name.
@@ -271,18 +271,18 @@ impl Layer for AddRows {
         let name = &self.name;
         let [input] = exactly(name, inputs)?;
         let length = input.length(p);
-        if self.rows.rows as usize != length {
+        if length > self.rows.rows as usize {
             return Err(ModelError::Shape {
                 layer: name.clone(),
-                expected: format!("{} rows", self.rows.rows),
+                expected: format!("at most {} rows", self.rows.rows),
                 found: format!("{length} rows"),
             });
         }
         let rows = self.rows.declare(p, &format!("{name}/rows"))?;
-        let map = blocks(input.sequences, 1, [length, length], 1, 0);
         // Every sequence sees the same rows.
-        let repeated = RowMap { source: map.source.get(1..2).unwrap_or_default().to_vec(), ..map };
-        let terms = vec![(1, p.whole(input.tensor)), (1, View::rows(rows, repeated))];
+        let source = SourceAxis { len: self.rows.rows, offset: 0, out_strides: vec![0, 1], tap_strides: vec![0] };
+        let map = RowMap { out: vec![input.sequences as u32, length as u32], taps: vec![1], source: vec![source] };
+        let terms = vec![(1, p.whole(input.tensor)), (1, View::rows(rows, map))];
         Ok(Value { tensor: p.linear(&format!("{name}/output"), terms, 0)?, ..input })
     }
 }

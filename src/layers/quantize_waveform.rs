@@ -26,6 +26,8 @@ const EMPHASIS_BITS: i32 = 15;
 const NORM_BITS: i32 = 20;
 /// Bits of the factor by which samples are normalised, at most; its rounding only scales what follows.
 const GAIN_BITS: i32 = 12;
+/// Bits that it may have beyond these, within what the layer takes.
+const MORE_GAIN_BITS: i32 = 3;
 /// Bits of the mantissa of a logarithm, and what three limbs of the range table add to them.
 const MANTISSA_BITS: usize = 12;
 const REMAINDER_BITS: usize = 48;
@@ -79,24 +81,27 @@ impl Quantizer<'_> {
         let fine = f64::from(2 * source.fraction_bits).exp2();
         let epsilon_units = (epsilon * fine).round();
         let gain_bits = GAIN_BITS + source.fraction_bits + (epsilon.log2() / 2.0).floor() as i32;
-        let shift = gain_bits - NORM_BITS;
+        // Coarse samples need no shift, but a factor of a few bits more or an output of fewer.
+        let gain_bits = gain_bits.max(NORM_BITS.min(gain_bits + MORE_GAIN_BITS));
+        let fraction_bits = NORM_BITS.min(gain_bits);
+        let shift = gain_bits - fraction_bits;
         if source.columns != 1 || !(1.0..1e18).contains(&epsilon_units) || !(0..=60).contains(&shift) {
             let help = "normalise one column of samples, with an epsilon of 1e-8 to 1";
             return Err(self.no_integer_form(at, "of these values", help));
         }
         let range = MARGIN * self.ranges.of(NodeRef::Node(at)).max(1.0);
-        let bits = (NORM_BITS + 1 + range.log2().ceil() as i32) as u32;
+        let bits = (fraction_bits + 1 + range.log2().ceil() as i32) as u32;
         let layer = InstanceNorm {
             name,
             epsilon: epsilon_units as u64,
             gain_bits: gain_bits as u32,
             shift: shift as u32,
             bits,
-            fraction_bits: NORM_BITS,
+            fraction_bits,
         };
         let at = self.push(AnyLayer::InstanceNorm(layer), vec![source.at]);
         let bound = 1 << (bits - 1);
-        Ok(Columns::of(Source { at, fraction_bits: NORM_BITS, columns: 1, bound, non_negative: false }))
+        Ok(Columns::of(Source { at, fraction_bits, columns: 1, bound, non_negative: false }))
     }
 
     /// A convolution of one column whose frames overlap: of samples side by side, so that it has few taps. None if

@@ -145,7 +145,7 @@ pub enum Op {
         /// Added to the variance, positive.
         epsilon: f64,
     },
-    /// A constant added to every sequence, row by row; all sequences have as many rows.
+    /// A constant added to every sequence, row by row: its first rows, if it has more than a sequence.
     AddRows {
         /// What is added.
         rows: FloatMatrix,

@@ -149,7 +149,7 @@ impl Op {
                 .and_then(|_| Some(Shape { length: *inner, columns: columns.checked_mul(2)? })),
             Self::LayerNorm { epsilon } => (epsilon.is_finite() && *epsilon > 0.0).then_some(input),
             Self::AddRows { rows } => {
-                let fits = [rows.rows, rows.cols] == [length, columns] && rows.data.len() == length * columns;
+                let fits = rows.rows >= length && rows.cols == columns && rows.data.len() == rows.rows * columns;
                 return if fits { Ok(input) } else { Err(misfit(&format!("{} rows of {}", rows.rows, rows.cols))) };
             }
             Self::Function(f) if f.steps() > Scalar::MAX_STEPS => None,

@@ -4,6 +4,7 @@ use super::import::Importer;
 use super::layout::{extents_of, shape};
 use super::node::NodeView;
 use super::value::{Axis, Data, Scores, Statistic, StatisticKind, Value, count};
+use super::weighted::Lettered;
 use crate::error::ModelError;
 use crate::layers::network::Op;
 
@@ -20,27 +21,21 @@ fn heads(data: &Data, transposed: bool) -> Option<[Axis; 3]> {
 }
 
 /// Weights of a softmax over time, one a row, times the rows they weight: `[…, 1, time]` by `[…, time, columns]`, or
-/// `[…, columns, time]` by `[…, time, 1]`.
-fn weighted_mean(node: &NodeView, scores: Data, values: Data, weights_first: bool) -> Result<Statistic, ModelError> {
+/// `[…, columns, time]` by `[…, time, 1]`; `None` if there are more weights.
+fn weighted_mean(scores: &Data, values: &Data, weights_first: bool) -> Option<Statistic> {
     let last =
         |data: &Data| data.axes.len().checked_sub(2).map(|at| [data.axes[at].clone(), data.axes[at + 1].clone()]);
-    let (wanted, found) = (last(&scores), last(&values));
-    let fits = match (&wanted, &found) {
-        (Some([one, time]), Some([rows, _])) if weights_first => {
-            one.is_empty() && *time == scores.rows && *rows == values.rows
-        }
-        (Some([time, one]), Some([_, rows])) => one.is_empty() && *time == scores.rows && *rows == values.rows,
-        _ => false,
+    let fits = match (last(scores)?, last(values)?) {
+        ([one, time], [rows, _]) if weights_first => one.is_empty() && time == scores.rows && rows == values.rows,
+        ([time, one], [_, rows]) => one.is_empty() && time == scores.rows && rows == values.rows,
     };
     if !fits || scores.columns() != 1 || values.rows.len() != 1 || scores.axes.len() != values.axes.len() {
-        let help = "a softmax over time of one weight a row can be multiplied with the rows; write other weights as a \
-                    product and a sum over time";
-        return Err(node.unsupported(help));
+        return None;
     }
     let (mut axes, over) = (values.axes.clone(), values.rows.clone());
     let at = axes.len() - if weights_first { 2 } else { 1 };
     axes[at].clear();
-    Ok(Statistic { over, ..Statistic::new(values, Some(scores), axes, StatisticKind::Mean) })
+    Some(Statistic { over, ..Statistic::new(values.clone(), Some(scores.clone()), axes, StatisticKind::Mean) })
 }
 
 impl<'a> Importer<'a> {
@@ -50,11 +45,11 @@ impl<'a> Importer<'a> {
         match (self.value(node, left)?, self.value(node, right)?) {
             (Value::Softmax(scores), _) => {
                 let values = self.data(node, right)?;
-                return weighted_mean(node, scores, values, true).map(Value::Statistic);
+                return self.softmax_product(node, scores, values, true);
             }
             (_, Value::Softmax(scores)) => {
                 let values = self.data(node, left)?;
-                return weighted_mean(node, scores, values, false).map(Value::Statistic);
+                return self.softmax_product(node, scores, values, false);
             }
             _ => {}
         }
@@ -64,6 +59,34 @@ impl<'a> Importer<'a> {
         };
         let right = self.data(node, right)?;
         self.product_of_two(node, left, right)
+    }
+
+    /// MatMul of a softmax over time and what it weights.
+    fn softmax_product(
+        &mut self,
+        node: &NodeView,
+        scores: Data,
+        values: Data,
+        weights_first: bool,
+    ) -> Result<Value, ModelError> {
+        if let Some(mean) = weighted_mean(&scores, &values, weights_first) {
+            return Ok(Value::Statistic(mean));
+        }
+        let rank = scores.axes.len().max(values.axes.len());
+        let batch: Vec<char> = ('a'..='w').take(rank.saturating_sub(2)).collect();
+        let lettered = |data: Data, last: [char; 2]| {
+            let mut letters: Vec<char> = batch.iter().copied().chain(last).collect();
+            letters.drain(..letters.len().saturating_sub(data.axes.len()));
+            (data, letters)
+        };
+        // x: columns of the weights, y: time, z: columns of the values.
+        let (scores, values, last) = match weights_first {
+            true => (lettered(scores, ['x', 'y']), lettered(values, ['y', 'z']), ['x', 'z']),
+            false => (lettered(scores, ['y', 'x']), lettered(values, ['z', 'y']), ['z', 'x']),
+        };
+        let output: Vec<char> = batch.iter().copied().chain(last).collect();
+        let operands = [&scores, &values].map(|(data, letters)| Lettered { data: data.clone(), letters });
+        self.weighted_sum(node, operands, &output).map(Value::Data)
     }
 
     /// Queries times keys, rows by columns and columns by rows; or the softmax of their scores times values.

@@ -1,12 +1,14 @@
 //! Operators that take some columns or rows, or put values side by side: Slice, Gather, Split, Concat.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::fold_moves::{axis_index, slice_indices, slice_operands};
 use super::import::Importer;
 use super::layout::{extents_of, shape};
 use super::node::NodeView;
 use super::shape::atom_of;
+use super::tensor::Tensor;
 use super::value::{Atom, Axis, Data, Value, count};
 use crate::error::ModelError;
 use crate::layers::network::{Op, RowMove};
@@ -85,6 +87,23 @@ impl<'a> Importer<'a> {
         Ok(result)
     }
 
+    /// Starts, ends, axes and steps of a Slice of so many axes.
+    fn slice_operands(&mut self, node: &NodeView, rank: usize) -> Result<Vec<[i64; 4]>, ModelError> {
+        let mut tensors = vec![None];
+        for input in 1..node.num_inputs() {
+            tensors.push(node.input(input).map(|name| self.tensor(node, name)).transpose()?);
+        }
+        let inputs: Vec<_> = tensors.iter().map(|tensor| tensor.as_deref()).collect();
+        let operands = slice_operands(node, &inputs, rank);
+        operands.ok_or_else(|| node.malformed("has starts, ends, axes or steps that do not fit"))
+    }
+
+    fn slice_of_constant(&mut self, node: &NodeView, tensor: &Rc<Tensor>) -> Result<Value, ModelError> {
+        let operands = self.slice_operands(node, tensor.dims.len())?;
+        let help = "a constant can only be cut to the first steps of a recording";
+        Self::cut_constant(tensor, &operands).ok_or_else(|| node.unsupported(help))
+    }
+
     pub(super) fn slice(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         node.only(&["axes", "ends", "starts"])?;
         node.at_most_inputs(5)?;
@@ -94,16 +113,13 @@ impl<'a> Importer<'a> {
         };
         let mut data = match &segments {
             Some(segments) => segments.source.clone(),
-            None => self.first(node)?,
+            None => match self.value(node, node.required_input(0)?)? {
+                Value::Constant(tensor) => return self.slice_of_constant(node, &tensor),
+                _ => self.first(node)?,
+            },
         };
         let rank = segments.as_ref().map_or(data.axes.len(), |segments| segments.axes.len());
-        let mut tensors = vec![None];
-        for input in 1..node.num_inputs() {
-            tensors.push(node.input(input).map(|name| self.tensor(node, name)).transpose()?);
-        }
-        let inputs: Vec<_> = tensors.iter().map(|tensor| tensor.as_deref()).collect();
-        let operands = slice_operands(node, &inputs, rank);
-        let operands = operands.ok_or_else(|| node.malformed("has starts, ends, axes or steps that do not fit"))?;
+        let operands = self.slice_operands(node, rank)?;
         if let Some(segments) = segments {
             return self.cut_segments(node, *segments, &operands).map(Value::Data);
         }

@@ -48,7 +48,10 @@ impl Importer<'_> {
         f: impl Fn(f64) -> (f64, f64),
     ) -> Result<Value, ModelError> {
         let name = node.required_input(constant)?;
-        let tensor = self.tensor(node, name)?;
+        let tensor = match self.value(node, name)? {
+            Value::Positions(tensor) => tensor,
+            _ => self.tensor(node, name)?,
+        };
         let data = match self.value(node, node.required_input(data)?)? {
             Value::Expanded(data) => data,
             _ => self.data(node, node.required_input(data)?)?,

@@ -4,6 +4,7 @@ use super::fold_moves::axis_index;
 use super::import::Importer;
 use super::layout::{extents_of, shape};
 use super::node::NodeView;
+use super::tensor::Tensor;
 use super::value::{Data, Value};
 use crate::error::ModelError;
 use crate::layers::matrix::FloatMatrix;
@@ -172,6 +173,9 @@ impl<'a> Importer<'a> {
             }
             (_, Value::Constant(_)) => {
                 let data = self.data(node, left)?;
+                if let Some(result) = self.batched(node, &data, right)? {
+                    return Ok(result);
+                }
                 let (dims, weight) = self.floats(node, right)?;
                 let (rows, cols) = match dims[..] {
                     [rows] => (rows, 1),
@@ -186,6 +190,31 @@ impl<'a> Importer<'a> {
             }
             _ => self.attention(node),
         }
+    }
+
+    /// A value times a constant with a matrix for every entry of its outer axes; `None` if it is one matrix for all.
+    fn batched(&mut self, node: &NodeView, data: &Data, name: &str) -> Result<Option<Value>, ModelError> {
+        let tensor = self.tensor(node, name)?;
+        let (rank, outer) = (data.axes.len(), tensor.dims.len().saturating_sub(2));
+        if outer == 0 || tensor.dims[..outer].iter().all(|&n| n == 1) {
+            return Ok(None);
+        }
+        if rank < outer + 2 || rank > 20 {
+            return Err(shape(node, format!("{} axes", tensor.dims.len()), extents_of(&data.axes)));
+        }
+        let left: Vec<char> = ('a'..).take(rank).collect();
+        // Matrices that are the same along an axis have none there.
+        let kept: Vec<usize> = (0..tensor.dims.len()).filter(|&i| i >= outer || tensor.dims[i] != 1).collect();
+        let letter = |i: usize| match i.checked_sub(outer) {
+            None => left[rank - 2 - outer + i],
+            Some(0) => left[rank - 1],
+            Some(_) => 'z',
+        };
+        let right: Vec<char> = kept.iter().map(|&i| letter(i)).collect();
+        let output: Vec<char> = left[..rank - 1].iter().copied().chain(['z']).collect();
+        let matrices = Tensor { dims: kept.iter().map(|&i| tensor.dims[i]).collect(), values: tensor.values.clone() };
+        self.spend(node, matrices.len())?;
+        self.with_tensor(node, (data.clone(), &left), (&matrices, &right), &output)
     }
 
     /// The index of an axis attribute.

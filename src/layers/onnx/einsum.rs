@@ -12,6 +12,7 @@ use super::layout::{extents_of, shape};
 use super::node::NodeView;
 use super::tensor::{Tensor, Values};
 use super::value::{Axis, Data, Value, count};
+use super::weighted::Lettered;
 use crate::error::ModelError;
 
 /// What can be imported, for messages.
@@ -92,6 +93,16 @@ impl<'a> Importer<'a> {
                 let data = self.data(node, names[0])?;
                 self.with_tensor(node, (data, left), (&tensor, right), &output)?.ok_or_else(refuse)
             }
+            [Value::Softmax(scores), _] => {
+                let operands = [(scores, left), (self.data(node, names[1])?, right)];
+                let operands = operands.map(|(data, letters)| Lettered { data, letters });
+                self.weighted_sum(node, operands, &output).map(Value::Data)
+            }
+            [_, Value::Softmax(scores)] => {
+                let operands = [(scores, right), (self.data(node, names[0])?, left)];
+                let operands = operands.map(|(data, letters)| Lettered { data, letters });
+                self.weighted_sum(node, operands, &output).map(Value::Data)
+            }
             _ => self.product_of_values(node, names, [left, right], &output)?.ok_or_else(refuse),
         }
     }
@@ -129,7 +140,7 @@ impl<'a> Importer<'a> {
     }
 
     /// A value and a constant; `None` for sums over letters that only one of them has.
-    fn with_tensor(
+    pub(super) fn with_tensor(
         &mut self,
         node: &NodeView,
         (data, left): (Data, &[char]),

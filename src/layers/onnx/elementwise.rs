@@ -124,11 +124,10 @@ impl<'a> Importer<'a> {
             (Value::Scores(scores), Value::Constant(factor)) | (Value::Constant(factor), Value::Scores(scores)) => {
                 scaled_scores(node, *scores, single(&factor))
             }
-            (Value::Constant(_), _) => self.with_constant(node, [1, 0], |x| (x, 0.0)),
-            (_, Value::Constant(_)) => self.with_constant(node, [0, 1], |x| (x, 0.0)),
-            (Value::Softmax(_), _) | (_, Value::Softmax(_)) => {
-                Err(node.unsupported("a softmax over time can only weight a value whose mean and deviation follow"))
-            }
+            (Value::Constant(_) | Value::Positions(_), _) => self.with_constant(node, [1, 0], |x| (x, 0.0)),
+            (_, Value::Constant(_) | Value::Positions(_)) => self.with_constant(node, [0, 1], |x| (x, 0.0)),
+            (Value::Softmax(scores), x) => self.weighted(node, scores, x, 1).map(Value::Statistic),
+            (x, Value::Softmax(scores)) => self.weighted(node, scores, x, 0).map(Value::Statistic),
             _ => self.combine(node, Op::Multiply),
         }
     }
@@ -153,8 +152,8 @@ impl<'a> Importer<'a> {
             {
                 Ok(Value::Norm(data, axis, squared))
             }
-            [Value::Constant(_), _] => self.with_constant(node, [1, 0], |x| (1.0, x)),
-            [_, Value::Constant(_)] => self.with_constant(node, [0, 1], |x| (1.0, x)),
+            [Value::Constant(_) | Value::Positions(_), _] => self.with_constant(node, [1, 0], |x| (1.0, x)),
+            [_, Value::Constant(_) | Value::Positions(_)] => self.with_constant(node, [0, 1], |x| (1.0, x)),
             _ => self.combine(node, Op::Add),
         }
     }

@@ -223,6 +223,9 @@ impl<'a> Importer<'a> {
         if let Some(value) = self.mask(node)? {
             return Ok(vec![value]);
         }
+        if let Some(value) = self.moved_positions(node)? {
+            return Ok(vec![value]);
+        }
         if let Some(values) = self.moved_state(node)? {
             return Ok(values);
         }
@@ -319,6 +322,9 @@ impl<'a> Importer<'a> {
             Value::Statistic(statistic) => self.statistic(node, statistic),
             Value::Padded(data, pads) => self.padded_rows(node, data, &pads),
             Value::Constant(_) => Err(node.unsupported(format!("its input {name:?} must not be a constant"))),
+            Value::Positions(_) => {
+                Err(node.unsupported("a constant for every step of time can only be added or multiplied"))
+            }
             Value::Every(_) => Err(node.unsupported("a mask of lengths can only be multiplied with values, or choose")),
             Value::Count(..) => Err(node.unsupported("the length of a recording can only scale a variance")),
             Value::Norm(..) => Err(node.unsupported("norms are only understood as part of division by the norm")),

@@ -152,7 +152,14 @@ impl<'a> Importer<'a> {
     /// Two values that are combined entry by entry, with equal axes and layouts but for axes of extent 1. The result
     /// has the layout of the first, which is the one of more rows.
     pub(super) fn aligned(&mut self, node: &NodeView, a: Data, b: Data) -> Result<[Data; 2], ModelError> {
-        let (mut a, mut b) = if b.rows.len() > a.rows.len() { (b, a) } else { (a, b) };
+        let (a, b) = if b.rows.len() > a.rows.len() { (b, a) } else { (a, b) };
+        let [a, b] = self.matched(node, a, b)?;
+        self.same_layout(node, a, b)
+    }
+
+    /// Two values of equal axes but for those of extent 1, where equal axes have equal atoms.
+    pub(super) fn matched(&mut self, node: &NodeView, a: Data, b: Data) -> Result<[Data; 2], ModelError> {
+        let (mut a, mut b) = (a, b);
         while a.axes.len() < b.axes.len() {
             a.axes.insert(0, vec![]);
         }
@@ -174,7 +181,7 @@ impl<'a> Importer<'a> {
         }
         let plain = |atoms: &mut Vec<Atom>| atoms.iter_mut().for_each(|atom| atom.id &= !RENAMED);
         b.axes.iter_mut().chain([&mut b.rows, &mut b.cols]).for_each(plain);
-        self.same_layout(node, a, b)
+        Ok([a, b])
     }
 
     /// Brings two values whose axes have equal atoms to one layout.

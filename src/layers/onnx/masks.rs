@@ -95,6 +95,7 @@ impl<'a> Importer<'a> {
             }
             ("ConstantOfShape", [Value::Constant(shape)]) => self.constant_everywhere(node, shape),
             (_, inputs) if !inputs.iter().any(|value| matches!(value, Value::Every(_) | Value::Count(..))) => Ok(None),
+            ("Gather", [_, Value::Every(index)]) => self.read_positions(node, index),
             ("Expand", [Value::Every(mask), Value::Constant(shape)]) => self.expanded_mask(node, mask, shape).map(Some),
             ("Where", [Value::Every(mask), ..]) => self.chosen_everywhere(node, mask),
             ("Slice", [Value::Every(mask), ..]) => self.whole_of_mask(node, mask).map(Some),

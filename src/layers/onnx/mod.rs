@@ -30,6 +30,7 @@ mod masks;
 mod node;
 mod norms;
 mod pools;
+mod positions;
 mod prepare;
 pub(super) mod proto;
 mod quantized;
@@ -44,6 +45,7 @@ mod statistics;
 mod tensor;
 mod time;
 mod value;
+mod weighted;
 
 use std::collections::BTreeMap;
 use std::path::Path;

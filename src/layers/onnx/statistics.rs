@@ -263,8 +263,7 @@ impl<'a> Importer<'a> {
             }
             // Beside weighted variances of speech, what keeps a root from zero is a smallest variance.
             Some(scores) if epsilon <= 1e-4 && !unbiased => {
-                let inputs = [value.source.clone(), scores.clone()];
-                Ok(self.push_all(node, &inputs, Op::AttentiveStatsPool { min_variance: min_variance.max(epsilon) }))
+                self.pooled_runs(node, [&value.source, scores], min_variance.max(epsilon))
             }
             Some(_) => {
                 Err(node

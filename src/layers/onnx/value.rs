@@ -224,6 +224,8 @@ pub(super) enum Value {
     /// A softmax over all rows.
     Softmax(Data),
     Constant(Rc<Tensor>),
+    /// A constant whose steps along time are cut to those of what it is combined with.
+    Positions(Rc<Tensor>),
     /// The extent of an atom that is not known, less a number.
     Count(u32, f64),
     Every(Every),
