@@ -142,7 +142,10 @@ fn stands_for_a_value(layer: &AnyLayer) -> bool {
         | AnyLayer::AtMost(_)
         | AnyLayer::AddRows(_)
         | AnyLayer::RowSoftmax(_)
+        | AnyLayer::RowLogSoftmax(_)
         | AnyLayer::Hypot(_)
+        | AnyLayer::Power(_)
+        | AnyLayer::LogEnergy(_)
         | AnyLayer::PaddedMaxPool(_) => true,
     }
 }

@@ -269,6 +269,21 @@ pub enum ColMap {
     },
 }
 
+/// Columns `from` to `end` in slices that are views: offset and length of each.
+#[must_use]
+pub fn aligned_slices(mut from: usize, end: usize) -> Vec<(usize, usize)> {
+    let mut slices = Vec::new();
+    while from < end {
+        let left = end - from;
+        // The rest, if that starts where a slice of its length may; else as much as may start here.
+        let fits = from.is_multiple_of(left.next_power_of_two());
+        let len = if fits { left } else { (1 << from.trailing_zeros()).min(left) };
+        slices.push((from, len));
+        from += len;
+    }
+    slices
+}
+
 /// A tensor seen through maps on its rows and columns.
 ///
 /// Entry `(t, c)` of the view is `Σ_κ tap_weights[κ] · tensor[source(t, κ), column(c)]`.
@@ -364,6 +379,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn slices_cover_all_columns_once(from in 0usize..70, len in 0usize..70) {
+            let slices = aligned_slices(from, from + len);
+            let mut next = from;
+            for &(offset, len) in &slices {
+                prop_assert_eq!(offset, next);
+                prop_assert!(len > 0 && offset % len.next_power_of_two() == 0);
+                next += len;
+            }
+            prop_assert_eq!(next, from + len);
+            prop_assert!(slices.len() <= 2 * 8);
+        }
+
         #[test]
         fn runs_are_what_the_definition_says(map in maps(), seed in any::<u64>()) {
             let rows = map.out_rows();

@@ -13,6 +13,7 @@
 
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{ProgramError, TensorId};
+use crate::gkr::view::aligned_slices;
 use crate::layers::fixed::{bits_of, range};
 
 /// Shows that `class` is the class of `row`, a tensor of one row.
@@ -22,8 +23,8 @@ use crate::layers::fixed::{bits_of, range};
 pub fn is_class(p: &mut ProgramBuilder, name: &str, row: TensorId, class: usize) -> Result<(), ProgramError> {
     let columns = p.shape(row).1;
     let top = p.linear(&format!("{name}: largest"), vec![(1, p.whole(row).cols(class, 1))], 0)?;
-    let before = aligned(0, class).into_iter().map(|part| (part, -1));
-    let after = aligned(class + 1, columns).into_iter().map(|part| (part, 0));
+    let before = aligned_slices(0, class).into_iter().map(|part| (part, -1));
+    let after = aligned_slices(class + 1, columns).into_iter().map(|part| (part, 0));
     for ((offset, len), constant) in before.chain(after) {
         let name = format!("{name}: above {offset}");
         let terms = vec![(1, p.whole(top).broadcast_cols(len)), (-1, p.whole(row).cols(offset, len))];
@@ -32,20 +33,6 @@ pub fn is_class(p: &mut ProgramBuilder, name: &str, row: TensorId, class: usize)
         range(p, &name, gap, bits)?;
     }
     Ok(())
-}
-
-/// Columns `from` to `end` in slices that are views: offset and length of each.
-pub(crate) fn aligned(mut from: usize, end: usize) -> Vec<(usize, usize)> {
-    let mut slices = Vec::new();
-    while from < end {
-        let left = end - from;
-        // The rest, if that starts where a slice of its length may; else as much as may start here.
-        let fits = from.is_multiple_of(left.next_power_of_two());
-        let len = if fits { left } else { (1 << from.trailing_zeros()).min(left) };
-        slices.push((from, len));
-        from += len;
-    }
-    slices
 }
 
 /// The class of a row: the place of the first of its largest entries; `None` if it has none.
@@ -93,19 +80,6 @@ mod tests {
             for c in 0..len {
                 prop_assert_eq!(shown(&row, c).is_ok(), c == 0);
             }
-        }
-
-        #[test]
-        fn slices_cover_all_columns_once(from in 0usize..70, len in 0usize..70) {
-            let slices = aligned(from, from + len);
-            let mut next = from;
-            for &(offset, len) in &slices {
-                prop_assert_eq!(offset, next);
-                prop_assert!(len > 0 && offset % len.next_power_of_two() == 0);
-                next += len;
-            }
-            prop_assert_eq!(next, from + len);
-            prop_assert!(slices.len() <= 2 * 8);
         }
     }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    affine, at_most, attention, average_pool, centre, gate, grid, hypot, layer_norm, log_magnitude, max_pool, moves,
-    multi_head, norm, pooling, recurrent, recurrent_from, row_softmax, segment_mean, sequences, time_pool,
+    affine, at_most, attention, average_pool, centre, energy, gate, grid, hypot, layer_norm, log_magnitude, max_pool,
+    moves, multi_head, norm, pooling, recurrent, recurrent_from, row_softmax, segment_mean, sequences, time_pool,
     time_softmax, waveform,
 };
 use crate::error::ModelError;
@@ -206,6 +206,12 @@ pub enum AnyLayer {
     Sequences(sequences::Sequences),
     /// Every row as the mean of its run.
     SegmentMean(segment_mean::SegmentMean),
+    /// Logarithm of a softmax over the columns of every row.
+    RowLogSoftmax(row_softmax::RowLogSoftmax),
+    /// Power of two parts.
+    Power(energy::Power),
+    /// Logarithm of energies.
+    LogEnergy(energy::LogEnergy),
 }
 
 impl AnyLayer {
@@ -251,6 +257,9 @@ impl AnyLayer {
             Self::TimeSoftmax(layer) => layer,
             Self::Sequences(layer) => layer,
             Self::SegmentMean(layer) => layer,
+            Self::RowLogSoftmax(layer) => layer,
+            Self::Power(layer) => layer,
+            Self::LogEnergy(layer) => layer,
         }
     }
 }

@@ -92,14 +92,14 @@ impl Network {
         Self { input_columns, input_rows: None, input_axes: None, nodes }
     }
 
-    /// The network without a softmax that it ends in, and without the levels that this is rounded to: its logits, of which the
+    /// The network without a softmax that it ends in, or its logarithm, and without the levels that this is rounded to: its logits, of which the
     /// largest is that of the largest probability, or of one of them if rounding made some equal.
     #[must_use]
     pub fn logits(mut self) -> Self {
         let rounded = self.ends_in(|op| matches!(op, Op::Quantize(_)));
         let logits = self.nodes.len().saturating_sub(usize::from(rounded));
         let quantized = self.nodes.split_off(logits);
-        match self.ends_in(|op| *op == Op::Softmax) {
+        match self.ends_in(|op| matches!(op, Op::Softmax | Op::LogSoftmax)) {
             true => drop(self.nodes.pop()),
             false => self.nodes.extend(quantized),
         }

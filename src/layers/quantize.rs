@@ -7,18 +7,16 @@
 
 use std::collections::BTreeMap;
 
-use super::affine::Taps;
 use super::linear_form::{Accumulator, Columns, Source};
 use super::lowering::{AnyLayer, LayerRef, Placed};
 use super::matrix::FloatMatrix;
-use super::network::{Conv1d, Conv2d, Network, Node, NodeRef, Op, Scalar};
+use super::network::{Network, Node, NodeRef, Op, Scalar};
 use super::norm::Average;
 use super::quantize_affine::{After, SATURATED_BITS, WIDE_BITS};
 pub use super::quantize_ranges::{Constants, Ranges};
 use super::quantize_read::read_layers;
-use super::quantize_rows::{folded_conv, scaled_parts};
+use super::quantize_rows::scaled_parts;
 use super::quantize_waveform::added;
-use super::quantize_weights::split_taps;
 use crate::error::ModelError;
 
 /// What a quantizer decides by.
@@ -253,13 +251,13 @@ impl Quantizer<'_> {
         }
     }
 
-    /// Whether a value is only read by slices, and these by magnitudes, which take their parts unrounded.
+    /// Whether a value is only read by slices, and these by magnitudes and powers, which take their parts unrounded.
     fn is_cut_to_parts(&self, at: usize) -> bool {
         let readers = |of: usize| {
             let reads = move |node: &&Node| node.inputs.contains(&NodeRef::Node(of));
             self.network.nodes.iter().enumerate().filter(move |(_, node)| reads(node))
         };
-        let part = |index: usize| readers(index).all(|(_, node)| node.op == Op::Hypot);
+        let part = |index: usize| readers(index).all(|(_, node)| matches!(node.op, Op::Hypot | Op::Power));
         readers(at).all(|(index, node)| matches!(node.op, Op::Slice { .. }) && part(index)) && self.consumers[at] > 1
     }
 
@@ -267,8 +265,9 @@ impl Quantizer<'_> {
     fn finish(&mut self) -> Result<(), ModelError> {
         let Some(last) = self.network.nodes.len().checked_sub(1) else { return Ok(()) };
         let mut source = self.plain(NodeRef::Node(last))?;
-        // What a softmax gives is ranged by two limbs: wider than a score admits.
-        let wide = matches!(self.layers.last(), Some(Placed { layer: AnyLayer::RowSoftmax(_), .. }));
+        // What a softmax gives is ranged by two limbs, its logarithm by none: wider than a score admits.
+        let softmax = |layer: &AnyLayer| matches!(layer, AnyLayer::RowSoftmax(_) | AnyLayer::RowLogSoftmax(_));
+        let wide = self.layers.last().is_some_and(|last| softmax(&last.layer));
         if wide || source.at != LayerRef::Layer(self.layers.len().saturating_sub(1) as u32) {
             source = self.requantized(NodeRef::Node(last), &Columns::of(source))?;
         }
@@ -324,7 +323,8 @@ impl Quantizer<'_> {
                 _ => columns(self.columns(input)?.slice(*first, *count)),
             },
             Op::Multiply => columns(self.multiply(at, name)?),
-            Op::Hypot => columns(self.hypot(at, name)?),
+            Op::Hypot | Op::Power => columns(self.of_two_parts(at, name)?),
+            Op::LogEnergy { floor, least } => columns(self.log_energy(at, name, input, (*floor, *least))?),
             Op::MaxPool2d(pool) => columns(self.max_pool(at, name, pool)?),
             Op::MaxPool1d { kernel, stride } => columns(self.time_max_pool(at, name, [*kernel, *stride])?),
             Op::MirrorPad => self.mirrored(at, input),
@@ -353,68 +353,6 @@ impl Quantizer<'_> {
             NodeRef::Input => Form::Columns(Columns::of(self.input.clone())),
             NodeRef::Node(index) => self.forms[index].clone(),
         }
-    }
-
-    fn dense(&mut self, name: String, input: NodeRef, weight: &FloatMatrix, bias: &[f64]) -> Result<Form, ModelError> {
-        match self.form_of(input) {
-            Form::Flat(parts) => return Ok(Form::Accumulator(name, self.flat_dense(&parts, weight, bias))),
-            Form::Folded(value, parts) => {
-                let sum = folded_conv(&value, parts, &Conv1d::pointwise(weight, bias));
-                return Ok(Form::Accumulator(name, sum));
-            }
-            _ => {}
-        }
-        let value = self.columns(input)?;
-        let sum = Accumulator::contract(&value, Taps::Same, false, std::slice::from_ref(weight), bias.to_vec());
-        Ok(Form::Accumulator(name, sum))
-    }
-
-    fn conv2d(&mut self, name: String, input: NodeRef, conv: &Conv2d) -> Result<Form, ModelError> {
-        let [kernel, stride, dilation] = [conv.kernel, conv.stride, conv.dilation].map(|pair| pair.map(|x| x as u32));
-        let padding = conv.padding.map(|x| x as u32);
-        let taps = match (conv.image, dilation) {
-            ([height, width], [1, 1]) if height > 0 => {
-                Taps::Image { image: [height as u32, width as u32], kernel, stride, padding }
-            }
-            ([_, width], _) => Taps::Grid { width: width as u32, kernel, stride, dilation, padding },
-        };
-        // A tap that only takes the pixel itself is none.
-        let same = (conv.kernel, conv.stride, conv.padding) == ([1, 1], [1, 1], [0; 4]);
-        let taps = if same && conv.image[0] == 0 { Taps::Same } else { taps };
-        let weights = split_taps(&conv.weight, conv.in_channels, conv.out_channels);
-        let padded = conv.padding.iter().any(|&p| p > 0);
-        let value = self.columns(input)?;
-        Ok(Form::Accumulator(name, Accumulator::contract(&value, taps, padded, &weights, conv.bias.clone())))
-    }
-
-    fn activation(&mut self, name: String, input: NodeRef, after: After) -> Result<Columns, ModelError> {
-        let (name, sum) = self.accumulator(input, name)?;
-        Ok(Columns::of(self.affine(name, sum, self.ranges.of(input), after)?))
-    }
-
-    /// A sum stays linear; if any summand is a contraction, all become one accumulator.
-    fn add(&mut self, at: usize, name: String) -> Result<Form, ModelError> {
-        let inputs = &self.network.nodes[at].inputs;
-        if inputs.iter().any(|&input| matches!(self.form_of(input), Form::Accumulator(..))) {
-            let mut sum: Option<(String, Accumulator)> = None;
-            for &input in inputs {
-                let (first, next) = self.accumulator(input, name.clone())?;
-                sum = Some(match sum {
-                    Some((name, sum)) => (name, sum.add(next)),
-                    None => (first, next),
-                });
-            }
-            return sum.map(|(name, sum)| Form::Accumulator(name, sum)).ok_or_else(|| self.no_inputs(at));
-        }
-        let mut sum: Option<Columns> = None;
-        for &input in inputs {
-            let next = self.columns(input)?;
-            sum = Some(match sum {
-                Some(sum) => sum.add(next),
-                None => next,
-            });
-        }
-        sum.map(Form::Columns).ok_or_else(|| self.no_inputs(at))
     }
 
     pub(super) fn no_inputs(&self, at: usize) -> ModelError {

@@ -1,6 +1,7 @@
 //! Quantization of softmax over columns and of attention.
 
 use super::linear_form::{Accumulator, Columns, Source};
+use super::logarithm::LogTables;
 use super::lowering::AnyLayer;
 use super::matrix::FloatMatrix;
 use super::moves::Join;
@@ -9,7 +10,7 @@ use super::network::NodeRef;
 use super::quantize::Quantizer;
 use super::quantize_affine::{After, WIDE_BITS};
 use super::quantize_weights::MARGIN;
-use super::row_softmax::RowSoftmax;
+use super::row_softmax::{RowLogSoftmax, RowSoftmax};
 use super::softmax::Softmax;
 use crate::error::ModelError;
 
@@ -21,6 +22,9 @@ const EXP_BITS: u32 = 16;
 const RECIPROCAL_BITS: u32 = 36;
 /// Fraction bits of a softmax.
 const WEIGHT_BITS: u32 = 15;
+/// Fraction bits that the logarithm of a softmax has at least, and bits of the mantissa of a sum.
+const LOG_BITS: i32 = 10;
+const LOG_MANTISSA_BITS: usize = 12;
 /// Most rows that a model's attention may have: a minute of frames.
 const MAX_ROWS: usize = 6144;
 /// Most rows of causal attention: its mask has as many columns.
@@ -69,6 +73,23 @@ impl Quantizer<'_> {
         let at = self.push(AnyLayer::RowSoftmax(layer), vec![source.at]);
         let (fraction_bits, bound) = (WEIGHT_BITS as i32, 1 << WEIGHT_BITS);
         Ok(Columns::of(Source { at, fraction_bits, bound, non_negative: true, ..source }))
+    }
+
+    pub(super) fn row_log_softmax(&mut self, name: String, input: NodeRef) -> Result<Columns, ModelError> {
+        let source = self.plain(input)?;
+        let fraction = distance_fraction(2.0 * self.ranges.of(input)).min(source.fraction_bits);
+        let shift = (source.fraction_bits - fraction) as u32;
+        let softmax = Softmax::new(shift, DISTANCE_BITS, fraction, EXP_BITS, RECIPROCAL_BITS);
+        let ones = self.constants.add(&FloatMatrix::from_fn(source.columns, 1, |_, _| 1.0), 0);
+        let finer = (LOG_BITS - source.fraction_bits).max(0);
+        let fraction_bits = source.fraction_bits + finer;
+        // A sum is that of one exponential at least, and of all at most.
+        let (one, room) = (EXP_BITS as usize, source.columns.ilog2() as usize + 1);
+        let logarithm = LogTables::new(one + room, room, LOG_MANTISSA_BITS, one, fraction_bits.unsigned_abs() as usize);
+        let layer = RowLogSoftmax { name, softmax, ones, logarithm, finer: finer as u32, fraction_bits };
+        let at = self.push(AnyLayer::RowLogSoftmax(layer), vec![source.at]);
+        let bound = (2 * source.bound << finer) + ((room as i64 + 1) << fraction_bits);
+        Ok(Columns::of(Source { at, fraction_bits, bound, non_negative: false, ..source }))
     }
 
     pub(super) fn attention(

@@ -1,9 +1,11 @@
 //! Quantization of operations that are not linear: products, patches, recurrences, norms.
 
 use super::affine::Taps;
+use super::energy::{LogEnergy, Power};
 use super::gate::Gate;
 use super::hypot::Hypot;
 use super::linear_form::{Accumulator, Columns, Part, Product, Source};
+use super::logarithm::LogTables;
 use super::lowering::AnyLayer;
 use super::matrix::FloatMatrix;
 use super::max_pool::{MaxPool, PaddedMaxPool};
@@ -29,6 +31,14 @@ const EXACT_PART_BITS: i32 = 13;
 const EXACT_MAGNITUDE_BITS: u32 = 38;
 /// Fraction bits of unit vectors.
 const UNIT_BITS: i32 = 14;
+
+/// Fraction bits of the weights that energies are summed with, of their logarithms, and bits of the mantissa of these.
+const ENERGY_WEIGHT_BITS: i32 = 14;
+const ENERGY_LOG_BITS: i32 = 12;
+const ENERGY_MANTISSA_BITS: i32 = 12;
+/// Longest shift of a logarithm's argument, and its bits after it, within what the logarithm takes.
+const LONGEST_SHIFT: i32 = 70;
+const TOP_BITS: i32 = 118;
 
 /// Fraction bits of both parts of a magnitude as exact accumulators, and the largest magnitude; none if they have other
 /// scales, or are too wide. Quiet frequencies beside loud ones need them: what follows may be a network that hears both.
@@ -107,7 +117,7 @@ impl Quantizer<'_> {
 
     /// Both parts as integers of one scale: exact accumulators, which cost nothing to commit to and no lookup, where these
     /// are of one scale and not too wide, otherwise quotients of [`PART_BITS`].
-    pub(super) fn hypot(&mut self, at: usize, name: String) -> Result<Columns, ModelError> {
+    pub(super) fn of_two_parts(&mut self, at: usize, name: String) -> Result<Columns, ModelError> {
         let [first, second] = self.network.nodes[at].inputs[..] else { return Err(self.no_inputs(at)) };
         let range = self.ranges.of(first).max(self.ranges.of(second));
         let sums = [self.accumulator(first, String::new())?.1, self.accumulator(second, String::new())?.1];
@@ -123,8 +133,58 @@ impl Quantizer<'_> {
         }
         let inputs = parts.iter().map(|part| part.at).collect();
         let (fraction_bits, columns) = (parts[0].fraction_bits, parts[0].columns);
-        let at = self.push(AnyLayer::Hypot(Hypot { name, fraction_bits }), inputs);
+        let (layer, fraction_bits, bound) = match self.network.nodes[at].op {
+            Op::Power => {
+                let fraction_bits = 2 * fraction_bits;
+                (
+                    AnyLayer::Power(Power { name, fraction_bits }),
+                    fraction_bits,
+                    bound.saturating_mul(bound.saturating_mul(2)),
+                )
+            }
+            _ => (AnyLayer::Hypot(Hypot { name, fraction_bits }), fraction_bits, bound),
+        };
+        let at = self.push(layer, inputs);
         Ok(Columns::of(Source { at, fraction_bits, columns, bound, non_negative: true }))
+    }
+
+    /// `ln(x + floor) = ln(c·x + 2^−e) − ln c` with `c = 2^−e/floor`, and likewise for `max(x, floor)`: a floor that is a power of
+    /// two is an integer.
+    pub(super) fn log_energy(
+        &mut self,
+        at: usize,
+        name: String,
+        input: NodeRef,
+        (floor, least): (f64, bool),
+    ) -> Result<Columns, ModelError> {
+        let (sum_name, sum) = self.accumulator(input, format!("{name}.sum"))?;
+        let floor_bits = (-floor.log2()).round() as i32;
+        let factor = f64::from(-floor_bits).exp2() / floor;
+        let range = factor * self.ranges.of(input).max(floor);
+        let columns = sum.bias.len();
+        let added = if least { 0.0 } else { f64::from(-floor_bits).exp2() };
+        let sum = sum.affine(&vec![factor; columns], &vec![added; columns]);
+        let fraction = sum.products.iter().filter_map(|product| product.source.as_ref()).map(|s| s.fraction_bits).max();
+        let fraction_bits = fraction.unwrap_or(0) + ENERGY_WEIGHT_BITS;
+        let source = self.affine(sum_name, sum, range, After::Exact { fraction_bits })?;
+        let (scale, largest) = (source.fraction_bits, (MARGIN * range).log2().ceil() as i32 + 1);
+        let floor = scale - floor_bits;
+        // The floor has a mantissa, and all arguments are within the program's integers.
+        let top = (largest + scale).max(floor + ENERGY_MANTISSA_BITS);
+        if floor < 1 || top - floor > LONGEST_SHIFT || top > TOP_BITS {
+            return Err(self.no_integer_form(at, "of energies of so wide a range", "make the floor larger"));
+        }
+        let [shift, mantissa, scale] = [top - floor, ENERGY_MANTISSA_BITS, scale].map(|n| n as usize);
+        let tables = LogTables::new(top as usize, shift, mantissa, scale, ENERGY_LOG_BITS as usize);
+        let one = f64::from(ENERGY_LOG_BITS).exp2();
+        let smallest = -f64::from(floor_bits) * std::f64::consts::LN_2;
+        let tables = if least { tables.with_least((one * smallest).round() as i64) } else { tables };
+        let most = smallest.abs().max(f64::from(largest) * std::f64::consts::LN_2) + 1.0;
+        let layer = LogEnergy { name, tables, fraction_bits: ENERGY_LOG_BITS };
+        let at = self.push(AnyLayer::LogEnergy(layer), vec![source.at]);
+        let bound = (most * one).ceil() as i64;
+        let source = Source { at, fraction_bits: ENERGY_LOG_BITS, columns, bound, non_negative: false };
+        Ok(Columns::of(source).affine(&vec![1.0; columns], &vec![-factor.ln(); columns]))
     }
 
     pub(super) fn max_pool(&mut self, at: usize, name: String, pool: &MaxPool2d) -> Result<Columns, ModelError> {

@@ -155,6 +155,7 @@ impl Quantizer<'_> {
             Op::LayerNorm { epsilon } => self.layer_norm(at, name, input, *epsilon)?,
             Op::AddRows { rows } => self.added_rows(name, input, rows)?,
             Op::Softmax => self.row_softmax(name, input)?,
+            Op::LogSoftmax => self.row_log_softmax(name, input)?,
             Op::Attention { heads, scale, causal } => self.attention(at, &name, (*heads, *scale, *causal))?,
             _ => return Err(self.no_inputs(at)),
         };

@@ -49,6 +49,14 @@ pub struct Softmax {
     pub reciprocal_bits: u32,
 }
 
+/// What [`Softmax::sums`] gives, one a row.
+pub struct Sums {
+    /// `m`.
+    pub largest: TensorId,
+    /// `D`.
+    pub sum: TensorId,
+}
+
 /// What [`Softmax::lower`] gives.
 pub struct Weights {
     /// `E`, of the shape of the scores.
@@ -101,8 +109,29 @@ impl Softmax {
         mask: Option<&View>,
         ones: &View,
     ) -> Result<Weights, ModelError> {
+        let (_, exponentials) = self.exponentials(p, name, scores, mask)?;
+        let reciprocals = self.reciprocals(p, name, exponentials, ones)?;
+        Ok(Weights { exponentials, reciprocals })
+    }
+
+    /// The largest score of every row and the sum of its exponentials, whose logarithm with the largest score added is that of
+    /// the sum of `exp(S)`.
+    pub fn sums(&self, p: &mut ProgramBuilder, name: &str, scores: TensorId, ones: &View) -> Result<Sums, ModelError> {
+        let (largest, exponentials) = self.exponentials(p, name, scores, None)?;
+        let sum = p.contraction(&format!("{name}/exact sum"), p.whole(exponentials), ones.clone())?;
+        Ok(Sums { largest, sum })
+    }
+
+    /// `m` and `E`.
+    fn exponentials(
+        &self,
+        p: &mut ProgramBuilder,
+        name: &str,
+        scores: TensorId,
+        mask: Option<&View>,
+    ) -> Result<(TensorId, TensorId), ModelError> {
         self.check(name)?;
-        let distances = self.distances(p, name, scores, mask)?;
+        let (largest, distances) = self.distances(p, name, scores, mask)?;
         let (factors, exponentials) = match mask {
             None => {
                 let name = format!("{name}/exponentials");
@@ -111,18 +140,17 @@ impl Softmax {
             Some(mask) => self.masked_exponentials(p, name, distances, mask)?,
         };
         has_zero(p, &format!("{name}/largest"), factors, self.bits as usize)?;
-        let reciprocals = self.reciprocals(p, name, exponentials, ones)?;
-        Ok(Weights { exponentials, reciprocals })
+        Ok((largest, exponentials))
     }
 
-    /// `e`.
+    /// `m` and `e`.
     fn distances(
         &self,
         p: &mut ProgramBuilder,
         name: &str,
         scores: TensorId,
         mask: Option<&View>,
-    ) -> Result<TensorId, ModelError> {
+    ) -> Result<(TensorId, TensorId), ModelError> {
         let (rows, cols) = p.shape(scores);
         let (shift, one) = (self.shift as usize, fixed::power(name, self.shift)?);
         let half = one / 2;
@@ -166,7 +194,7 @@ impl Softmax {
         let terms = vec![(1, p.whole(below)), (one, p.whole(distances))];
         let remainder = p.linear(&format!("{name}/remainder"), terms, 0)?;
         fixed::range(p, &format!("{name}/remainder"), remainder, shift)?;
-        Ok(distances)
+        Ok((largest, distances))
     }
 
     /// `e`, or the last argument of the table where the mask is zero; and `E`.

@@ -8,6 +8,7 @@ use voxcheck::gkr::program::TensorId;
 use voxcheck::layers::affine::{Affine, Finish, Function, Operand, Taps, Term};
 use voxcheck::layers::average_pool::AveragePool;
 use voxcheck::layers::layer_norm::LayerNorm;
+use voxcheck::layers::logarithm::LogTables;
 use voxcheck::layers::lowering::{self, AnyLayer, LayerRef, Placed, Value};
 use voxcheck::layers::matrix::FloatMatrix;
 use voxcheck::layers::max_pool;
@@ -15,7 +16,7 @@ use voxcheck::layers::multi_head::MultiHeadAttention;
 use voxcheck::layers::network::{self, Network, Node, NodeRef, Op};
 use voxcheck::layers::pooling::Row;
 use voxcheck::layers::quantize::{Constants, Options, Ranges, quantize};
-use voxcheck::layers::row_softmax::RowSoftmax;
+use voxcheck::layers::row_softmax::{RowLogSoftmax, RowSoftmax};
 use voxcheck::layers::saturate::Clamped;
 use voxcheck::layers::score::{self, THRESHOLD_ONE};
 use voxcheck::layers::softmax::Softmax;
@@ -179,7 +180,10 @@ fn shrink(layer: &mut AnyLayer) {
         | AnyLayer::Join(_)
         | AnyLayer::AddRows(_)
         | AnyLayer::RowSoftmax(_)
+        | AnyLayer::RowLogSoftmax(_)
         | AnyLayer::Hypot(_)
+        | AnyLayer::Power(_)
+        | AnyLayer::LogEnergy(_)
         | AnyLayer::TimeSoftmax(_)
         | AnyLayer::Sequences(_)
         | AnyLayer::SegmentMean(_)
@@ -443,12 +447,28 @@ fn images() -> Vec<Stack> {
         fraction_bits: 6,
     };
     let layers = vec![alone(AnyLayer::RowSoftmax(layer))];
+    let mut logarithm_ones = Constants::default();
+    let layer = RowLogSoftmax {
+        name: "logarithm".into(),
+        softmax: Softmax::new(2, 8, 4, 6, 14),
+        ones: logarithm_ones.add(&FloatMatrix::from_fn(3, 1, |_, _| 1.0), 0),
+        logarithm: LogTables::new(8, 2, 5, 6, 7),
+        finer: 1,
+        fraction_bits: FRACTION_BITS + 1,
+    };
+    let logarithm = vec![alone(AnyLayer::RowLogSoftmax(layer))];
     let runs = vec![Op::SegmentMean { rows: 3 }, dense(2, 2)];
     vec![
         Stack::quantized("means of runs", runs, (5, 2, 1), false),
         Stack::quantized("image over time", image, (4, 2, 1), false),
         Stack::quantized("moving rows", rows, (4, 2, 1), false),
         Stack { name: "softmax of rows", layers, weights: ones.into_tables(), shape: (4, 3, 1) },
+        Stack {
+            name: "logarithm of a softmax of rows",
+            layers: logarithm,
+            weights: logarithm_ones.into_tables(),
+            shape: (4, 3, 1),
+        },
     ]
 }
 
@@ -531,9 +551,24 @@ fn magnitude() -> Vec<Node> {
     graph.0
 }
 
+/// A logarithm of bands of a spectrum's power, above a least value or with a floor added.
+fn log_energies(least: bool) -> Vec<Node> {
+    let mut graph = Graph(Vec::new());
+    let parts = graph.add(dense(3, 4), &[NodeRef::Input]);
+    let [re, im] = [0, 2].map(|first| graph.add(Op::Slice { first, columns: 2 }, &[parts]));
+    let power = graph.add(Op::Power, &[re, im]);
+    let weight = FloatMatrix::from_fn(2, 2, |r, c| if r <= c { 0.5 } else { 0.0 });
+    let bands = graph.add(Op::Dense { weight, bias: vec![0.0; 2] }, &[power]);
+    let log = graph.add(Op::LogEnergy { floor: 0.01, least }, &[bands]);
+    graph.add(dense(2, 2), &[log]);
+    graph.0
+}
+
 /// What is no chain.
 fn graphs() -> Vec<Stack> {
     vec![
+        Stack::graph("energies above a floor", log_energies(true), (4, 3, 1), false),
+        Stack::graph("energies and a floor", log_energies(false), (4, 3, 1), false),
         Stack::graph("res2 block", res2_block(), (5, 2, 1), false),
         Stack::graph("attentive pooling", attentive_pool(3), (5, 2, 1), false),
         Stack::graph("attentive pooling, one weight a row", attentive_pool(1), (5, 2, 1), false),
@@ -727,8 +762,11 @@ fn kind(layer: &AnyLayer) -> &'static str {
         AnyLayer::Join(_) => "rows side by side",
         AnyLayer::AddRows(_) => "rows added",
         AnyLayer::RowSoftmax(_) => "softmax of rows",
+        AnyLayer::RowLogSoftmax(_) => "logarithm of a softmax of rows",
         AnyLayer::PaddedMaxPool(_) => "max pool with padding",
         AnyLayer::Hypot(_) => "magnitude",
+        AnyLayer::Power(_) => "power of two parts",
+        AnyLayer::LogEnergy(_) => "logarithm of energies",
         AnyLayer::TimeSoftmax(_) => "softmax over time",
         AnyLayer::Sequences(_) => "sequences as one, and as several",
         AnyLayer::SegmentMean(_) => "means of runs of rows",

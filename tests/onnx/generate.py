@@ -505,3 +505,106 @@ def uneven(name,C=12):
     y=g.o('Transpose',g.o('Relu',y),perm=[0,2,1])
     g.save(name,[1,'T',8],head(g,y,C),X(1,40,8),'btc')
 uneven('instance_norm_uneven')
+# heads of attention over time: a matrix a head, softmax weights of every head for its own channels or for all of them
+def heads(kind,opset=17):
+    r=np.random.default_rng(31); N=lambda *s:r.standard_normal(s).astype(np.float32); H,D=3,4
+    g=G(opset); x=g.o('Tanh',g.o('MatMul','x',g.c(N(6,H*D)/2)))
+    t=g.o('Gather',g.o('Shape',x),g.c(i64(1)),axis=0)
+    if kind=='of_channels':
+        v=g.o('Transpose',g.o('Reshape',x,g.o('Concat',g.c(i64(1)),t,g.c(i64(H,D)),axis=0)),perm=[0,2,1,3])
+        w=g.o('Softmax',g.o('MatMul',v,g.c(N(H,D,1))),axis=2)
+        y=g.o('ReduceSum',g.o('Mul',v,w),g.c(i64(2)),keepdims=0)
+        s=g.o('ReduceSum',g.o('Mul',g.o('Mul',v,v),w),g.c(i64(2)),keepdims=0)
+        s=g.o('Sqrt',g.o('Clip',g.o('Sub',s,g.o('Mul',y,y)),g.c(f32(1e-5))))
+        y=g.o('Reshape',g.o('Concat',y,s,axis=2),g.c(i64(1,2*H*D))); C=2*H*D
+    else:
+        w=g.o('Softmax',g.o('MatMul',x,g.c(N(H*D,H))),axis=1); C=H*H*D
+        if kind=='einsum': y=g.o('Einsum',w,x,equation='bth,btd->bhd')
+        elif kind=='weights_first': y=g.o('MatMul',g.o('Transpose',w,perm=[0,2,1]),x)
+        else: y=g.o('Transpose',g.o('MatMul',g.o('Transpose',x,perm=[0,2,1]),w),perm=[0,2,1])
+        y=g.o('Flatten',y,axis=1)
+    g.save('heads_'+kind,[1,'T',6],g.o('Gemm',y,g.c(N(5,C)),g.c(N(5)),transB=1),N(1,20,6),'btc')
+for kind in ['of_channels','einsum','weights_first','weights_last']: heads(kind)
+# a softmax over time that weights the channels of an image
+def image_pool():
+    r=np.random.default_rng(37); N=lambda *s:r.standard_normal(s).astype(np.float32); C,F=4,6
+    g=G(17); x=g.o('Unsqueeze',g.o('Transpose','x',perm=[0,2,1]),g.c(i64(1)))
+    x=g.o('Relu',g.o('Conv',x,g.c(N(C,1,3,3)/2),kernel_shape=[3,3],pads=[1,1,1,1]))
+    t=g.o('Gather',g.o('Shape',x),g.c(i64(3)),axis=0)
+    x=g.o('Reshape',x,g.o('Concat',g.c(i64(1,C*F)),t,axis=0))
+    a=g.o('Conv',g.o('Tanh',g.o('Conv',x,g.c(N(5,C*F,1)/3),kernel_shape=[1])),g.c(N(C*F,5,1)),kernel_shape=[1])
+    w=g.o('Softmax',a,axis=2); total=lambda v:g.o('ReduceSum',v,g.c(i64(2)),keepdims=0)
+    m=total(g.o('Mul',x,w)); s=total(g.o('Mul',g.o('Pow',x,g.c(f32(2))),w))
+    s=g.o('Sqrt',g.o('Clip',g.o('Sub',s,g.o('Mul',m,m)),g.c(f32(1e-5))))
+    g.save('image_pool',[1,'T',F],g.o('Gemm',g.o('Concat',m,s,axis=1),g.c(N(5,2*C*F)),g.c(N(5)),transB=1),N(1,20,F),'btc')
+    # the mean over the height of an image, weighted over time
+    g=G(17); x=g.o('Unsqueeze',g.o('Transpose','x',perm=[0,2,1]),g.c(i64(1)))
+    x=g.o('Relu',g.o('Conv',x,g.c(N(C,1,3,3)/2),kernel_shape=[3,3],pads=[1,1,1,1]))
+    x=g.o('Squeeze',g.o('Transpose',g.o('ReduceMean',x,axes=[2],keepdims=1),perm=[0,3,1,2]),g.c(i64(-1)))
+    w=g.o('Softmax',g.o('MatMul',g.o('Tanh',g.o('MatMul',x,g.c(N(C,C)))),g.c(N(C,1))),axis=1)
+    y=g.o('ReduceSum',g.o('Mul',x,w),g.c(i64(1)),keepdims=0)
+    g.save('image_pool_of_means',[1,'T',F],g.o('Gemm',y,g.c(N(5,C)),g.c(N(5)),transB=1),N(1,20,F),'btc')
+image_pool()
+# positions of any number of steps, cut from a table or read from it; images of other shapes side by side along a new axis
+def positions():
+    r=np.random.default_rng(41); N=lambda *s:r.standard_normal(s).astype(np.float32)
+    g=G(17); x=g.o('MatMul','x',g.c(N(6,8)/2)); t=g.o('Gather',g.o('Shape',x),g.c(i64(1)),axis=0)
+    p=g.o('Transpose',g.o('Unsqueeze',g.o('Slice',g.c(N(40,8)),g.c(i64(0)),t,g.c(i64(0))),g.c(i64(1))),perm=[1,0,2])
+    x=g.o('Add',x,g.o('Mul',p,g.c(f32(.5))))
+    steps=g.o('Range',g.c(np.array(0,np.int64)),g.o('Squeeze',t),g.c(np.array(1,np.int64)))
+    x=g.o('Add',g.o('Gather',g.c(N(40,8)),g.o('Unsqueeze',steps,g.c(i64(0))),axis=0),x)
+    x=g.o('Relu',x)
+    g.save('positions',[1,'T',6],head(g,x,8),N(1,20,6),'btc')
+    g=G(17); x=g.o('Unsqueeze',g.o('Transpose','x',perm=[0,2,1]),g.c(i64(1)))
+    x=g.o('Conv',x,g.c(N(4,1,3,3)/2),kernel_shape=[3,3],pads=[1,1,1,1])
+    flat=lambda v,n:g.o('Reshape',g.o('Transpose',v,perm=[0,2,1,3]),g.o('Concat',g.c(i64(1,n)),g.o('Gather',g.o('Shape',v),g.c(i64(3)),axis=0),axis=0))
+    y=flat(x,24); z=flat(g.o('Relu',g.o('Conv',x,g.c(N(8,4,2,1)/2),kernel_shape=[2,1],strides=[2,1])),24)
+    w=np.exp(N(1,2,24,1)); w=(w/w.sum(1,keepdims=True)).astype(np.float32)
+    y=g.o('Concat',g.o('Unsqueeze',y,g.c(i64(1))),g.o('Unsqueeze',z,g.c(i64(1))),axis=1)
+    y=g.o('ReduceSum',g.o('Mul',y,g.c(w)),g.c(i64(1)),keepdims=0)
+    g.save('stacked_images',[1,'T',6],head(g,g.o('Relu',g.o('Transpose',y,perm=[0,2,1])),24),N(1,20,6),'btc')
+positions()
+# what networks of classes end in; a filterbank that the graph computes
+def classes():
+    r=np.random.default_rng(43); N=lambda *s:r.standard_normal(s).astype(np.float32)
+    g=G(17); y=g.o('ReduceMean',g.o('Relu',g.o('MatMul','x',g.c(N(6,8)))),axes=[1],keepdims=0)
+    g.save('log_softmax',[1,'T',6],g.o('LogSoftmax',g.o('Gemm',y,g.c(3*N(7,8)),g.c(N(7)),transB=1),axis=-1),N(1,20,6),'btc')
+    g=G(17); i=lambda v:g.c(np.array(v,np.int64)); f=lambda v:g.c(np.array(v,np.float32))
+    m=g.o('MelWeightMatrix',i(8),i(64),i(16000),f(100.),f(7000.))
+    x=g.o('Relu',g.o('MatMul',g.o('Sigmoid','x'),m))
+    g.save('mel_weights',[1,'T',33],head(g,x,8),N(1,20,33),'btc')
+classes()
+# the distance from the mean over an image, squared: what a parameter-free attention is made of
+def squares():
+    r=np.random.default_rng(47); N=lambda *s:r.standard_normal(s).astype(np.float32); C,F,T0=4,6,9
+    g=G(17); x=g.o('Unsqueeze',g.o('Transpose','x',perm=[0,2,1]),g.c(i64(1)))
+    x=g.o('Conv',x,g.c(N(C,1,3,3)/2),kernel_shape=[3,3],pads=[1,1,1,1])
+    d=g.o('Pow',g.o('Sub',x,g.o('ReduceMean',x,axes=[2,3],keepdims=1)),g.c(f32(2)))
+    v=g.o('Div',g.o('ReduceSum',d,g.c(i64(2,3)),keepdims=1),g.c(f32(F*T0-1)))
+    e=g.o('Add',g.o('Div',d,g.o('Mul',g.o('Add',v,g.c(f32(1e-4))),g.c(f32(4)))),g.c(f32(.5)))
+    y=g.o('Flatten',g.o('ReduceMean',g.o('Mul',x,g.o('Sigmoid',e)),axes=[3],keepdims=0),axis=1)
+    g.save('squares_of_an_image',[1,T0,F],g.o('Gemm',y,g.c(N(5,C*F)),g.c(N(5)),transB=1),N(1,T0,F),'btc')
+squares()
+# transforms of samples in the graph, and what is made of their two parts
+def spectra(kind,opset=17):
+    r=np.random.default_rng(53); N=lambda *s:r.standard_normal(s).astype(np.float32); L=16; K=L//2+1
+    g=G(opset)
+    if kind=='dft':
+        z=g.o('DFT',g.o('Unsqueeze','x',g.c(i64(-1))),axis=2,onesided=1); T0=12
+    else:
+        x='x'
+        if kind=='centred': x=g.o('Pad','x',g.c(i64(0,L//2,0,L//2)),mode='reflect')
+        z=g.o('STFT',g.o('Unsqueeze',x,g.c(i64(-1))),g.c(np.array(5,np.int64)),g.c(np.hanning(L).astype(np.float32)),g.c(np.array(L,np.int64)),onesided=1); T0=120
+    part=lambda i:g.o('Gather',z,g.c(np.array(i,np.int64)),axis=3)
+    square=lambda v:g.o('Mul',v,v)
+    if kind in('power','centred'): p=g.o('ReduceSum',g.o('Pow',z,g.c(f32(2))),g.c(i64(-1)),keepdims=0)
+    elif kind=='of_magnitudes': p=g.o('Pow',g.o('Sqrt',g.o('Add',square(part(0)),square(part(1)))),g.c(f32(2)))
+    else: p=g.o('Add',square(part(0)),square(part(1)))
+    w=np.abs(N(K,4)); w[w<.5]=0
+    y=g.o('MatMul',p,g.c(w))
+    if kind in('power','dft'): y=g.o('Log',g.o('Add',y,g.c(f32(1e-4))))
+    else: y=g.o('Mul',g.o('Log',g.o('Clip',y,g.c(f32(1e-4)))),g.c(f32(1/np.log(10))))
+    y=g.o('Sub',y,g.o('ReduceMean',y,axes=[1],keepdims=1))
+    dims,layout,x=([1,'N'],'raw',X(1,T0)*.3) if kind!='dft' else ([1,'T',L],'btc',X(1,T0,L)*.3)
+    g.save('spectra_'+kind,dims,head(g,g.o('Relu',y),4),x,layout)
+for kind in ['power','centred','of_magnitudes','of_parts','dft']: spectra(kind)

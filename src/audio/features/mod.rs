@@ -37,8 +37,7 @@ use super::frontend::{Compression, SampleScale, Spectrum};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 use crate::gkr::program::{ProgramError, TensorId};
-use crate::gkr::view::{RowMap, View};
-use crate::layers::argmax::aligned;
+use crate::gkr::view::{RowMap, View, aligned_slices};
 use crate::layers::fixed;
 use crate::layers::logarithm::{LogTables, logarithm};
 use crate::layers::lowering::{Constant, Value};
@@ -342,7 +341,7 @@ fn tensor_rows(
             found: format!("{len} integers in rows of {}", p.shape(integers).1),
         });
     }
-    for (offset, len) in aligned(columns, stride) {
+    for (offset, len) in aligned_slices(columns, stride) {
         let rest =
             p.linear(&format!("features/rest at {offset}"), vec![(1, p.whole(integers).cols(offset, len))], 0)?;
         p.zero(rest);

@@ -14,6 +14,9 @@ pub(super) fn run(op: &Op, inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_le
             each_value(inputs, y, out_length, |y, x| *y *= x);
         }
         Op::Hypot => each_value(inputs, y, out_length, |y, x| *y = y.hypot(x)),
+        Op::Power => each_value(inputs, y, out_length, |y, x| *y += x * x),
+        Op::LogEnergy { floor, least: false } => map(x, y, |x| (x + floor).ln()),
+        Op::LogEnergy { floor, least: true } => map(x, y, |x| x.max(*floor).ln()),
         Op::Concat => concat(inputs, y, out_length),
         Op::AttentiveStatsPool { min_variance } => attentive_stats(inputs, *min_variance, y),
         Op::Dense { weight, bias } => {
@@ -68,6 +71,13 @@ pub(super) fn run(op: &Op, inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_le
         Op::Softmax => {
             for (y, x) in y.data.chunks_exact_mut(x.cols).zip(x.data.chunks_exact(x.cols)) {
                 y.copy_from_slice(&softmax_over_rows(x, 1));
+            }
+        }
+        Op::LogSoftmax => {
+            for (y, x) in y.data.chunks_exact_mut(x.cols).zip(x.data.chunks_exact(x.cols)) {
+                let largest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = x.iter().map(|x| (x - largest).exp()).sum();
+                y.iter_mut().zip(x).for_each(|(y, x)| *y = x - largest - sum.ln());
             }
         }
         Op::Attention { heads, scale, causal } => images::attention(inputs, (*heads, *scale, *causal), y),

@@ -102,6 +102,15 @@ pub enum Op {
     },
     /// √(a² + b²) of two inputs, entry by entry.
     Hypot,
+    /// a² + b² of two inputs, entry by entry.
+    Power,
+    /// ln(x + floor), or ln(max(x, floor)), of energies: values that are not negative and have a wide range.
+    LogEnergy {
+        /// The floor, positive.
+        floor: f64,
+        /// Whether it is the least argument of the logarithm and not added to all of them.
+        least: bool,
+    },
     /// A function of every value.
     Function(Scalar),
     /// Every value rounded and clamped to levels that the model itself prescribes.
@@ -152,6 +161,8 @@ pub enum Op {
     },
     /// exp(x) / Σ exp(x) over the columns of every row.
     Softmax,
+    /// x − ln Σ exp(x) over the columns of every row.
+    LogSoftmax,
     /// Attention within every sequence: queries, keys and values, three inputs of as many columns, the heads beside
     /// one another. Softmax(Q·Kᵀ·scale)·V per head.
     Attention {
@@ -204,6 +215,8 @@ impl Op {
             Self::Slice { .. } => "taking columns",
             Self::Multiply => "a product",
             Self::Hypot => "a magnitude of two parts",
+            Self::Power => "a power of two parts",
+            Self::LogEnergy { .. } => "a logarithm of energies",
             Self::AttentiveStatsPool { .. } => "attentive statistics pooling",
             Self::AveragePool2d(_) => "average pooling",
             Self::Function(_) => "a function",
@@ -216,6 +229,7 @@ impl Op {
             Self::LayerNorm { .. } => "layer normalisation",
             Self::AddRows { .. } => "a constant for every row",
             Self::Softmax => "Softmax",
+            Self::LogSoftmax => "LogSoftmax",
             Self::Attention { .. } => "attention",
         }
     }

@@ -41,6 +41,7 @@ impl Op {
                 | Self::Concat
                 | Self::Multiply
                 | Self::Hypot
+                | Self::Power
                 | Self::AttentiveStatsPool { .. }
                 | Self::Attention { .. }
         );
@@ -119,7 +120,10 @@ impl Op {
                 Some(end) if *kept > 0 && end <= columns => Ok(Shape { length, columns: *kept }),
                 _ => Err(shape_error(layer, format!("some of {columns} columns"), format!("{kept} from {first}"))),
             },
-            Self::Add | Self::Concat | Self::Multiply | Self::Hypot | Self::AttentiveStatsPool { .. } => {
+            Self::LogEnergy { floor, .. } if !(floor.is_finite() && *floor > 0.0) => {
+                Err(shape_error(layer, "a positive floor", floor.to_string()))
+            }
+            Self::Add | Self::Concat | Self::Multiply | Self::Hypot | Self::Power | Self::AttentiveStatsPool { .. } => {
                 self.output_of_several(layer, inputs)
             }
             Self::Attention { heads, scale, .. } => attention(layer, inputs, *heads, *scale),
@@ -162,7 +166,11 @@ impl Op {
     }
 
     fn output_of_several(&self, layer: &str, inputs: &[Shape]) -> Result<Shape, ModelError> {
-        let fewest = if matches!(self, Self::Multiply | Self::Hypot | Self::AttentiveStatsPool { .. }) { 2 } else { 1 };
+        let fewest = if matches!(self, Self::Multiply | Self::Hypot | Self::Power | Self::AttentiveStatsPool { .. }) {
+            2
+        } else {
+            1
+        };
         if inputs.len() < fewest || inputs.len() > MAX_INPUTS || (fewest == 2 && inputs.len() > 2) {
             let found = format!("{} inputs", inputs.len());
             return Err(shape_error(layer, format!("{fewest} inputs, or as many as the operation takes"), found));
@@ -171,7 +179,7 @@ impl Op {
         let columns = inputs[0].columns;
         for input in inputs {
             if input.length != length
-                && (input.length != 1 || matches!(self, Self::Hypot | Self::AttentiveStatsPool { .. }))
+                && (input.length != 1 || matches!(self, Self::Hypot | Self::Power | Self::AttentiveStatsPool { .. }))
             {
                 return Err(shape_error(layer, format!("{length} rows"), format!("{} rows", input.length)));
             }

@@ -3,6 +3,7 @@
 use super::import::Importer;
 use super::layout::{extents_of, shape};
 use super::node::NodeView;
+use super::tensor::Tensor;
 use super::value::{Axis, Data, Scores, Statistic, StatisticKind, Value, count};
 use super::weighted::Lettered;
 use crate::error::ModelError;
@@ -36,6 +37,22 @@ fn weighted_mean(scores: &Data, values: &Data, weights_first: bool) -> Option<St
     let at = axes.len() - if weights_first { 2 } else { 1 };
     axes[at].clear();
     Some(Statistic { over, ..Statistic::new(values.clone(), Some(scores.clone()), axes, StatisticKind::Mean) })
+}
+
+/// A mask that leaves all keys, or those up to the query.
+pub(super) fn masked_scores(node: &NodeView, scores: Scores, mask: &Tensor) -> Result<Value, ModelError> {
+    let help = "only a causal mask of 0 and −∞ (or at most −10000) can be imported";
+    let (&[.., rows, cols], Some(values)) = (&mask.dims[..], mask.floats()) else { return Err(node.unsupported(help)) };
+    let hidden = |v: &f64| *v <= -1e4;
+    if values.iter().all(|v| *v == 0.0) {
+        return Ok(Value::Scores(Box::new(scores)));
+    }
+    let causal = rows == cols
+        && values.iter().enumerate().all(|(i, v)| if i % cols > i / cols % rows { hidden(v) } else { *v == 0.0 });
+    if !causal || scores.normalised {
+        return Err(node.unsupported(help));
+    }
+    Ok(Value::Scores(Box::new(Scores { causal: true, ..scores })))
 }
 
 impl<'a> Importer<'a> {

@@ -288,8 +288,32 @@ impl<'a> Importer<'a> {
         Ok(result)
     }
 
+    /// Values of equal extents with equal atoms, and rows of time alone where their rows differ.
+    fn alike(&mut self, node: &NodeView, inputs: Vec<Data>) -> Result<Vec<Data>, ModelError> {
+        let (mut inputs, extents) =
+            (inputs, |data: &Data| data.axes.iter().map(|axis| count(axis)).collect::<Vec<_>>());
+        let Some(mut first) = inputs.first().cloned() else { return Ok(inputs) };
+        let fits = |(a, b): (Option<usize>, Option<usize>)| a == b || a.is_none() || b.is_none();
+        if !inputs.iter().all(|data| extents(&first).into_iter().zip(extents(data)).all(fits)) {
+            return Ok(inputs);
+        }
+        // The first is cut as finely as all are, then all as it is.
+        for _ in 0..2 {
+            for data in inputs.iter_mut().skip(1) {
+                [first, *data] = self.matched(node, first, data.clone())?;
+            }
+        }
+        inputs[0] = first;
+        if inputs.iter().any(|data| data.rows != inputs[0].rows) {
+            inputs = inputs.into_iter().map(|data| self.folded_rows(node, data)).collect::<Result<_, _>>()?;
+        }
+        Ok(inputs)
+    }
+
     /// Values side by side along an axis, which becomes the outermost of the columns.
     pub(super) fn joined(&mut self, node: &NodeView, inputs: Vec<Data>, axis: usize) -> Result<Data, ModelError> {
+        let stacked = inputs.len() > 1 && inputs.iter().all(|data| data.axes[axis].is_empty() && !data.single_row());
+        let inputs = if stacked { self.alike(node, inputs)? } else { inputs };
         let longest = inputs.iter().max_by_key(|data| data.rows.len()).cloned();
         let longest = longest.ok_or_else(|| node.malformed("has no inputs"))?;
         let sizes: Option<Vec<usize>> = inputs.iter().map(|data| count(&data.axes[axis])).collect();

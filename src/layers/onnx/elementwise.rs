@@ -1,6 +1,7 @@
 //! Add, Mul, Sub, Div, Pow, Min, Max and functions of one value: layers of two inputs, steps of statistics and of
 //! normalisation, or constants.
 
+use super::attention::masked_scores;
 use super::import::Importer;
 use super::node::NodeView;
 use super::tensor::Tensor;
@@ -145,7 +146,7 @@ impl<'a> Importer<'a> {
                 Ok(Value::Statistic(Statistic { epsilon, ..value }))
             }
             [Value::Scores(scores), Value::Constant(mask)] | [Value::Constant(mask), Value::Scores(scores)] => {
-                self.masked(node, *scores, &mask)
+                masked_scores(node, *scores, &mask)
             }
             [Value::Norm(data, axis, squared), Value::Constant(floor)]
                 if single(&floor).is_some_and(|x| (0.0..=1e-6).contains(&x)) =>
@@ -273,69 +274,6 @@ impl<'a> Importer<'a> {
         }
     }
 
-    /// Bounds of Clip, Min and Max: below and above.
-    pub(super) fn clip(&mut self, node: &NodeView) -> Result<Value, ModelError> {
-        let mut bounds = [None; 2];
-        let mut input = 0;
-        match node.operator().as_str() {
-            "Clip" => {
-                node.only(&["min", "max"])?;
-                node.at_most_inputs(3)?;
-                for (bound, (input, name)) in bounds.iter_mut().zip([(1, "min"), (2, "max")]) {
-                    if node.has(name) {
-                        *bound = Some(node.float(name, 0.0)?);
-                    } else if let Some(name) = node.input(input) {
-                        *bound = single(&*self.tensor(node, name)?);
-                    }
-                }
-            }
-            operator => {
-                node.only(&[])?;
-                node.at_most_inputs(2)?;
-                let at = usize::from(operator == "Min");
-                for i in 0..2 {
-                    if let Value::Constant(tensor) = self.value(node, node.required_input(i)?)? {
-                        bounds[at] = single(&tensor);
-                        input = 1 - i;
-                    }
-                }
-            }
-        }
-        if bounds == [None; 2] {
-            return Err(node.unsupported("a bound of one constant number is needed"));
-        }
-        // Exporters write the largest float32 for no bound.
-        let largest = f64::from(f32::MAX);
-        let [minimum, maximum] =
-            [bounds[0].unwrap_or(-largest).max(-largest), bounds[1].unwrap_or(largest).min(largest)];
-        let name = node.required_input(input)?;
-        let value = self.value(node, name)?;
-        match value {
-            Value::Statistic(value)
-                if value.kind == StatisticKind::Variance && minimum >= 0.0 && maximum >= minimum =>
-            {
-                let limit = if maximum < largest { maximum } else { f64::INFINITY };
-                Ok(Value::Statistic(Statistic { kind: StatisticKind::Clipped(minimum), limit, ..value }))
-            }
-            // The guard against a row of zeros, which stays zero here as well.
-            Value::Norm(data, axis, squared) if (0.0..=1e-6).contains(&minimum) && maximum >= largest => {
-                Ok(Value::Norm(data, axis, squared))
-            }
-            _ => {
-                let data = self.data(node, name)?;
-                if (minimum, maximum) == (0.0, largest) {
-                    return Ok(Value::Data(self.push(node, &data, Op::Relu)));
-                }
-                self.apply(node, &data, "Clip", vec![minimum, maximum]).map(Value::Data)
-            }
-        }
-    }
-
-    /// Scores and a mask that leaves all keys, or those up to the query.
-    pub(super) fn masked(&mut self, node: &NodeView, scores: Scores, mask: &Tensor) -> Result<Value, ModelError> {
-        masked_scores(node, scores, mask)
-    }
-
     fn operands(&mut self, node: &NodeView) -> Result<[Value; 2], ModelError> {
         node.only(&[])?;
         node.at_most_inputs(2)?;
@@ -349,22 +287,6 @@ fn scaled_scores(node: &NodeView, scores: Scores, factor: Option<f64>) -> Result
     let factor =
         factor.ok_or_else(|| node.unsupported("scores can only be scaled by one number, before their softmax"))?;
     Ok(Value::Scores(Box::new(Scores { scale: scores.scale * factor, ..scores })))
-}
-
-/// A mask that leaves all keys, or those up to the query.
-fn masked_scores(node: &NodeView, scores: Scores, mask: &Tensor) -> Result<Value, ModelError> {
-    let help = "only a causal mask of 0 and −∞ (or at most −10000) can be imported";
-    let (&[.., rows, cols], Some(values)) = (&mask.dims[..], mask.floats()) else { return Err(node.unsupported(help)) };
-    let hidden = |v: &f64| *v <= -1e4;
-    if values.iter().all(|v| *v == 0.0) {
-        return Ok(Value::Scores(Box::new(scores)));
-    }
-    let causal = rows == cols
-        && values.iter().enumerate().all(|(i, v)| if i % cols > i / cols % rows { hidden(v) } else { *v == 0.0 });
-    if !causal || scores.normalised {
-        return Err(node.unsupported(help));
-    }
-    Ok(Value::Scores(Box::new(Scores { causal: true, ..scores })))
 }
 
 /// A variance times a positive number.

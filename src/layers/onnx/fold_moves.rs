@@ -1,6 +1,7 @@
 //! Constant nodes that move numbers or make them from extents.
 
 use super::fold::{size, sources};
+use super::mel;
 use super::node::NodeView;
 use super::shape::atom_of;
 use super::tensor::{Tensor, Values};
@@ -51,6 +52,7 @@ pub(super) fn evaluate(node: &NodeView, inputs: &[Option<&Tensor>], room: usize)
         }
         "Tile" => tile(node, x, input(1), room),
         "Trilu" => trilu(node, x, input(1)),
+        "MelWeightMatrix" => mel::weights(node, inputs, room),
         _ => Ok(None),
     }
 }

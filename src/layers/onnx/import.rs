@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use self::demand::{demand, is_demanded};
 use super::fold;
 use super::inputs;
 use super::masks;
@@ -20,6 +21,7 @@ use super::value::{Atom, Axis, Data, Value, count};
 use crate::error::ModelError;
 use crate::layers::network::{Network, Node, NodeRef, Op};
 
+mod demand;
 mod scopes;
 
 const OLDEST_OPSET: i64 = 9;
@@ -96,7 +98,8 @@ pub(super) fn import(model: &ModelProto, file_size: usize, columns: Option<usize
         };
         match importer.run(graph, opset) {
             Ok(last) => {
-                let nodes = simplify::bounded_levels(simplify::magnitudes(importer.nodes));
+                let nodes = simplify::energies(simplify::magnitudes(importer.nodes));
+                let nodes = simplify::bounded_levels(nodes);
                 let nodes = simplify::needed(simplify::fuse(nodes), last);
                 return Ok(Network { input_columns, input_rows, input_axes, nodes });
             }
@@ -140,33 +143,6 @@ fn opset(model: &ModelProto) -> Result<i64, ModelError> {
     Ok(opset)
 }
 
-/// Adds to the names that are asked for those that they are computed from, in the branches of conditions, too. Of a
-/// condition only those outputs count that are asked for; of a loop all do.
-fn demand<'a>(nodes: &'a [NodeProto], wanted: &mut HashSet<&'a str>) {
-    for proto in nodes.iter().rev() {
-        if !is_demanded(proto, wanted) {
-            continue;
-        }
-        wanted.extend(proto.input.iter().map(String::as_str).filter(|name| !name.is_empty()));
-        for graph in proto.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
-            // A state of a loop is read in its next step even if nothing reads the last one.
-            let same = proto.op_type.as_deref() == Some("If") && graph.output.len() == proto.output.len();
-            for (index, output) in graph.output.iter().enumerate() {
-                let outside = proto.output.get(index).map_or("", String::as_str);
-                if !same || wanted.contains(outside) {
-                    wanted.extend(output.name.as_deref());
-                }
-            }
-            demand(&graph.node, wanted);
-        }
-    }
-}
-
-/// Whether an output of a node is asked for.
-fn is_demanded(proto: &NodeProto, wanted: &HashSet<&str>) -> bool {
-    proto.output.iter().any(|name| !name.is_empty() && wanted.contains(name.as_str()))
-}
-
 impl<'a> Importer<'a> {
     /// Walks the graph; returns the index of the layer that computes its first output.
     fn run(&mut self, graph: &'a GraphProto, opset: i64) -> Result<usize, ModelError> {
@@ -177,7 +153,11 @@ impl<'a> Importer<'a> {
         self.walk(&graph.node, opset)?;
         self.check_states(graph, opset)?;
         let end = NodeView::new(graph.node.last().ok_or_else(|| malformed("no nodes"))?, 0, opset);
-        let data = self.data(&end, name)?;
+        let data = match self.value(&end, name)? {
+            // Proofs show which of the values is the largest (`voxcheck verify --says`).
+            Value::Largest(data) => data,
+            _ => self.data(&end, name)?,
+        };
         let data = self.flat(&end, data)?;
         let data = self.in_order(&end, data)?;
         match data.node {
@@ -331,6 +311,9 @@ impl<'a> Importer<'a> {
             Value::Softmax(_) => Err(node.unsupported("a softmax over time can only weight a mean and deviation")),
             Value::Scores(_) => Err(node.unsupported("scores are only understood as part of attention")),
             Value::Segments(_) => Err(node.unsupported(super::segments::HELP)),
+            Value::Largest(_) => {
+                Err(node.unsupported("which channel is the largest can only be what the network gives at its end"))
+            }
             Value::State(_) => Err(node.unsupported("a state can only be where a recurrent layer starts")),
             Value::Expanded(_) => {
                 Err(node.unsupported("an expanded value can only be added, multiplied or concatenated"))

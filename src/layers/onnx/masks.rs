@@ -248,7 +248,8 @@ impl<'a> Importer<'a> {
             (Value::Every(_), _) | (_, Value::Every(_)) => Err(node.unsupported(HELP)),
             (Value::Statistic(sum), other) if operator == "Div" && sum.kind == StatisticKind::Sum => {
                 let own = |atom: &u32| matches!(sum.over[..], [Atom { id, .. }] if id == *atom);
-                let help = "a sum over time can only be divided by the length of that time";
+                let help = "a sum over time can only be divided by the length of that time; fix the length of recordings for other \
+                            numbers (--length SAMPLES)";
                 let _ = extent_atom(other).filter(own).ok_or_else(|| node.unsupported(help))?;
                 Ok(Some(Value::Statistic(Statistic { kind: StatisticKind::Mean, ..sum.clone() })))
             }

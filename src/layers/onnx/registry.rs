@@ -54,6 +54,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     ),
     one!("Add", add, TWO),
     constant!("And"),
+    one!("ArgMax", arg_max, "over channels, at the end of the network, which then gives the values themselves"),
     one!("Atan", function, FUNCTION),
     one!(
         "AveragePool",
@@ -81,6 +82,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     ),
     one!("ConvTranspose", conv_transpose, "1-D, any groups, strides, pads and output_padding; constant weights"),
     one!("Cos", function, FUNCTION),
+    one!("DFT", dft, "of real values over channels, […, points, 1]"),
     one!(
         "DequantizeLinear",
         dequantize_linear,
@@ -91,7 +93,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     one!(
         "Einsum",
         einsum,
-        "a transposition; a value and a constant, that sums over letters of both; two values as in attention"
+        "a transposition; a value and a constant, that sums over letters of both; two values as in attention, or a softmax over time and rows"
     ),
     one!("Elu", function, FUNCTION),
     constant!("Equal"),
@@ -105,7 +107,11 @@ pub(super) static OPERATORS: &[Operator] = &[
         gru,
         "forward, reverse, bidirectional; default activations, constant initial state, or one carried over chunks"
     ),
-    one!("Gather", gather, "constant indices of channels; the first or the last time step, any of a known length"),
+    one!(
+        "Gather",
+        gather,
+        "constant indices of channels; the first or the last time step, any of a known length; a row of a constant for every step"
+    ),
     one!("Gelu", function, FUNCTION),
     one!("Gemm", gemm, "a value times constant weights"),
     one!("GlobalAveragePool", global_average_pool, "over time, or of an image"),
@@ -132,12 +138,13 @@ pub(super) static OPERATORS: &[Operator] = &[
     constant!("Less"),
     constant!("LessOrEqual"),
     one!("Log", function, "of a magnitude plus a constant exactly, else by a table over the calibrated range"),
+    one!("LogSoftmax", softmax, "over channels"),
     many!("Loop", unrolled_loop, "a constant number of steps, which are unrolled; what every step gives is stacked"),
     one!("LpNormalization", lp_normalization, "p = 2, over channels"),
     one!(
         "MatMul",
         matmul,
-        "a value times a constant matrix; queries times keys (all, or up to the query), their softmax times values; a softmax over time of one weight a row times the rows"
+        "a value times a constant matrix, or one a batch; queries times keys (all, or up to the query), their softmax times values; a softmax over time times the rows"
     ),
     one!(
         "MatMulInteger",
@@ -146,6 +153,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     ),
     one!("Max", clip, "of a value and a constant number"),
     one!("MaxPool", max_pool, "1-D and 2-D, dilation 1, floor mode"),
+    constant!("MelWeightMatrix"),
     one!("Min", clip, "of a value and a constant number"),
     one!("Mish", function, FUNCTION),
     constant!("Mod"),
@@ -171,13 +179,10 @@ pub(super) static OPERATORS: &[Operator] = &[
     one!("ReduceMean", reduce_mean, "over time, height or width of an image, or channels"),
     constant!("ReduceMin"),
     constant!("ReduceProd"),
-    one!(
-        "ReduceSum",
-        reduce_sum,
-        "over known extents; over time of a value that a Softmax weights; of squares over channels"
-    ),
+    one!("ReduceSum", reduce_sum, "over known extents; over time of a value that a Softmax weights; of squares"),
     one!("Relu", function, "anything"),
     one!("Reshape", reshape, "anything whose extents divide one another; axes are tracked, no values move"),
+    one!("STFT", stft, "of samples, with a constant window; its energies are exact on their way to a Log"),
     many!("Scan", unrolled_scan, "over a known length, which is unrolled; what every step gives is stacked"),
     one!("Selu", function, FUNCTION),
     one!("Shape", shape_of, "anything; extents that depend on the recording are followed"),
@@ -185,8 +190,12 @@ pub(super) static OPERATORS: &[Operator] = &[
     one!("Sign", function, FUNCTION),
     one!("Sin", function, FUNCTION),
     one!("Size", shape_of, "anything of known extents"),
-    one!("Slice", slice, "of channels; of time, a part without some first and last steps, or all in reverse"),
-    one!("Softmax", softmax, "over channels, over keys, or over time as weights of attentive statistics pooling"),
+    one!(
+        "Slice",
+        slice,
+        "of channels; of time, a part without some first and last steps, or all in reverse; of a constant, as many steps as a recording has"
+    ),
+    one!("Softmax", softmax, "over channels, over keys, or over time as weights of what is summed over time"),
     one!("Softplus", function, FUNCTION),
     one!("Softsign", function, FUNCTION),
     many!("Split", split_columns, "along channels, or along time of a known length"),
@@ -198,6 +207,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     one!("Tanh", function, "anything"),
     one!("ThresholdedRelu", function, FUNCTION),
     one!("Tile", expand, "of axes of extent 1, before what combines two values"),
+    many!("TopK", top_k, "as ArgMax, of the indices of one value"),
     one!("Transpose", transpose, "anything; axes are tracked, no values move"),
     constant!("Trilu"),
     one!("Unsqueeze", unsqueeze, "anything; axes are tracked, no values move"),
@@ -272,6 +282,9 @@ impl<'a> Importer<'a> {
     /// Floats stay as they are; an extent that is not known can become a float.
     fn cast(&mut self, node: &NodeView<'a>) -> Result<Value, ModelError> {
         let value = self.value(node, node.required_input(0)?)?;
+        if let Value::Largest(_) = value {
+            return Ok(value);
+        }
         if let Value::Constant(tensor) = &value {
             return match tensor.ints() {
                 Some(&[extent]) => Ok(Value::Count(super::shape::atom_of(extent).unwrap_or(u32::MAX), 0.0)),

@@ -1,5 +1,6 @@
 //! Where with a constant condition: entries of one value or of another, or a mask of scores.
 
+use super::attention::masked_scores;
 use super::elementwise::single;
 use super::fold;
 use super::import::Importer;
@@ -24,11 +25,11 @@ impl Importer<'_> {
         match (self.value(node, yes)?, self.value(node, no)?) {
             (Value::Scores(scores), Value::Constant(hidden)) => {
                 let mask = hiding(node, &weights(false), &hidden)?;
-                self.masked(node, *scores, &mask)
+                masked_scores(node, *scores, &mask)
             }
             (Value::Constant(hidden), Value::Scores(scores)) => {
                 let mask = hiding(node, &weights(true), &hidden)?;
-                self.masked(node, *scores, &mask)
+                masked_scores(node, *scores, &mask)
             }
             (_, Value::Constant(other)) => self.or_constant(node, yes, &weights(true), &other),
             (Value::Constant(other), _) => self.or_constant(node, no, &weights(false), &other),
@@ -77,4 +78,34 @@ fn hiding(node: &NodeView, hidden_where: &Tensor, by: &Tensor) -> Result<Tensor,
     let by = by.ok_or_else(|| node.unsupported("scores can only be replaced by −∞ (or at most −10000)"))?;
     let values = hidden_where.floats().unwrap_or_default().iter().map(|&w| if w == 0.0 { 0.0 } else { by }).collect();
     Ok(Tensor { dims: hidden_where.dims.clone(), values: Values::Float(values) })
+}
+
+/// Which channel is the largest: what a network of classes may end in.
+impl Importer<'_> {
+    pub(super) fn arg_max(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        node.only(&["axis", "keepdims", "select_last_index"])?;
+        node.at_most_inputs(1)?;
+        self.largest(node, 0)
+    }
+
+    pub(super) fn top_k(&mut self, node: &NodeView) -> Result<Vec<Value>, ModelError> {
+        node.only(&["axis", "largest", "sorted", "k"])?;
+        node.at_most_inputs(2)?;
+        node.int_only("largest", 1, "take the largest value")?;
+        let one = self.list(node, 1, "k")?.map_or(node.int("k", 0)? == 1, |k| k == [1]);
+        if !one {
+            return Err(node.unsupported("only the largest one of the values can be found"));
+        }
+        let index = self.largest(node, -1)?;
+        Ok(vec![Value::Unavailable("of TopK, only the indices can be imported"), index])
+    }
+
+    fn largest(&mut self, node: &NodeView, usual: i64) -> Result<Value, ModelError> {
+        let data = self.first(node)?;
+        let axis = self.axis_of(node, usual, data.axes.len())?;
+        if !data.columns_are(axis) || !data.single_row() {
+            return Err(node.unsupported("the largest of all channels of one row can be found"));
+        }
+        Ok(Value::Largest(data))
+    }
 }

@@ -60,6 +60,63 @@ pub(super) fn magnitudes(nodes: Vec<Node>) -> Vec<Node> {
     nodes
 }
 
+/// The number that an operation adds to all values, or the least one that it lets through, and which of both; with its input.
+fn floored(node: &Node) -> Option<(f64, bool, NodeRef)> {
+    let &[input] = &node.inputs[..] else { return None };
+    match (&node.op, bounds(&node.op)) {
+        (Op::Affine { scale, shift }, _) => {
+            let &floor = shift.first()?;
+            let added = scale.iter().all(|&a| a == 1.0) && shift.iter().all(|&s| s == floor);
+            (added && floor > 0.0).then_some((floor, false, input))
+        }
+        (_, Some([low, high])) => (low > 0.0 && high >= f64::from(f32::MAX)).then_some((low, true, input)),
+        _ => None,
+    }
+}
+
+/// The two parts whose squares a node adds up, or of whose magnitude it is the square.
+fn parts_of_power(nodes: &[Node], node: &Node) -> Option<Vec<NodeRef>> {
+    let before = |input: &NodeRef| match *input {
+        NodeRef::Node(index) => nodes.get(index),
+        NodeRef::Input => None,
+    };
+    if let Some(root) = square_root_of(node).as_ref().and_then(before) {
+        return (root.op == Op::Hypot).then(|| root.inputs.clone());
+    }
+    let squares = (node.op == Op::Add && node.inputs.len() == 2).then_some(&node.inputs)?;
+    squares.iter().map(|input| square_root_of(before(input)?)).collect()
+}
+
+/// Logarithms of powers of two parts, and of sums of these with weights that are not negative, become logarithms of energies:
+/// tables, and squares that are rounded, would lose the quiet ones.
+pub(super) fn energies(nodes: Vec<Node>) -> Vec<Node> {
+    let mut nodes = nodes;
+    for at in 0..nodes.len() {
+        let [NodeRef::Node(argument)] = nodes[at].inputs[..] else { continue };
+        let floor = nodes.get(argument).filter(|_| nodes[at].op == Op::Log).and_then(floored);
+        let Some((floor, least, energy)) = floor else { continue };
+        let mut from = energy;
+        let power = loop {
+            let NodeRef::Node(index) = from else { break None };
+            let Some(node) = nodes.get(index) else { break None };
+            let positive = match &node.op {
+                Op::Dense { weight, bias } => weight.data.iter().chain(bias).all(|&w| w >= 0.0),
+                Op::Affine { scale, shift } => scale.iter().chain(shift).all(|&w| w >= 0.0),
+                _ => break parts_of_power(&nodes, node).map(|parts| (index, parts)),
+            };
+            match node.inputs[..] {
+                [input] if positive => from = input,
+                _ => break None,
+            }
+        };
+        if let Some((index, parts)) = power {
+            (nodes[index].op, nodes[index].inputs) = (Op::Power, parts);
+            (nodes[at].op, nodes[at].inputs) = (Op::LogEnergy { floor, least }, vec![energy]);
+        }
+    }
+    nodes
+}
+
 /// What an operation keeps its only input within; `None` if it does anything else.
 fn bounds(op: &Op) -> Option<[f64; 2]> {
     match op {

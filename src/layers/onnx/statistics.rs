@@ -28,6 +28,10 @@ impl<'a> Importer<'a> {
                 return Err(node.unsupported("export it with opset 13 or later, or along the last axis"));
             }
         }
+        let logarithm = node.operator() == "LogSoftmax";
+        if let (Value::Scores(_), true) = (&value, logarithm) {
+            return Err(node.unsupported("the logarithm of a softmax can be taken over all channels"));
+        }
         if let Value::Scores(mut scores) = value {
             if axis + 1 != rank || scores.normalised {
                 return Err(node.refuse("axis", axis, "take the softmax of scores over the keys"));
@@ -36,34 +40,15 @@ impl<'a> Importer<'a> {
             return Ok(Value::Scores(scores));
         }
         let data = self.data(node, name)?;
-        if !data.rows.is_empty() && data.axes[axis] == data.rows {
+        if !data.rows.is_empty() && data.axes[axis] == data.rows && !logarithm {
             return Ok(Value::Softmax(data));
         }
         if data.columns_are(axis) {
-            return Ok(Value::Data(self.push(node, &data, Op::Softmax)));
+            let op = if logarithm { Op::LogSoftmax } else { Op::Softmax };
+            return Ok(Value::Data(self.push(node, &data, op)));
         }
         let found = extents_of(&data.axes);
         Err(node.refuse("axis", format!("{axis} of {found}"), "take the softmax over all of time or all channels"))
-    }
-
-    /// The axes that a reduction names, as an attribute or (newer opsets) as an input; all if there are none.
-    fn reduced(&mut self, node: &NodeView, rank: usize) -> Result<Vec<usize>, ModelError> {
-        node.only(&["axes", "keepdims", "noop_with_empty_axes"])?;
-        node.at_most_inputs(2)?;
-        match self.list(node, 1, "axes")? {
-            Some(axes) if !axes.is_empty() => axes.iter().map(|&axis| axis_index(node, axis, rank)).collect(),
-            _ => Ok((0..rank).collect()),
-        }
-    }
-
-    /// The axes after a reduction, and the atoms that it takes away.
-    fn without(&mut self, node: &NodeView, axes: &[Axis]) -> Result<(Vec<Axis>, Vec<Atom>), ModelError> {
-        let reduced = self.reduced(node, axes.len())?;
-        let keep = node.int("keepdims", 1)? != 0;
-        let over = reduced.iter().flat_map(|&axis| axes[axis].iter().copied()).collect();
-        let left = axes.iter().enumerate().filter(|(i, _)| keep || !reduced.contains(i));
-        let left = left.map(|(i, axis)| if reduced.contains(&i) { vec![] } else { axis.clone() });
-        Ok((left.collect(), over))
     }
 
     pub(super) fn reduce_mean(&mut self, node: &NodeView) -> Result<Value, ModelError> {
@@ -125,68 +110,20 @@ impl<'a> Importer<'a> {
                     [axis] if source.columns_are(axis) && node.int("keepdims", 1)? != 0 => {
                         Ok(Value::Norm(source, axis, true))
                     }
-                    _ => Err(node.unsupported(HALF_A_STEP)),
+                    [axis] if count(&axes[axis]) == Some(2) && source.is_in_columns(axis) => {
+                        self.power_of_parts(node, &Data { axes, ..source }, axis)
+                    }
+                    _ => {
+                        let square = self.data(node, name)?;
+                        self.plain_sum(node, square)
+                    }
                 }
             }
             _ => {
                 let data = self.data(node, name)?;
-                let (axes, over) = self.without(node, &data.axes.clone())?;
-                let Some(number) = count(&over) else {
-                    let sum = Statistic::new(data, None, axes, StatisticKind::Sum);
-                    return Ok(Value::Statistic(Statistic { over, ..sum }));
-                };
-                let mean = self.mean_over(node, &data, &over)?;
-                let sum = self.scaled(node, &mean, number as f64, 0.0)?;
-                Ok(Value::Data(Data { axes, ..sum }))
+                self.plain_sum(node, data)
             }
         }
-    }
-
-    /// The largest value over time, or of an image.
-    pub(super) fn reduce_max(&mut self, node: &NodeView) -> Result<Value, ModelError> {
-        let data = self.first(node)?;
-        let (axes, over) = self.without(node, &data.axes.clone())?;
-        let (Some(length), true) = (count(&over), over == data.rows && !over.is_empty()) else {
-            return Err(node.unsupported("only the largest value over a known length of time can be imported"));
-        };
-        let result = self.push(node, &data, Op::MaxPool1d { kernel: length, stride: length });
-        Ok(Value::Data(Data { axes, rows: vec![], ..result }))
-    }
-
-    /// The mean over some atoms, whose axes the caller takes away.
-    pub(super) fn mean_over(&mut self, node: &NodeView, data: &Data, over: &[Atom]) -> Result<Data, ModelError> {
-        let mut data = data.clone();
-        let (rows, cols): (Vec<Atom>, Vec<Atom>) = over.iter().partition(|atom| data.rows.contains(atom));
-        if !cols.is_empty() {
-            let kept: Vec<Atom> = data.cols.iter().filter(|atom| !cols.contains(atom)).copied().collect();
-            let wanted: Vec<Atom> = cols.iter().chain(&kept).copied().collect();
-            data = self.with_columns(node, data, &wanted)?;
-            let (columns, left) = (data.columns(), count(&kept).unwrap_or(1));
-            self.spend(node, columns.saturating_mul(left))?;
-            let factor = (columns / left) as f64;
-            let weight = FloatMatrix::from_fn(columns, left, |r, c| if r % left == c { factor.recip() } else { 0.0 });
-            data = Data { cols: kept, ..self.push(node, &data, Op::Dense { weight, bias: vec![0.0; left] }) };
-        }
-        if rows.is_empty() {
-            return Ok(data);
-        }
-        let kept: Vec<Atom> = data.rows.iter().filter(|atom| !rows.contains(atom)).copied().collect();
-        if kept.is_empty() {
-            return Ok(Data { rows: vec![], ..self.push(node, &data, Op::MeanPool) });
-        }
-        let inner = count(&kept);
-        if data.rows.ends_with(&kept) && inner.is_some() {
-            let op = Op::GridMean { inner: inner.unwrap_or(1) };
-            return Ok(Data { rows: kept, ..self.push(node, &data, op) });
-        }
-        // The inner rows: averages of runs.
-        if data.rows.starts_with(&kept) {
-            let number = count(&rows).ok_or_else(|| node.unsupported("two extents of an image are not known"))?;
-            let pool =
-                crate::layers::network::AveragePool2d { image: [0, number], kernel: [1, number], stride: [1, 1] };
-            return Ok(Data { rows: kept, ..self.push(node, &data, Op::AveragePool2d(pool)) });
-        }
-        Err(node.unsupported("only means over the outer or the inner axes of an image can be imported"))
     }
 
     /// Concat of the mean and the deviation of the same value along channels; `None` if it is
@@ -280,7 +217,7 @@ impl<'a> Importer<'a> {
                 return Ok(Data { axes: value.axes, ..mean });
             }
             (StatisticKind::Sum, _) => {
-                let help = "a sum over a length that is not known; take the mean, or export a fixed length";
+                let help = "a sum over a length that is not known; take the mean, or fix the length of recordings (--length SAMPLES)";
                 return Err(node.unsupported(help));
             }
             (StatisticKind::Centred, Some(_)) => return Err(node.unsupported(HALF_A_STEP)),
@@ -291,7 +228,7 @@ impl<'a> Importer<'a> {
             (StatisticKind::Centred, _) => {
                 let columns = value.over.iter().all(|atom| value.source.cols.contains(atom));
                 if !columns || value.over.len() != value.source.cols.len() {
-                    return Err(node.unsupported("the mean can be subtracted over all of time, or over all channels"));
+                    return self.less_mean(node, value);
                 }
                 let n = value.source.columns();
                 self.spend(node, n.saturating_mul(n))?;
@@ -299,6 +236,10 @@ impl<'a> Importer<'a> {
                 let weight = FloatMatrix::from_fn(n, n, less);
                 let centred = self.push(node, &value.source, Op::Dense { weight, bias: vec![0.0; n] });
                 return Ok(Data { axes: value.axes, ..centred });
+            }
+            (StatisticKind::CentredSquare, None) => {
+                let centred = self.statistic(node, Statistic { kind: StatisticKind::Centred, ..value })?;
+                return Ok(self.push_all(node, &[centred.clone(), centred], Op::Multiply));
             }
             (StatisticKind::Square, None) => {
                 let x = value.source.clone();

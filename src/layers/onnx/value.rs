@@ -234,6 +234,8 @@ pub(super) enum Value {
     Norm(Data, usize, bool),
     Scores(Box<Scores>),
     Segments(Box<Segments>),
+    /// Which channel has the largest value.
+    Largest(Data),
     /// Entries of states, by their numbers.
     State(Rc<Tensor>),
     /// Something that is not computed here, and why.

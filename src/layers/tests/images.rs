@@ -109,6 +109,25 @@ proptest! {
         let stack = vec![dense(columns, columns), Op::LayerNorm { epsilon: 1e-3 }, dense(columns, 2)];
         close_to_float(stack, rows, columns, sequences, 2e-2);
         close_to_float(vec![dense(columns, columns), Op::Softmax], rows, columns, sequences, 5e-3);
+        close_to_float(vec![dense(columns, columns), Op::LogSoftmax], rows, columns, sequences, 2e-2);
+    }
+
+    #[test]
+    fn energies_keep_their_quiet_bands(
+        (bins, bands, rows) in (2usize..7, 1usize..4, 1usize..6), loud in 0i32..8, least: bool,
+    ) {
+        let mut graph = Graph::new(3);
+        // Every bin is half as loud as the one before it.
+        let scale = |c: usize| f64::from(loud - (c % bins) as i32 - 4).exp2();
+        let spectrum = weights(3, 2 * bins, 5);
+        let weight = FloatMatrix::from_fn(3, 2 * bins, |r, c| scale(c) * spectrum.row(r)[c]);
+        let parts = graph.add(Op::Dense { weight, bias: vec![0.0; 2 * bins] }, &[NodeRef::Input]);
+        let halves = [0, bins].map(|first| graph.add(Op::Slice { first, columns: bins }, &[parts]));
+        let power = graph.add(Op::Power, &halves);
+        let weight = FloatMatrix::from_fn(bins, bands, |r, c| if (r + c) % 3 == 2 { 0.0 } else { 0.3 + (r % 2) as f64 });
+        let sum = graph.add(Op::Dense { weight, bias: vec![0.0; bands] }, &[power]);
+        graph.add(Op::LogEnergy { floor: 1e-5, least }, &[sum]);
+        graph_is_close_to_float(&graph.network, rows, 1, 1e-2);
     }
 
     #[test]
