@@ -146,6 +146,8 @@ fn stands_for_a_value(layer: &AnyLayer) -> bool {
         | AnyLayer::Hypot(_)
         | AnyLayer::Power(_)
         | AnyLayer::LogEnergy(_)
+        | AnyLayer::TimeMax(_)
+        | AnyLayer::NormalizeSigned(_)
         | AnyLayer::PaddedMaxPool(_) => true,
     }
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     affine, at_most, attention, average_pool, centre, energy, gate, grid, hypot, layer_norm, log_magnitude, max_pool,
-    moves, multi_head, norm, pooling, recurrent, recurrent_from, row_softmax, segment_mean, sequences, time_pool,
-    time_softmax, waveform,
+    moves, multi_head, norm, pooling, recurrent, recurrent_from, row_softmax, segment_mean, sequences, time_max,
+    time_pool, time_softmax, waveform,
 };
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
@@ -212,6 +212,10 @@ pub enum AnyLayer {
     Power(energy::Power),
     /// Logarithm of energies.
     LogEnergy(energy::LogEnergy),
+    /// Largest value over time.
+    TimeMax(time_max::TimeMax),
+    /// Unit length, row by row, of values that may be negative.
+    NormalizeSigned(norm::NormalizeSigned),
 }
 
 impl AnyLayer {
@@ -260,6 +264,8 @@ impl AnyLayer {
             Self::RowLogSoftmax(layer) => layer,
             Self::Power(layer) => layer,
             Self::LogEnergy(layer) => layer,
+            Self::TimeMax(layer) => layer,
+            Self::NormalizeSigned(layer) => layer,
         }
     }
 }

@@ -53,6 +53,7 @@ pub mod segment_mean;
 pub mod sequences;
 pub mod softmax;
 pub mod tflite;
+pub mod time_max;
 pub mod time_pool;
 pub mod time_softmax;
 pub mod waveform;

@@ -4,6 +4,8 @@
 //! n = ⌊√(2^(2g)·Σ_c x²)⌋        v = ⌊2^(f+g)·x / n⌋ ≈ 2^f·x/|x|        for x ≥ 0
 //! ```
 //!
+//! With negative values, `v + 2^f = ⌊(2^(f+g)·x + 2^f·n) / n⌋`, a quotient of natural numbers since `2^g·|x| ≤ n`.
+//!
 //! A row of zeros has no `v`: the statement fails closed.
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,48 @@ impl Layer for Normalize {
     }
 }
 
+/// [`Normalize`] of values that may be negative.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NormalizeSigned(pub Normalize);
+
+impl Layer for NormalizeSigned {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn fraction_bits(&self) -> i32 {
+        self.0.fraction_bits()
+    }
+
+    fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
+        let Normalize { name, ones, guard_bits, fraction_bits } = &self.0;
+        let [input] = exactly(name, inputs)?;
+        let (x, (rows, columns)) = (input.tensor, p.shape(input.tensor));
+        let ones = ones.declare(p, &format!("{name}/ones"))?;
+        let squares = p.product(&format!("{name}/squares"), p.whole(x), p.whole(x))?;
+        let sum = p.contraction(&format!("{name}/sum of squares"), p.whole(squares), p.whole(ones))?;
+        let (norm, bits) = root(p, name, sum, *guard_bits)?;
+        let fraction_bits = fraction_bits.unsigned_abs();
+        let one = fixed::power(name, fraction_bits)?;
+        let up = fixed::power(name, fraction_bits.saturating_add(*guard_bits))?;
+        let each = View::whole(norm, rows).broadcast_cols(columns);
+        let terms = vec![(up, p.whole(x)), (one, each)];
+        let numerator = p.linear(&format!("{name}/numerator"), terms, 0)?;
+        let output = format!("{name}/output");
+        let lifted = format!("{output}: lifted");
+        let quotient = fixed::divide(p, &lifted, numerator, norm, fraction_bits as usize + 2, bits + 1)?;
+        Ok(Value { tensor: p.linear(&output, vec![(1, p.whole(quotient))], -one)?, ..input })
+    }
+}
+
+/// `⌊√(2^(2g)·sum)⌋`, and its bits.
+fn root(p: &mut ProgramBuilder, name: &str, sum: TensorId, guard_bits: u32) -> Result<(TensorId, usize), ProgramError> {
+    let terms = vec![(fixed::power(name, guard_bits.saturating_mul(2))?, p.whole(sum))];
+    let radicand = p.linear(&format!("{name}/radicand"), terms, 0)?;
+    let bits = (p.bounds(radicand).1.bits() as usize).div_ceil(2);
+    Ok((fixed::sqrt(p, &format!("{name}/norm"), radicand, bits)?, bits))
+}
+
 /// Every row of `x` divided by its norm, where `sum` is the sum of its squares.
 fn unit(
     p: &mut ProgramBuilder,
@@ -53,10 +97,7 @@ fn unit(
     guard_bits: u32,
     fraction_bits: u32,
 ) -> Result<TensorId, ProgramError> {
-    let terms = vec![(fixed::power(name, guard_bits.saturating_mul(2))?, p.whole(sum))];
-    let radicand = p.linear(&format!("{name}/radicand"), terms, 0)?;
-    let bits = (p.bounds(radicand).1.bits() as usize).div_ceil(2);
-    let norm = fixed::sqrt(p, &format!("{name}/norm"), radicand, bits)?;
+    let (norm, bits) = root(p, name, sum, guard_bits)?;
     let up = fixed::power(name, fraction_bits.saturating_add(guard_bits))?;
     let scaled = p.linear(&format!("{name}/scaled"), vec![(up, p.whole(x))], 0)?;
     fixed::divide(p, &format!("{name}/output"), scaled, norm, fraction_bits as usize + 1, bits + 1)

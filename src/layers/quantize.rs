@@ -79,6 +79,8 @@ pub fn quantize(
     Ok(read_layers(quantizer.layers))
 }
 
+/// Bits of an output's largest magnitude, at most: a decision compares fourth powers of it.
+const MAX_OUTPUT_BITS: u32 = 20;
 /// Most columns that a diagonal matrix is made for.
 const MAX_IDENTITY: usize = 4096;
 
@@ -267,7 +269,7 @@ impl Quantizer<'_> {
         let mut source = self.plain(NodeRef::Node(last))?;
         // What a softmax gives is ranged by two limbs, its logarithm by none: wider than a score admits.
         let softmax = |layer: &AnyLayer| matches!(layer, AnyLayer::RowSoftmax(_) | AnyLayer::RowLogSoftmax(_));
-        let wide = self.layers.last().is_some_and(|last| softmax(&last.layer));
+        let wide = source.bound >> MAX_OUTPUT_BITS > 0 || self.layers.last().is_some_and(|last| softmax(&last.layer));
         if wide || source.at != LayerRef::Layer(self.layers.len().saturating_sub(1) as u32) {
             source = self.requantized(NodeRef::Node(last), &Columns::of(source))?;
         }
@@ -335,6 +337,7 @@ impl Quantizer<'_> {
             Op::AtMost { limit } => columns(self.at_most(&name, input, *limit)?),
             Op::LastRow => columns(self.last_row(name, input)?),
             Op::MeanPool => columns(self.mean(&name, input)?),
+            Op::MaxOverTime => columns(self.max_over_time(name, input)?),
             Op::SegmentMean { rows } => columns(self.segment_mean(&name, input, *rows)?),
             Op::StatsPool { min_variance } => columns(self.stats(&name, input, *min_variance)?),
             Op::AttentiveStatsPool { min_variance } => {
@@ -387,7 +390,7 @@ mod tests {
         let dense = || Op::Dense { weight: FloatMatrix::zeros(2, 2), bias: vec![0.0; 2] };
         let cases = [
             (vec![Op::Flatten, Op::Relu], 0, "flattening of a length that is not known"),
-            (vec![dense(), Op::L2Normalize, dense()], 1, "division by the norm of values that may be negative"),
+            (vec![dense(), Op::MirrorPad, dense()], 1, "mirrored padding of more than one column"),
         ];
         for (ops, at, what) in cases {
             let (node, message) = refused(ops);

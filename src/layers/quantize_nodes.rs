@@ -10,7 +10,7 @@ use super::lowering::AnyLayer;
 use super::matrix::FloatMatrix;
 use super::max_pool::{MaxPool, PaddedMaxPool};
 use super::network::{MaxPool2d, NodeRef, Op};
-use super::norm::Normalize;
+use super::norm::{Normalize, NormalizeSigned};
 use super::quantize::Quantizer;
 use super::quantize_affine::{After, requantized_product};
 use super::quantize_recurrent as recurrent;
@@ -257,12 +257,13 @@ impl Quantizer<'_> {
             return self.columns(input);
         }
         let source = self.plain(input)?;
-        if !source.non_negative {
-            return Err(self.no_integer_form(at, "of values that may be negative", "put it right after a Relu"));
-        }
         let ones = self.constants.add(&FloatMatrix::from_fn(source.columns, 1, |_, _| 1.0), 0);
         let layer = Normalize { name, ones, guard_bits: GUARD_BITS, fraction_bits: UNIT_BITS };
-        let at = self.push(AnyLayer::Normalize(layer), vec![source.at]);
+        let layer = match source.non_negative {
+            true => AnyLayer::Normalize(layer),
+            false => AnyLayer::NormalizeSigned(NormalizeSigned(layer)),
+        };
+        let at = self.push(layer, vec![source.at]);
         Ok(Columns::of(Source { at, fraction_bits: UNIT_BITS, bound: 1 << UNIT_BITS, ..source }))
     }
 }

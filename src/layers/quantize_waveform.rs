@@ -14,6 +14,7 @@ use super::quantize::{Form, Quantizer};
 use super::quantize_affine::{After, WIDE_BITS};
 use super::quantize_rows::folded_conv;
 use super::quantize_weights::{MARGIN, split_taps};
+use super::time_max::TimeMax;
 use super::time_pool::{MAX_KERNEL, RoundedTimeMaxPool, TimeMaxPool};
 use super::waveform::{Emphasis, Framing, InstanceNorm, MAX_STRIDE};
 use crate::error::ModelError;
@@ -218,6 +219,26 @@ impl Quantizer<'_> {
         let at = self.push(AnyLayer::Offset(layer), vec![source.at]);
         let non_negative = source.non_negative && value.shift.iter().all(|&s| s >= 0.0);
         Columns::of(Source { at, bound: source.bound + (largest * one).ceil() as i64, non_negative, ..source })
+    }
+
+    pub(super) fn max_over_time(&mut self, name: String, input: NodeRef) -> Result<Columns, ModelError> {
+        let narrow = |source: &Source| source.bound >> (POOL_BITS - 1) == 0;
+        let scaled = match self.form_of(input) {
+            Form::Columns(columns) => columns.multiple().map(|(source, scale)| (source.clone(), scale)),
+            _ => None,
+        };
+        let (source, scale) = match scaled.filter(|(source, _)| narrow(source)) {
+            Some(scaled) => scaled,
+            None => {
+                let (sum_name, sum) = self.accumulator(input, format!("{name}.in"))?;
+                let bits = (self.bits_of(&name) + POOL_EXTRA_BITS).min(POOL_BITS);
+                (self.affine(sum_name, sum, self.ranges.of(input), After::Quotient { bits })?, 1.0)
+            }
+        };
+        let layer = TimeMax { name, bits: POOL_BITS + 1, fraction_bits: source.fraction_bits };
+        let columns = source.columns;
+        let at = self.push(AnyLayer::TimeMax(layer), vec![source.at]);
+        Ok(Columns::of(Source { at, ..source }).affine(&vec![scale; columns], &vec![0.0; columns]))
     }
 
     pub(super) fn time_max_pool(

@@ -184,6 +184,8 @@ fn shrink(layer: &mut AnyLayer) {
         | AnyLayer::Hypot(_)
         | AnyLayer::Power(_)
         | AnyLayer::LogEnergy(_)
+        | AnyLayer::TimeMax(_)
+        | AnyLayer::NormalizeSigned(_)
         | AnyLayer::TimeSoftmax(_)
         | AnyLayer::Sequences(_)
         | AnyLayer::SegmentMean(_)
@@ -460,6 +462,8 @@ fn images() -> Vec<Stack> {
     let runs = vec![Op::SegmentMean { rows: 3 }, dense(2, 2)];
     vec![
         Stack::quantized("means of runs", runs, (5, 2, 1), false),
+        Stack::quantized("maximum over time", vec![dense(2, 3), Op::MaxOverTime, dense(3, 2)], (5, 2, 1), false),
+        Stack::quantized("unit length of signed values", vec![Op::L2Normalize, dense(3, 2)], (3, 3, 1), false),
         Stack::quantized("image over time", image, (4, 2, 1), false),
         Stack::quantized("moving rows", rows, (4, 2, 1), false),
         Stack { name: "softmax of rows", layers, weights: ones.into_tables(), shape: (4, 3, 1) },
@@ -767,6 +771,8 @@ fn kind(layer: &AnyLayer) -> &'static str {
         AnyLayer::Hypot(_) => "magnitude",
         AnyLayer::Power(_) => "power of two parts",
         AnyLayer::LogEnergy(_) => "logarithm of energies",
+        AnyLayer::TimeMax(_) => "maximum over time",
+        AnyLayer::NormalizeSigned(_) => "unit length of signed values",
         AnyLayer::TimeSoftmax(_) => "softmax over time",
         AnyLayer::Sequences(_) => "sequences as one, and as several",
         AnyLayer::SegmentMean(_) => "means of runs of rows",

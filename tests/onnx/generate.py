@@ -608,3 +608,23 @@ def spectra(kind,opset=17):
     dims,layout,x=([1,'N'],'raw',X(1,T0)*.3) if kind!='dft' else ([1,'T',L],'btc',X(1,T0,L)*.3)
     g.save('spectra_'+kind,dims,head(g,g.o('Relu',y),4),x,layout)
 for kind in ['power','centred','of_magnitudes','of_parts','dft']: spectra(kind)
+# comparisons, maxima over time, exponentials over their sum, unit length of signed values, convolution along channels
+def odds(kind):
+    r=np.random.default_rng(59); N=lambda *s:r.standard_normal(s).astype(np.float32)
+    g=G(17); x=g.o('MatMul','x',g.c(N(6,8)/2)); zero=g.c(i64(0))
+    if kind=='compared':
+        a=g.o('Where',g.o('Greater',x,g.c(f32(.3))),x,g.o('Softplus',x))
+        b=g.o('Where',g.o('LessOrEqual',x,g.c(f32(-.2))),g.c(f32(.5)),g.o('Mul',x,x))
+        c=g.o('Where',g.o('Not',g.o('Less',g.c(f32(.1)),x)),g.o('Sigmoid',x),g.c(f32(1)))
+        x=g.o('Add',g.o('Add',a,b),c)
+    elif kind=='largest': x=g.o('Unsqueeze',g.o('ReduceMax',g.o('Tanh',x),axes=[1],keepdims=0),g.c(i64(1)))
+    elif kind=='exponentials':
+        e=g.o('Exp',g.o('MatMul',g.o('Tanh',x),g.c(N(8,1))))
+        x=g.o('ReduceSum',g.o('Mul',g.o('Div',e,g.o('Add',g.o('ReduceSum',e,g.c(i64(1)),keepdims=1),g.c(f32(1e-7)))),x),g.c(i64(1)),keepdims=1)
+    elif kind=='unit': x=g.o('Div',x,g.o('Clip',g.o('ReduceL2',x,axes=[-1],keepdims=1),g.o('Clip',g.c(f32(1e-12)),g.c(f32(0)))))
+    else:
+        x=g.o('Transpose',x,perm=[0,2,1]); m=g.o('ReduceMean',x,axes=[2],keepdims=1)
+        m=g.o('Conv',g.o('Transpose',m,perm=[0,2,1]),g.c(N(1,1,3)),kernel_shape=[3],pads=[1,1])
+        x=g.o('Transpose',g.o('Mul',x,g.o('Sigmoid',g.o('Transpose',m,perm=[0,2,1]))),perm=[0,2,1])
+    g.save('odds_'+kind,[1,'T',6],head(g,x,8),N(1,20,6),'btc')
+for kind in ['compared','largest','exponentials','unit','channels']: odds(kind)

@@ -43,7 +43,12 @@ pub(super) fn run(op: &Op, inputs: &[Sequences<'_>], y: &mut FloatMatrix, out_le
         // Sequences that carry a state on are one.
         Op::Lstm(lstm_op) => lstm(lstm_op, x, if op.carries_state() { x.rows } else { length }, y),
         Op::Gru(gru_op) => gru(gru_op, x, if op.carries_state() { x.rows } else { length }, y),
-        Op::MaxPool2d(_) | Op::MaxPool1d { .. } | Op::MeanPool | Op::StatsPool { .. } | Op::LastRow => {
+        Op::MaxPool2d(_)
+        | Op::MaxPool1d { .. }
+        | Op::MaxOverTime
+        | Op::MeanPool
+        | Op::StatsPool { .. }
+        | Op::LastRow => {
             let columns = x.cols;
             each_sequence(x, length, y, out_length, |x, y| pool(op, x, columns, y));
         }
@@ -182,6 +187,12 @@ fn pool(op: &Op, x: &[f64], columns: usize, y: &mut [f64]) {
                 for x in x[t * stride * columns..][..kernel * columns].chunks_exact(columns) {
                     y.iter_mut().zip(x).for_each(|(y, &x)| *y = y.max(x));
                 }
+            }
+        }
+        Op::MaxOverTime => {
+            y.fill(f64::NEG_INFINITY);
+            for x in x.chunks_exact(columns) {
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y = y.max(x));
             }
         }
         Op::StatsPool { min_variance } => stats(x, columns, *min_variance, y),

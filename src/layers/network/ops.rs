@@ -71,6 +71,8 @@ pub enum Op {
     Gru(Gru),
     /// Mean over time: T rows become one.
     MeanPool,
+    /// Largest value over time, per column: T rows become one.
+    MaxOverTime,
     /// Mean over time, then standard deviation sqrt(max(E\[x²\] − E\[x\]², min_variance)): T rows
     /// of C become one of 2 · C.
     StatsPool {
@@ -207,6 +209,7 @@ impl Op {
             Self::Lstm(_) => "LSTM",
             Self::Gru(_) => "GRU",
             Self::MeanPool => "mean pooling",
+            Self::MaxOverTime => "a maximum over time",
             Self::StatsPool { .. } => "statistics pooling",
             Self::LastRow => "taking the last row",
             Self::L2Normalize => "division by the norm",

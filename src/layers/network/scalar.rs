@@ -41,6 +41,10 @@ pub static KNOWN: &[Known] = &[
     known!("Gelu", ["approximate" = 0.0], "x·Φ(x), or its approximation by tanh", |x, p| {
         if p[0] == 0.0 { x / 2.0 * (1.0 + erf(x * FRAC_1_SQRT_2)) } else { crate::layers::gelu::gelu_tanh(x) }
     }),
+    known!("Greater", ["threshold" = 0.0], "1 above the threshold, else 0", |x, p| f64::from(u8::from(x > p[0]))),
+    known!("GreaterOrEqual", ["threshold" = 0.0], "1 from the threshold on, else 0", |x, p| {
+        f64::from(u8::from(x >= p[0]))
+    }),
     known!("HardSigmoid", ["alpha" = 0.2, "beta" = 0.5], "alpha·x + beta within 0 and 1", |x, p| {
         (p[0] * x + p[1]).clamp(0.0, 1.0)
     }),

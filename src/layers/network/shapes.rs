@@ -114,7 +114,7 @@ impl Op {
                 }
                 Ok(Shape { length, columns: hidden })
             }
-            Self::MeanPool | Self::LastRow => one_row(columns),
+            Self::MeanPool | Self::MaxOverTime | Self::LastRow => one_row(columns),
             Self::StatsPool { .. } => one_row(columns.saturating_mul(2)),
             Self::Slice { first, columns: kept } => match first.checked_add(*kept) {
                 Some(end) if *kept > 0 && end <= columns => Ok(Shape { length, columns: *kept }),

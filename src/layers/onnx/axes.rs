@@ -174,8 +174,13 @@ impl<'a> Importer<'a> {
         target: Target,
         from_end: bool,
     ) -> Result<Option<Axis>, ModelError> {
-        let misfit =
-            |data: &Data| shape(node, format!("extents that divide those of {}", extents_of(&data.axes)), &target);
+        let misfit = |data: &Data| {
+            shape(
+                node,
+                format!("extents that divide those of {}", extents_of(&data.axes)),
+                format_args!("{}", target.text()),
+            )
+        };
         let mut axis = Vec::new();
         match &target {
             Target::Rest => return Ok(None),
@@ -273,6 +278,15 @@ enum Target {
 }
 
 impl Target {
+    /// What it asks for, for messages.
+    fn text(&self) -> String {
+        match self {
+            Self::Known(extent) => format!("an extent of {extent}"),
+            Self::Atoms(_) => "an axis as it was".into(),
+            Self::Unknown(_) | Self::Rest => "an extent that depends on the recording".into(),
+        }
+    }
+
     fn of(extent: i64) -> Self {
         match (atom_of(extent), usize::try_from(extent)) {
             (Some(id), _) => Self::Unknown(id),

@@ -7,7 +7,7 @@ use super::node::NodeView;
 use super::tensor::Tensor;
 use super::value::{Data, SampleVariance, Scores, Statistic, StatisticKind, Value};
 use crate::error::ModelError;
-use crate::layers::network::{KNOWN, Op, Scalar};
+use crate::layers::network::{KNOWN, NodeRef, Op, Scalar};
 
 /// The only number of a constant, if it is one number repeated.
 pub(super) fn single(tensor: &Tensor) -> Option<f64> {
@@ -145,6 +145,12 @@ impl<'a> Importer<'a> {
                 let epsilon = value.epsilon + single(&epsilon).unwrap_or(0.0);
                 Ok(Value::Statistic(Statistic { epsilon, ..value }))
             }
+            // What keeps a sum of exponentials from zero, which it is far from.
+            [Value::Statistic(sum), Value::Constant(floor)] | [Value::Constant(floor), Value::Statistic(sum)]
+                if sum.kind == StatisticKind::Sum && single(&floor).is_some_and(|x| (0.0..=1e-6).contains(&x)) =>
+            {
+                Ok(Value::Statistic(sum))
+            }
             [Value::Scores(scores), Value::Constant(mask)] | [Value::Constant(mask), Value::Scores(scores)] => {
                 masked_scores(node, *scores, &mask)
             }
@@ -221,6 +227,11 @@ impl<'a> Importer<'a> {
             (Value::Statistic(value), Value::Count(_, 1.0)) if value.sample == SampleVariance::TimesCount => {
                 Ok(Value::Statistic(Statistic { sample: SampleVariance::Yes, ..value }))
             }
+            (Value::Data(data), Value::Statistic(sum)) if self.is_softmax(&data, &sum) => {
+                let NodeRef::Node(index) = data.node else { return Err(node.malformed("has no value")) };
+                let exponents = self.nodes[index].inputs[0];
+                Ok(Value::Softmax(Data { node: exponents, ..data }))
+            }
             (Value::Data(data), Value::Norm(norm, _, false)) if data.node == norm.node => {
                 Ok(Value::Data(self.push(node, &data, Op::L2Normalize)))
             }
@@ -272,6 +283,16 @@ impl<'a> Importer<'a> {
                 self.apply(node, &data, "Pow", vec![exponent]).map(Value::Data)
             }
         }
+    }
+
+    /// Whether exponentials are divided by their sum over time.
+    fn is_softmax(&self, data: &Data, sum: &Statistic) -> bool {
+        let exponential = Scalar::known("Exp", None).map(Op::Function);
+        let NodeRef::Node(index) = data.node else { return false };
+        sum.kind == StatisticKind::Sum
+            && sum.source.node == data.node
+            && sum.over == data.rows
+            && self.nodes.get(index).is_some_and(|node| Some(&node.op) == exponential.as_ref())
     }
 
     fn operands(&mut self, node: &NodeView) -> Result<[Value; 2], ModelError> {

@@ -23,6 +23,7 @@ pub(super) fn evaluate(
         ("Cast" | "CastLike", _) => cast(node, first, inputs.get(1).copied().flatten())?,
         ("Where", [_, Some(yes), Some(no)]) => select(node, [first, yes, no], room)?,
         ("Not", _) => first.ints().map(|v| ints(&first.dims, v.iter().map(|&v| i64::from(v == 0)).collect())),
+        ("Clip", _) => clipped(node, inputs)?,
         ("Min" | "Max" | "Sum", _) if inputs.len() != 2 => fold_many(node, inputs, room)?,
         (operator, [_, Some(second)]) if is_binary(operator) => binary(node, operator, [first, second], room)?,
         ("ReduceSum" | "ReduceProd" | "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceL2" | "ReduceSumSquare", _) => {
@@ -109,6 +110,22 @@ fn cast(node: &NodeView, x: &Tensor, like: Option<&Tensor>) -> Result<Option<Ten
         (Values::Int(_), false) => None,
         _ => Some(x.clone()),
     })
+}
+
+/// Floats within bounds, which are attributes or inputs.
+fn clipped(node: &NodeView, inputs: &[Option<&Tensor>]) -> Result<Option<Tensor>, ModelError> {
+    let Some(values) = inputs.first().copied().flatten().and_then(Tensor::floats) else { return Ok(None) };
+    let mut bounds = [f64::NEG_INFINITY, f64::INFINITY];
+    for (bound, (input, name)) in bounds.iter_mut().zip([(1, "min"), (2, "max")]) {
+        if let Some(tensor) = inputs.get(input).copied().flatten() {
+            let Some(number) = super::elementwise::single(tensor) else { return Ok(None) };
+            *bound = number;
+        } else if node.has(name) {
+            *bound = node.float(name, 0.0)?;
+        }
+    }
+    let dims = inputs[0].map_or_else(Vec::new, |x| x.dims.clone());
+    Ok(Some(floats(&dims, values.iter().map(|x| x.max(bounds[0]).min(bounds[1])).collect())))
 }
 
 fn dequantize(

@@ -11,7 +11,7 @@ use crate::layers::network::Op;
 
 /// The error for two shapes that must agree.
 pub(super) fn shape(node: &NodeView, expected: impl Into<String>, found: impl std::fmt::Debug) -> ModelError {
-    ModelError::Shape { layer: node.name.clone(), expected: expected.into(), found: format!("{found:?}") }
+    ModelError::Shape { layer: node.described(), expected: expected.into(), found: format!("{found:?}") }
 }
 
 /// Extents for messages: `?` where there is none before there is a recording.
@@ -190,6 +190,10 @@ impl<'a> Importer<'a> {
         if a.rows != b.rows && !b.rows.is_empty() {
             // An image and a sequence: both as a sequence.
             (a, b) = (self.folded_rows(node, a)?, self.folded_rows(node, b)?);
+        }
+        if a.rows != b.rows && b.rows.iter().all(|atom| a.cols.contains(atom)) {
+            // What is rows of one, as after a convolution along channels, is columns of the other.
+            b = self.flattened(node, b);
         }
         if a.rows != b.rows && !b.rows.is_empty() {
             return Err(node.unsupported("its inputs have other extents along time; only a single row counts for all"));

@@ -58,14 +58,21 @@ impl Importer<'_> {
         Ok(Value::Data(Data { axes, ..sum }))
     }
 
-    /// The largest value over time, or of an image.
+    /// The largest value over time, or of an image of known extents.
     pub(super) fn reduce_max(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         let data = self.first(node)?;
         let (axes, over) = self.without(node, &data.axes.clone())?;
-        let (Some(length), true) = (count(&over), over == data.rows && !over.is_empty()) else {
-            return Err(node.unsupported("only the largest value over a known length of time can be imported"));
-        };
-        let result = self.push(node, &data, Op::MaxPool1d { kernel: length, stride: length });
+        if let (Some(length), true) = (count(&over), over == data.rows && !over.is_empty()) {
+            let result = self.push(node, &data, Op::MaxPool1d { kernel: length, stride: length });
+            return Ok(Value::Data(Data { axes, rows: vec![], ..result }));
+        }
+        if over.len() != 1 || data.rows.first() != over.first() {
+            return Err(
+                node.unsupported("the largest value over time, or of an image of known extents, can be imported")
+            );
+        }
+        let data = self.folded_rows(node, data)?;
+        let result = self.push(node, &data, Op::MaxOverTime);
         Ok(Value::Data(Data { axes, rows: vec![], ..result }))
     }
 

@@ -14,6 +14,7 @@ mod attention;
 mod axes;
 mod bounds;
 mod columns;
+mod compare;
 mod constants;
 mod conv;
 mod conv_transpose;

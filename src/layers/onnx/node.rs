@@ -27,6 +27,11 @@ impl<'a> NodeView<'a> {
         }
     }
 
+    /// Its name, operator and operator set, for messages.
+    pub(super) fn described(&self) -> String {
+        format!("{}, {} (opset {})", self.name, self.operator(), self.opset)
+    }
+
     /// Name of input `index`; `None` if it is left out.
     pub(super) fn input(&self, index: usize) -> Option<&'a str> {
         self.proto.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
@@ -163,7 +168,7 @@ impl<'a> NodeView<'a> {
     pub(super) fn refuse(&self, attribute: &str, value: impl ToString, help: &str) -> ModelError {
         ModelError::UnsupportedAttribute {
             node: self.name.clone(),
-            operator: self.operator(),
+            operator: format!("{} (opset {})", self.operator(), self.opset),
             attribute: attribute.into(),
             value: value.to_string(),
             help: help.into(),

@@ -15,13 +15,17 @@ impl Importer<'_> {
     pub(super) fn choose(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         node.only(&[])?;
         node.at_most_inputs(3)?;
+        let names = [node.required_input(1)?, node.required_input(2)?];
+        if let Value::Data(condition) = self.value(node, node.required_input(0)?)? {
+            return self.chosen_by_value(node, &condition, names);
+        }
         let condition = self.tensor(node, node.required_input(0)?)?;
         let flags = condition.ints().ok_or_else(|| node.malformed("has a condition that is no boolean"))?;
         let weights = |chosen: bool| {
             let values = flags.iter().map(|&flag| f64::from(u8::from((flag != 0) == chosen))).collect();
             Tensor { dims: condition.dims.clone(), values: Values::Float(values) }
         };
-        let [yes, no] = [node.required_input(1)?, node.required_input(2)?];
+        let [yes, no] = names;
         match (self.value(node, yes)?, self.value(node, no)?) {
             (Value::Scores(scores), Value::Constant(hidden)) => {
                 let mask = hiding(node, &weights(false), &hidden)?;
