@@ -618,6 +618,11 @@ def odds(kind):
         c=g.o('Where',g.o('Not',g.o('Less',g.c(f32(.1)),x)),g.o('Sigmoid',x),g.c(f32(1)))
         x=g.o('Add',g.o('Add',a,b),c)
     elif kind=='largest': x=g.o('Unsqueeze',g.o('ReduceMax',g.o('Tanh',x),axes=[1],keepdims=0),g.c(i64(1)))
+    elif kind=='extremes':
+        y=g.o('Tanh',g.o('MatMul','x',g.c(N(6,8)/2)))
+        x=g.o('Add',g.o('Max',x,y),g.o('Min',g.o('Mul',x,g.c(f32(.5))),y))
+        x=g.o('Sub',x,g.o('ReduceMin',y,axes=[1],keepdims=1))
+    elif kind=='squares': x=g.o('Div',x,g.o('Sqrt',g.o('ReduceSumSquare',x,axes=[2],keepdims=1)))
     elif kind=='exponentials':
         e=g.o('Exp',g.o('MatMul',g.o('Tanh',x),g.c(N(8,1))))
         x=g.o('ReduceSum',g.o('Mul',g.o('Div',e,g.o('Add',g.o('ReduceSum',e,g.c(i64(1)),keepdims=1),g.c(f32(1e-7)))),x),g.c(i64(1)),keepdims=1)
@@ -627,4 +632,4 @@ def odds(kind):
         m=g.o('Conv',g.o('Transpose',m,perm=[0,2,1]),g.c(N(1,1,3)),kernel_shape=[3],pads=[1,1])
         x=g.o('Transpose',g.o('Mul',x,g.o('Sigmoid',g.o('Transpose',m,perm=[0,2,1]))),perm=[0,2,1])
     g.save('odds_'+kind,[1,'T',6],head(g,x,8),N(1,20,6),'btc')
-for kind in ['compared','largest','exponentials','unit','channels']: odds(kind)
+for kind in ['compared','largest','extremes','squares','exponentials','unit','channels']: odds(kind)

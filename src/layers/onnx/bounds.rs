@@ -37,7 +37,10 @@ impl Importer<'_> {
             }
         }
         if bounds == [None; 2] {
-            return Err(node.unsupported("a bound of one constant number is needed"));
+            return match node.operator().as_str() {
+                operator @ ("Min" | "Max") if node.num_inputs() == 2 => self.extreme(node, operator == "Max"),
+                _ => Err(node.unsupported("a bound of one constant number is needed, or a second value")),
+            };
         }
         // Exporters write the largest float32 for no bound.
         let largest = f64::from(f32::MAX);
@@ -64,5 +67,17 @@ impl Importer<'_> {
                 self.apply(node, &data, "Clip", vec![minimum, maximum]).map(Value::Data)
             }
         }
+    }
+
+    /// The larger of two values, `b + max(a − b, 0)`, or the smaller, `a − max(a − b, 0)`.
+    fn extreme(&mut self, node: &NodeView, larger: bool) -> Result<Value, ModelError> {
+        let pair = [self.data(node, node.required_input(0)?)?, self.data(node, node.required_input(1)?)?];
+        let [a, b] = pair;
+        let [a, b] = self.aligned(node, a, b)?;
+        let negative = self.scaled(node, &b, -1.0, 0.0)?;
+        let difference = self.push_all(node, &[a.clone(), negative], Op::Add);
+        let excess = self.push(node, &difference, Op::Relu);
+        let parts = if larger { [excess, b] } else { [self.scaled(node, &excess, -1.0, 0.0)?, a] };
+        Ok(Value::Data(self.push_all(node, &parts, Op::Add)))
     }
 }

@@ -61,10 +61,22 @@ impl Importer<'_> {
     /// The largest value over time, or of an image of known extents.
     pub(super) fn reduce_max(&mut self, node: &NodeView) -> Result<Value, ModelError> {
         let data = self.first(node)?;
+        self.largest_row(node, data).map(Value::Data)
+    }
+
+    /// The smallest value: less the largest of negatives.
+    pub(super) fn reduce_min(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        let data = self.first(node)?;
+        let negative = self.scaled(node, &data, -1.0, 0.0)?;
+        let largest = self.largest_row(node, negative)?;
+        self.scaled(node, &largest, -1.0, 0.0).map(Value::Data)
+    }
+
+    fn largest_row(&mut self, node: &NodeView, data: Data) -> Result<Data, ModelError> {
         let (axes, over) = self.without(node, &data.axes.clone())?;
         if let (Some(length), true) = (count(&over), over == data.rows && !over.is_empty()) {
             let result = self.push(node, &data, Op::MaxPool1d { kernel: length, stride: length });
-            return Ok(Value::Data(Data { axes, rows: vec![], ..result }));
+            return Ok(Data { axes, rows: vec![], ..result });
         }
         if over.len() != 1 || data.rows.first() != over.first() {
             return Err(
@@ -73,7 +85,7 @@ impl Importer<'_> {
         }
         let data = self.folded_rows(node, data)?;
         let result = self.push(node, &data, Op::MaxOverTime);
-        Ok(Value::Data(Data { axes, rows: vec![], ..result }))
+        Ok(Data { axes, rows: vec![], ..result })
     }
 
     /// The mean of a few equal runs of columns: a sum, which takes no matrix.

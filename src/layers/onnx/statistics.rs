@@ -104,20 +104,8 @@ impl<'a> Importer<'a> {
                 }
                 Ok(Value::Statistic(Statistic { axes, over, kind, ..value }))
             }
-            (Value::Statistic(Statistic { source, scores: None, axes, kind: StatisticKind::Square, .. }), None) => {
-                let reduced = self.reduced(node, axes.len())?;
-                match reduced[..] {
-                    [axis] if source.columns_are(axis) && node.int("keepdims", 1)? != 0 => {
-                        Ok(Value::Norm(source, axis, true))
-                    }
-                    [axis] if count(&axes[axis]) == Some(2) && source.is_in_columns(axis) => {
-                        self.power_of_parts(node, &Data { axes, ..source }, axis)
-                    }
-                    _ => {
-                        let square = self.data(node, name)?;
-                        self.plain_sum(node, square)
-                    }
-                }
+            (Value::Statistic(square), None) if square.kind == StatisticKind::Square && square.scores.is_none() => {
+                self.sum_of_squares(node, square)
             }
             _ => {
                 let data = self.data(node, name)?;
@@ -253,6 +241,31 @@ impl<'a> Importer<'a> {
         let both = self.pool(node, &value, min_variance)?;
         let [mean, deviation] = self.halves(node, &value, &both)?;
         Ok(if half == 0 { mean } else { deviation })
+    }
+
+    /// The squared norm of all channels, the power of a spectrum's parts, or a sum of squares of values.
+    fn sum_of_squares(&mut self, node: &NodeView, square: Statistic) -> Result<Value, ModelError> {
+        let (source, axes) = (&square.source, &square.axes);
+        let reduced = self.reduced(node, axes.len())?;
+        match reduced[..] {
+            [axis] if source.columns_are(axis) && node.int("keepdims", 1)? != 0 => {
+                Ok(Value::Norm(square.source, axis, true))
+            }
+            [axis] if count(&axes[axis]) == Some(2) && source.is_in_columns(axis) => {
+                let data = Data { axes: square.axes, ..square.source };
+                self.power_of_parts(node, &data, axis)
+            }
+            _ => {
+                let square = self.statistic(node, square)?;
+                self.plain_sum(node, square)
+            }
+        }
+    }
+
+    pub(super) fn reduce_sum_square(&mut self, node: &NodeView) -> Result<Value, ModelError> {
+        let data = self.first(node)?;
+        let axes = data.axes.clone();
+        self.sum_of_squares(node, Statistic::new(data, None, axes, StatisticKind::Square))
     }
 
     pub(super) fn sqrt(&mut self, node: &NodeView) -> Result<Value, ModelError> {

@@ -94,6 +94,10 @@ impl Importer<'_> {
         [scores, values]: [Lettered<'_>; 2],
         output: &[char],
     ) -> Result<Data, ModelError> {
+        if [&scores, &values].iter().any(|operand| operand.letters.len() != operand.data.axes.len()) {
+            let found = (extents_of(&scores.data.axes), extents_of(&values.data.axes));
+            return Err(shape(node, format!("axes {:?} and {:?}", scores.letters, values.letters), found));
+        }
         let more = scores.letters.iter().filter(|c| !values.letters.contains(c));
         let letters: Vec<char> = values.letters.iter().chain(more).copied().collect();
         let [scores, values] = [scores, values].map(|Lettered { data, letters: own }| {
