@@ -6,9 +6,9 @@ use crate::gkr::tables::Table;
 use crate::model::Model;
 
 /// The program itself, its keys and tables, and what the allocator keeps. This and the following are fitted to 28 peaks of
-/// the resident set between 89 MB and 1.7 GB (five models, 1, 3 and 10 s, 1 and 2 threads, Linux, x86-64); `docs/performance.md`
+/// the resident set between 74 MB and 1.4 GB (six models, 1, 3 and 10 s, 1 and 2 threads, Linux, x86-64); `docs/performance.md`
 /// has the table. Runs of the same differ by a few percent.
-const BASE: u64 = 52_000_000;
+const BASE: u64 = 30_000_000;
 /// Bytes for a generator: its multiples, and what computing them takes.
 const GENERATOR: u64 = 26_400;
 /// Tenths of a byte for a leaf: the stored levels of the tree, and where the tuple is in its table.
@@ -16,7 +16,7 @@ const LEAF: u64 = 455;
 /// Tenths of a byte for an entry: the trace, and what is folded.
 const ENTRY: u64 = 23;
 /// Tenths of a byte for a weight: the model, and what loading it takes.
-const WEIGHT: u64 = 85;
+const WEIGHT: u64 = 75;
 
 /// Leaves of the tree of fractions.
 pub(crate) fn leaves(program: &Program) -> u64 {

@@ -104,24 +104,12 @@ impl<'a> Writer<'a> {
         output
     }
 
-    /// The label of the operator that is translated; with a number after it for all nodes of it but the first.
-    fn next_name(&self) -> String {
-        let own = |node: &&NodeProto| {
-            let rest = node.name.as_deref().and_then(|name| name.strip_prefix(&self.label));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-        };
-        match self.nodes.iter().rev().take_while(own).count() {
-            0 => self.label.clone(),
-            more => format!("{}:{more}", self.label),
-        }
-    }
-
     /// Adds a node of one output that has a name.
     pub(super) fn node_to(&mut self, operator: &str, inputs: &[&str], attribute: Vec<AttributeProto>, output: String) {
         self.nodes.push(NodeProto {
             input: inputs.iter().map(|&input| input.to_owned()).collect(),
             output: vec![output],
-            name: Some(self.next_name()),
+            name: Some(self.label.clone()),
             op_type: Some(operator.to_owned()),
             attribute,
             domain: None,
