@@ -15,6 +15,7 @@ use super::logarithm::{LogTables, logarithm};
 use super::lowering::{Layer, Value, exactly, layer_header};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
+use crate::gkr::program::TensorId;
 
 /// `a² + b²` of two inputs of one shape.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,23 +30,33 @@ impl Layer for Power {
     layer_header!(fraction_bits);
 
     fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
-        let name = &self.name;
-        let [a, b] = exactly(name, inputs)?;
-        let (first, second) = (p.shape(a.tensor), p.shape(b.tensor));
-        if first != second || a.sequences != b.sequences {
-            return Err(ModelError::Shape {
-                layer: name.clone(),
-                expected: format!("two parts of {} × {}", first.0, first.1),
-                found: format!("{} × {}", second.0, second.1),
-            });
-        }
-        let mut terms = Vec::with_capacity(2);
-        for (part, input) in [("first", a), ("second", b)] {
-            let square = p.product(&format!("{name}/{part} square"), p.whole(input.tensor), p.whole(input.tensor))?;
-            terms.push((1, p.whole(square)));
-        }
-        Ok(Value { tensor: p.linear(&format!("{name}/output"), terms, 0)?, ..a })
+        let (sum, first) = square_sum(p, &self.name, "output", inputs)?;
+        Ok(Value { tensor: sum, ..first })
     }
+}
+
+/// `a² + b²` of two inputs of one shape, as `name/what`; and the first of them.
+pub(super) fn square_sum(
+    p: &mut ProgramBuilder,
+    name: &str,
+    what: &str,
+    inputs: &[Value],
+) -> Result<(TensorId, Value), ModelError> {
+    let [a, b] = exactly(name, inputs)?;
+    let (first, second) = (p.shape(a.tensor), p.shape(b.tensor));
+    if first != second || a.sequences != b.sequences {
+        return Err(ModelError::Shape {
+            layer: name.to_owned(),
+            expected: format!("two parts of {} × {}", first.0, first.1),
+            found: format!("{} × {}", second.0, second.1),
+        });
+    }
+    let mut terms = Vec::with_capacity(2);
+    for (part, input) in [("first", a), ("second", b)] {
+        let square = p.product(&format!("{name}/{part} square"), p.whole(input.tensor), p.whole(input.tensor))?;
+        terms.push((1, p.whole(square)));
+    }
+    Ok((p.linear(&format!("{name}/{what}"), terms, 0)?, a))
 }
 
 /// Logarithm of every entry, which is not negative.

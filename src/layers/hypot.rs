@@ -6,8 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::energy::square_sum;
 use super::fixed;
-use super::lowering::{Layer, Value, exactly, layer_header};
+use super::lowering::{Layer, Value, layer_header};
 use crate::error::ModelError;
 use crate::gkr::builder::ProgramBuilder;
 
@@ -25,24 +26,10 @@ impl Layer for Hypot {
 
     fn lower(&self, p: &mut ProgramBuilder, inputs: &[Value]) -> Result<Value, ModelError> {
         let name = &self.name;
-        let [a, b] = exactly(name, inputs)?;
-        let (first, second) = (p.shape(a.tensor), p.shape(b.tensor));
-        if first != second || a.sequences != b.sequences {
-            return Err(ModelError::Shape {
-                layer: name.clone(),
-                expected: format!("two parts of {} × {}", first.0, first.1),
-                found: format!("{} × {}", second.0, second.1),
-            });
-        }
-        let mut terms = Vec::with_capacity(2);
-        for (part, input) in [("first", a), ("second", b)] {
-            let square = p.product(&format!("{name}/{part} square"), p.whole(input.tensor), p.whole(input.tensor))?;
-            terms.push((1, p.whole(square)));
-        }
-        let sum = p.linear(&format!("{name}/square sum"), terms, 0)?;
+        let (sum, first) = square_sum(p, name, "square sum", inputs)?;
         let bits = fixed::bits_of(p, sum).div_ceil(2);
         fixed::check_bits(name, 2 * bits)?;
-        Ok(Value { tensor: fixed::sqrt(p, &format!("{name}/output"), sum, bits)?, ..a })
+        Ok(Value { tensor: fixed::sqrt(p, &format!("{name}/output"), sum, bits)?, ..first })
     }
 }
 

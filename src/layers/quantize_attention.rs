@@ -88,7 +88,7 @@ impl Quantizer<'_> {
         let logarithm = LogTables::new(one + room, room, LOG_MANTISSA_BITS, one, fraction_bits.unsigned_abs() as usize);
         let layer = RowLogSoftmax { name, softmax, ones, logarithm, finer: finer as u32, fraction_bits };
         let at = self.push(AnyLayer::RowLogSoftmax(layer), vec![source.at]);
-        let bound = (2 * source.bound << finer) + ((room as i64 + 1) << fraction_bits);
+        let bound = ((2 * source.bound) << finer) + ((room as i64 + 1) << fraction_bits);
         Ok(Columns::of(Source { at, fraction_bits, bound, non_negative: false, ..source }))
     }
 
