@@ -12,12 +12,15 @@ use super::view::{ColMap, NONE, View};
 pub(super) fn check_ranged(tensors: &[Tensor], relations: &[Relation], tables: &[Table]) -> Result<(), ProgramError> {
     let mut whole = vec![false; tensors.len()];
     let mut partly: HashMap<usize, Vec<bool>> = HashMap::new();
+    // Looking for them takes a pass over a table, and a table is in many lookups.
+    let ranges: Vec<Vec<(i64, i64)>> =
+        tables.iter().map(|table| (0..table.columns.len()).map(|k| table.column_range(k)).collect()).collect();
     for relation in relations {
         let Relation::Lookup(Lookup { columns, table }) = relation else { continue };
         for (k, column) in columns.iter().enumerate() {
             let id = column.view.tensor.0 as usize;
             let tensor = &tensors[id];
-            let (low, high) = tables[table.0 as usize].column_range(k);
+            let (low, high) = ranges[table.0 as usize][k];
             // low ≤ x + offset ≤ high. A scaled column shows nothing about a committed tensor:
             // 2^k·x is also in the range for some fractions x.
             let within = column.scale == 1
