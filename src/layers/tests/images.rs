@@ -114,11 +114,11 @@ proptest! {
 
     #[test]
     fn energies_keep_their_quiet_bands(
-        (bins, bands, rows) in (2usize..7, 1usize..4, 1usize..6), loud in 0i32..8, least: bool,
+        (bins, bands, rows) in (2usize..7, 1usize..4, 1usize..6), loud in 4i32..9, least: bool,
     ) {
         let mut graph = Graph::new(3);
         // Every bin is half as loud as the one before it.
-        let scale = |c: usize| f64::from(loud - (c % bins) as i32 - 4).exp2();
+        let scale = |c: usize| f64::from(loud - (c % bins) as i32).exp2();
         let spectrum = weights(3, 2 * bins, 5);
         let weight = FloatMatrix::from_fn(3, 2 * bins, |r, c| scale(c) * spectrum.row(r)[c]);
         let parts = graph.add(Op::Dense { weight, bias: vec![0.0; 2 * bins] }, &[NodeRef::Input]);
