@@ -6,14 +6,16 @@ use voxcheck::layers::affine::{Affine, Finish, Function, Operand, Taps, Term};
 use voxcheck::layers::attention::WeightedStats;
 use voxcheck::layers::gate::Gate;
 use voxcheck::layers::layer_norm::LayerNorm;
+use voxcheck::layers::logarithm::LogTables;
 use voxcheck::layers::lowering::{Constant, Layer, Value};
 use voxcheck::layers::matrix::FloatMatrix;
 use voxcheck::layers::max_pool::{MaxPool, ReluMaxPool};
 use voxcheck::layers::multi_head::MultiHeadAttention;
-use voxcheck::layers::norm::{Average, Normalize};
+use voxcheck::layers::norm::{Average, Normalize, NormalizeSigned};
 use voxcheck::layers::pooling::{Deviation, Mean, Row};
 use voxcheck::layers::quantize::Constants;
 use voxcheck::layers::recurrent::{Gates, Gru, Lstm, Recurrence};
+use voxcheck::layers::row_softmax::RowLogSoftmax;
 use voxcheck::layers::sequences::Sequences;
 use voxcheck::layers::softmax::Softmax;
 
@@ -488,6 +490,45 @@ fn a_row_of_scores_has_one_sum_of_values() {
             });
             gadget.check(&[&inputs], Some(&sums));
         }
+    }
+}
+
+#[test]
+fn a_signed_row_has_one_unit_vector() {
+    for (guard_bits, fraction_bits) in [(0, 4), (3, 6)] {
+        let mut weights = Constants::default();
+        let ones = integers(&mut weights, 2, &[1, 1]);
+        let layer = Normalize { name: "unit".into(), ones, guard_bits, fraction_bits };
+        let gadget = gadget(6, 1, 2, 1, &NormalizeSigned(layer), weights);
+        for row in (-128..128).step_by(3).flat_map(|a| [0, 1, -128, 127, -a - 1].map(|b| [a, b])) {
+            gadget.check(&[&row], unit_row(&row, guard_bits, fraction_bits as u32).as_deref());
+        }
+        gadget.check(&[&[0, 0]], None);
+    }
+}
+
+#[test]
+fn a_row_of_scores_has_one_logarithm_of_its_softmax() {
+    let mut weights = Constants::default();
+    // Of two scores, which one is shown to be the largest is no choice.
+    let ones = integers(&mut weights, 2, &[1, 1]);
+    let (shift, finer) = (2, 1);
+    let softmax = Softmax::new(shift, 7, 4, 6, 14);
+    let logarithm = LogTables::new(8, 2, 5, 6, 7);
+    let name = "logarithm".to_owned();
+    let layer =
+        RowLogSoftmax { name, softmax: softmax.clone(), ones, logarithm: logarithm.clone(), finer, fraction_bits: 7 };
+    let gadget = gadget(6, 1, 2, 1, &layer, weights);
+    for row in (-128..128).step_by(3).flat_map(|a| [0, 127, -128, a].map(|b| [a, b])) {
+        let score = |x: i128| rounded(x, shift as usize);
+        let largest = row.iter().map(|&x| score(x)).max().unwrap();
+        let sum: i128 = row.iter().map(|&x| i128::from(softmax.exponentials[(largest - score(x)) as usize])).sum();
+        let octaves = logarithm.top - sum.ilog2() as usize;
+        let mantissa = (sum << octaves) >> (logarithm.top - logarithm.mantissa_bits);
+        let place = mantissa as usize - (1 << logarithm.mantissa_bits);
+        let log = i128::from(logarithm.logs[place] - logarithm.shifts[octaves]);
+        let expected = row.map(|x| (x << finer) - (largest << (shift + finer)) - log);
+        gadget.check(&[&row], Some(&expected));
     }
 }
 

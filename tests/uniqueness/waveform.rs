@@ -6,6 +6,7 @@ use voxcheck::layers::centre::{Centre, Offset};
 use voxcheck::layers::log_magnitude::log_magnitude;
 use voxcheck::layers::logarithm::LogTables;
 use voxcheck::layers::quantize::Constants;
+use voxcheck::layers::time_max::TimeMax;
 use voxcheck::layers::time_pool::{RoundedTimeMaxPool, TimeMaxPool};
 use voxcheck::layers::waveform::{Emphasis, Framing, InstanceNorm};
 
@@ -161,6 +162,21 @@ fn rows_have_one_maximum_over_time() {
                 };
                 let expected = patches.iter().all(reach).then(|| largest(&|x| rounded(x, 2)));
                 gadget.check(&[&inputs], expected.as_deref());
+            }
+        }
+    }
+}
+
+#[test]
+fn all_rows_have_one_maximum() {
+    for (bits, reach) in [(8u32, 256), (5, 32)] {
+        let layer = TimeMax { name: "max".into(), bits, fraction_bits: 0 };
+        let gadget = gadget(6, 3, 1, 1, &layer, Constants::default());
+        for x in BYTES {
+            for inputs in [[x, 5, -x - 1], [x, x, x], [x, 127.min(x + 20), x]] {
+                let most = inputs.into_iter().max().unwrap();
+                let near = inputs.iter().all(|x| most - x < reach);
+                gadget.check(&[&inputs], near.then_some(&[most][..]));
             }
         }
     }
