@@ -16,11 +16,12 @@ use super::quantized::Encoding;
 use super::registry;
 use super::simplify;
 use super::states::States;
-use super::tensor::{Tensor, Values};
+use super::tensor::Tensor;
 use super::value::{Atom, Axis, Data, Value, count};
 use crate::error::ModelError;
 use crate::layers::network::{Network, Node, NodeRef, Op};
 
+mod constant;
 mod demand;
 mod scopes;
 
@@ -391,27 +392,5 @@ impl<'a> Importer<'a> {
     /// Numbers that constants may still have.
     pub(super) fn room(&self) -> usize {
         self.budget
-    }
-
-    /// A constant of one of the operator `Constant`'s attributes.
-    pub(super) fn constant(&mut self, node: &NodeView<'a>) -> Result<Value, ModelError> {
-        node.only(&["value", "value_float", "value_floats", "value_int", "value_ints"])?;
-        node.at_most_inputs(0)?;
-        let tensor = if let Some(proto) = node.tensor("value")? {
-            let name = node.outputs().first().map_or("", String::as_str);
-            self.types.extend(proto.data_type.map(|data_type| (name, data_type)));
-            Tensor::read(proto)?
-        } else if node.has("value_float") {
-            Tensor::scalar(node.float("value_float", 0.0)?)
-        } else if let Some(values) = node.floats("value_floats")? {
-            Tensor { dims: vec![values.len()], values: Values::Float(values) }
-        } else if node.has("value_int") {
-            Tensor { dims: vec![], values: Values::Int(vec![node.int("value_int", 0)?]) }
-        } else if let Some(values) = node.ints("value_ints") {
-            Tensor { dims: vec![values.len()], values: Values::Int(values.to_vec()) }
-        } else {
-            return Err(node.malformed("has no value"));
-        };
-        self.constant_value(node, tensor)
     }
 }
