@@ -238,6 +238,28 @@ proptest! {
     }
 }
 
+/// Every step is made of the one before it twice: there are 2^60 ways from the output to the input.
+#[test]
+fn a_chain_of_sums_takes_no_longer_for_all_its_ways() {
+    let mut p = ProgramBuilder::new(8);
+    let rows = 5;
+    let mut x = p.input("x", (rows, 2), 0, 255).unwrap();
+    p.range(p.whole(x), 0, 8).unwrap();
+    for step in 0..60 {
+        let terms = vec![(1, p.whole(x)), (-1, View::rows(x, RowMap::slice(rows, 1 - 2 * (step % 2), rows)))];
+        x = p.linear(&format!("step {step}"), terms, 3).unwrap();
+    }
+    p.output(x);
+    let (program, recipes) = p.finish().unwrap();
+    let values: Vec<i128> = (0..2 * rows as i128).map(|i| i * 37 % 256).collect();
+    let case = Case { program, recipes, inputs: vec![table(rows, 2, &values)], constants: vec![] };
+    let trace = case.trace();
+    let proof = case.prove(&trace);
+    assert_eq!(case.verify(&trace, &proof), Ok(()));
+    let value = trace.get(case.id("step 59")).get(2, 1) + 1;
+    assert!(case.lie("step 59", 2, 1, value).is_err());
+}
+
 #[test]
 fn the_same_bytes_for_any_number_of_threads() {
     let case = mixed(17, 5, 3);
