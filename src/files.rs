@@ -16,15 +16,16 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use ark_bn254::G1Affine;
-use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
+use ark_serialize::CanonicalSerialize;
 use serde::de::{self, DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use crate::gkr::pcs::Commitment;
+use crate::gkr::pcs::curve::{self, EncodedPoint, Flaw};
 
 /// Version of all formats.
-pub const FORMAT_VERSION: u16 = 5;
+pub const FORMAT_VERSION: u16 = 6;
 /// Curve, commitment scheme and transcript.
 pub const SUITE: &str = "bn254-hyrax-merlin-1";
 /// Bytes before the body.
@@ -168,17 +169,29 @@ pub(crate) fn short_list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(decoder
 }
 
 /// A committed row as it stands in a file: a point of the curve in its only encoding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "[u8; 32]", into = "[u8; 32]")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "[u8; 32]")]
 pub struct Row(G1Affine);
 
-impl TryFrom<[u8; 32]> for Row {
-    type Error = &'static str;
+impl Row {
+    /// The rows with these encodings, which are decoded together.
+    ///
+    /// # Errors
+    /// If one is no point, or not written in its only way.
+    pub fn decode_all(encoded: Vec<[u8; 32]>) -> Result<Vec<Self>, &'static str> {
+        let decoded = curve::decode_all(encoded.into_iter().map(EncodedPoint).collect());
+        let rows = decoded.map(|point| {
+            point.map(Self).map_err(|flaw| match flaw {
+                Flaw::Malformed => "a commitment is not a point",
+                Flaw::NotCanonical => "a commitment is not in canonical form",
+            })
+        });
+        rows.collect()
+    }
 
-    fn try_from(bytes: [u8; 32]) -> Result<Self, Self::Error> {
-        let point = G1Affine::deserialize_compressed(&bytes[..]).map_err(|_| "a commitment is not a point")?;
-        let row = Self(point);
-        if <[u8; 32]>::from(row) == bytes { Ok(row) } else { Err("a commitment is not in canonical form") }
+    /// Decodes a list of rows.
+    pub(crate) fn deserialize_all<'de, D: Deserializer<'de>>(decoder: D) -> Result<Vec<Self>, D::Error> {
+        Self::decode_all(Vec::deserialize(decoder)?).map_err(de::Error::custom)
     }
 }
 

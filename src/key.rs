@@ -74,7 +74,7 @@ impl VerifyingKey {
         Hyrax::blind_all(&pcs, &mut constants, &blinds);
         let spec = Arc::new(model.spec().clone());
         secret.model = model_digest(&spec, &encoded(&constants), Weights::Private);
-        let declared = weights::declared(&spec)?;
+        let declared = (weights::declared(&spec)?, spec.weight_width_vars);
         let proof = weights::prove(&pcs, &secret.model, declared, model.constants(), &constants, &blinds)?;
         let key = Self {
             spec,
@@ -242,7 +242,7 @@ impl VerifyingKey {
         let shortest = spec.min_samples as usize;
         spec.lower(shortest, &spec.whole_tail(None)).map_err(|error| kind.error(error.to_string()))?;
         let decode = |(width_vars, rows): (u32, Vec<[u8; 32]>)| {
-            let rows: Vec<Row> = rows.into_iter().map(Row::try_from).collect::<Result<_, _>>()?;
+            let rows = Row::decode_all(rows)?;
             Ok(files::commitment(width_vars as usize, &rows))
         };
         let constants: Vec<Commitment> =
@@ -252,7 +252,8 @@ impl VerifyingKey {
             None => None,
             Some(argument) => {
                 let declared = weights::declared(&spec).map_err(|error| kind.error(error.to_string()))?;
-                let proof = WeightProof { argument: Arc::new(argument), declared: Arc::new(declared) };
+                let (argument, declared) = (Arc::new(argument), Arc::new(declared));
+                let proof = WeightProof { argument, declared, width_vars: spec.weight_width_vars };
                 weights::verify(&pcs, &digest, &constants, &proof).map_err(|error| {
                     kind.error(format!("the proof that its weights are within their widths is invalid: {error}"))
                 })?;
@@ -279,7 +280,8 @@ fn encoded(commitments: &[Commitment]) -> Vec<(u32, Vec<Row>)> {
 /// Commitments to the constants of a model, hiding nothing.
 fn commit(model: &Model) -> (Vec<Commitment>, PcsProver) {
     let pcs = PcsProver::new(PcsVerifier::new(MAX_WIDTH_VARS));
-    let width = |table: &IntTable| constant_width_vars(table.rows(), table.cols());
+    let large_vars = model.spec().weight_width_vars as usize;
+    let width = |table: &IntTable| constant_width_vars((table.rows(), table.cols()), large_vars);
     let tables: Vec<(&IntTable, usize)> = model.constants().iter().map(|t| (&**t, width(t))).collect();
     let constants = Hyrax::commit_all(&pcs, &tables);
     pcs.prepare_hiding();

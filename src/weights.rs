@@ -120,6 +120,8 @@ pub(crate) struct WeightProof {
     pub(crate) argument: Arc<Vec<u8>>,
     /// What it is about.
     pub(crate) declared: Arc<Vec<Declared>>,
+    /// [`Spec::weight_width_vars`] of the model.
+    pub(crate) width_vars: u32,
 }
 
 /// The constants that the programs of a model declare.
@@ -127,9 +129,9 @@ pub(crate) fn declared(spec: &Spec) -> Result<Vec<Declared>, ModelError> {
     Ok(Declared::all(&spec.lower(spec.min_samples as usize, &spec.whole_tail(None))?.program)?)
 }
 
-/// The program that shows the bounds of some constants.
-pub(crate) fn program(declared: &[Declared]) -> Result<(Program, Recipes), ProgramError> {
-    let mut p = ProgramBuilder::new(TABLE_BITS);
+/// The program that shows the bounds of some constants, of a model with these [`Spec::weight_width_vars`].
+pub(crate) fn program(declared: &[Declared], width_vars: u32) -> Result<(Program, Recipes), ProgramError> {
+    let mut p = ProgramBuilder::new(TABLE_BITS).with_weight_width_vars(width_vars as usize);
     for Declared { number, shape, low, high } in declared {
         let name = format!("weights {number}");
         let (low, high) = (*low, *high);
@@ -174,13 +176,13 @@ fn absorb(model: &[u8; 32], mut absorb: impl FnMut(Label, &[u8])) {
 pub(crate) fn prove(
     key: &ProverKey,
     model: &[u8; 32],
-    declared: Vec<Declared>,
+    (declared, width_vars): (Vec<Declared>, u32),
     constants: &[Arc<IntTable>],
     commitments: &[Commitment],
     blinds: &[Blinds],
 ) -> Result<WeightProof, ProveError> {
     let missing = || ProveError::Mismatch("the model lacks some of its weights".into());
-    let (program, recipes) = program(&declared).map_err(ModelError::from)?;
+    let (program, recipes) = program(&declared, width_vars).map_err(ModelError::from)?;
     let numbers = || declared.iter().map(|d| d.number as usize);
     let inputs: Option<Vec<Arc<IntTable>>> = numbers().map(|n| constants.get(n).cloned()).collect();
     let blinds: Option<Vec<Blinds>> = numbers().map(|n| blinds.get(n).cloned()).collect();
@@ -193,7 +195,7 @@ pub(crate) fn prove(
     let mut channel = HidingProver::new(channel, key, program.max_width_vars())?;
     prover::prove::<Hyrax, _>(key, &program, &trace, &public, blinds, &mut channel);
     let argument = Arc::new(channel.into_inner().into_proof());
-    Ok(WeightProof { argument, declared: Arc::new(declared) })
+    Ok(WeightProof { argument, declared: Arc::new(declared), width_vars })
 }
 
 /// Checks the proof that the constants of the model `model` are within their widths.
@@ -204,7 +206,8 @@ pub(crate) fn verify(
     commitments: &[Commitment],
     proof: &WeightProof,
 ) -> Result<(), VerifyError> {
-    let (program, _) = program(&proof.declared).map_err(|error| StatementError::Program(error.to_string()))?;
+    let program = program(&proof.declared, proof.width_vars);
+    let (program, _) = program.map_err(|error| StatementError::Program(error.to_string()))?;
     let chosen = chosen(&proof.declared, commitments);
     let inputs = chosen.ok_or(StatementError::Misfit("the key lacks a constant of the model"))?;
     let public = PublicCommitments { inputs: &inputs, constants: &[] };
@@ -221,6 +224,9 @@ mod tests {
     use crate::gkr::pcs::{MultilinearPcs, VerifierKey};
     use crate::gkr::program::{MAX_WIDTH_VARS, constant_width_vars};
     use crate::sumcheck::int::IntVec;
+
+    /// [`Spec::weight_width_vars`].
+    const WIDTH_VARS: u32 = 11;
 
     fn declared() -> Vec<Declared> {
         vec![
@@ -251,7 +257,8 @@ mod tests {
 
     fn commit(key: &ProverKey, tables: &[Arc<IntTable>]) -> (Vec<Commitment>, Vec<Blinds>) {
         let commit = |table: &Arc<IntTable>| {
-            let mut commitment = Hyrax::commit(key, table, constant_width_vars(table.rows(), table.cols()));
+            let width_vars = constant_width_vars((table.rows(), table.cols()), WIDTH_VARS as usize);
+            let mut commitment = Hyrax::commit(key, table, width_vars);
             let blinds = Blinds::random(commitment.rows.len()).unwrap();
             Hyrax::blind(key, &mut commitment, &blinds);
             (commitment, blinds)
@@ -263,7 +270,7 @@ mod tests {
     fn weights_within_their_widths_are_proved() {
         let (key, model, tables) = (key(), [7; 32], tables(None));
         let (commitments, blinds) = commit(&key, &tables);
-        let proof = prove(&key, &model, declared(), &tables, &commitments, &blinds).unwrap();
+        let proof = prove(&key, &model, (declared(), WIDTH_VARS), &tables, &commitments, &blinds).unwrap();
         let check = |model: &[u8; 32], commitments: &[Commitment], proof: &WeightProof| {
             verify(key.verifier_key(), model, commitments, proof)
         };
@@ -286,7 +293,10 @@ mod tests {
         for change in [(0, 9), (0, -9), (1, (1 << 20) + 1), (1, -(1 << 20) - 1), (2, 128), (2, -129)] {
             let tables = tables(Some(change));
             let (commitments, blinds) = commit(&key, &tables);
-            assert!(prove(&key, &[0; 32], declared(), &tables, &commitments, &blinds).is_err(), "{change:?}");
+            assert!(
+                prove(&key, &[0; 32], (declared(), WIDTH_VARS), &tables, &commitments, &blinds).is_err(),
+                "{change:?}"
+            );
         }
     }
 
@@ -295,7 +305,7 @@ mod tests {
     #[test]
     fn a_cheating_owner_is_found_out() {
         let key = key();
-        let (program, recipes) = program(&declared()).unwrap();
+        let (program, recipes) = program(&declared(), WIDTH_VARS).unwrap();
         let lies = [(0, 9), (0, -9), (1, (1 << 20) + 1), (1, -(1 << 20) - 1), (1, 1 << 40), (2, 128), (2, -129)];
         // Without a lie, the same prover is believed.
         for change in lies.into_iter().map(Some).chain([None]) {
@@ -310,7 +320,7 @@ mod tests {
             let blinds = PublicBlinds { inputs: &blinds, constants: &[] };
             prover::prove::<Hyrax, _>(&key, &program, &trace, &public, blinds, &mut channel);
             let argument = Arc::new(channel.into_inner().into_proof());
-            let proof = WeightProof { argument, declared: Arc::new(declared()) };
+            let proof = WeightProof { argument, declared: Arc::new(declared()), width_vars: WIDTH_VARS };
             let verdict = verify(key.verifier_key(), &[0; 32], &commitments, &proof);
             assert_eq!(verdict.is_ok(), change.is_none(), "{change:?}: {verdict:?}");
         }

@@ -117,8 +117,8 @@ impl Toy {
         proof: &[u8],
     ) -> Result<(), VerifyError> {
         let decode = |bytes: &[u8]| {
-            let row = |bytes: &[u8]| Row::try_from(<[u8; ELEMENT]>::try_from(bytes).ok()?).ok();
-            let rows: Option<Vec<Row>> = bytes.chunks(ELEMENT).map(row).collect();
+            let rows: Result<Vec<[u8; ELEMENT]>, _> = bytes.chunks(ELEMENT).map(TryInto::try_into).collect();
+            let rows = rows.ok().and_then(|rows| Row::decode_all(rows).ok());
             let rows = rows.ok_or(VerifyError::NotCanonical(Label::PublicCommitment))?;
             Ok::<_, VerifyError>(files::commitment(SHARED_WIDTH_VARS, &rows))
         };
@@ -292,9 +292,9 @@ fn no_other_encoding_of_a_point_or_scalar_is_read_anywhere() {
     for part in [&toy.template, &toy.constants] {
         let honest: &[u8; ELEMENT] = part[..ELEMENT].try_into().unwrap();
         for (what, encoding) in bad_points(honest) {
-            assert!(Row::try_from(encoding).is_err(), "{what}");
+            assert!(Row::decode_all(vec![encoding]).is_err(), "{what}");
         }
-        assert!(Row::try_from(*honest).is_ok());
+        assert!(Row::decode_all(vec![*honest]).is_ok());
     }
 }
 
@@ -694,7 +694,7 @@ fn no_other_encoding_of_a_point_is_read_from_a_file() {
     for (subject, after) in [(key, 1), (template, 0), (&subjects[4], 0)] {
         let start = subject.body().len() - ELEMENT - after;
         let (honest, rest) = subject.body()[start..].split_first_chunk::<ELEMENT>().unwrap();
-        assert!(Row::try_from(*honest).is_ok());
+        assert!(Row::decode_all(vec![*honest]).is_ok());
         for (what, encoding) in bad_points(honest) {
             let body = [&subject.body()[..start], &encoding, rest].concat();
             assert!(subject.refuses(&subject.with_body(&body)), "{}: {what}", subject.name);

@@ -142,7 +142,7 @@ fn opening_case() -> &'static Opening {
         let claims = vec![
             claim(0, ColumnWeights::Point((5..9).map(field).collect())),
             claim(1, ColumnWeights::Point((5..8).map(field).collect())),
-            claim(0, ColumnWeights::Vector((0..10).map(field).collect())),
+            claim(0, ColumnWeights::Blocks { point: vec![field(4)], weights: (0..5).map(field).collect() }),
             claim(1, ColumnWeights::Tails { point: (5..8).map(field).collect(), period_vars: 2, first: 3 }),
         ];
         let blinds = Blinds::none();

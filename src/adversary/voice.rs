@@ -126,8 +126,7 @@ impl Statement {
     /// over activity.
     #[must_use]
     pub fn from_parts(parts: Parts) -> Option<Self> {
-        let rows =
-            |rows: Vec<[u8; 32]>| rows.into_iter().map(|row| Row::try_from(row).ok()).collect::<Option<Vec<_>>>();
+        let rows = |rows: Vec<[u8; 32]>| Row::decode_all(rows).ok();
         let recording =
             |(sample_rate, num_samples, named)| Some(AudioCommitment { sample_rate, num_samples, rows: rows(named)? });
         let revealed = match (parts.score, parts.embedding, parts.activity) {

@@ -12,7 +12,7 @@ use super::admission::{check_ranged, check_used};
 pub use super::hint::{Hint, Recipe, Recipes};
 use super::program::{
     Column, Contraction, Kind, Linear, Lookup, MAX_WIDTH_VARS, Product, Program, ProgramError, Relation,
-    SHARED_WIDTH_VARS, TableId, Tensor, TensorId,
+    SHARED_WIDTH_VARS, TableId, Tensor, TensorId, best_constant_width, constant_width_vars,
 };
 use super::tables::Table;
 use super::view::View;
@@ -39,6 +39,7 @@ pub struct ProgramBuilder {
     range: Option<TableId>,
     range_bits: usize,
     width_vars: Option<usize>,
+    weight_width_vars: Option<usize>,
     scope: Scope,
 }
 
@@ -60,6 +61,14 @@ impl ProgramBuilder {
     #[must_use]
     pub fn with_width_vars(mut self, width_vars: usize) -> Self {
         self.width_vars = Some(width_vars);
+        self
+    }
+
+    /// Takes it that large constants have been committed in rows of `2^width_vars` entries (see
+    /// [`constant_width_vars`](super::program::constant_width_vars)); otherwise in rows that suit the constants of this program.
+    #[must_use]
+    pub fn with_weight_width_vars(mut self, width_vars: usize) -> Self {
+        self.weight_width_vars = Some(width_vars);
         self
     }
 
@@ -325,9 +334,16 @@ impl ProgramBuilder {
                 self.add(&name, (1, cols), kind, BigInt::ZERO, BigInt::from(MAX_ENTRIES))
             })
             .collect::<Result<_, _>>()?;
-        let width_vars = self.width_vars.unwrap_or_else(|| best_width(&self.tensors));
+        let constants = || {
+            let constants = self.tensors.iter().filter(|t| matches!(t.kind, Kind::Constant(_) | Kind::Weights));
+            constants.map(|t| (t.rows, t.cols))
+        };
+        let weight_width_vars = self.weight_width_vars.unwrap_or_else(|| best_constant_width(constants()));
+        let widest = constants().map(|shape| constant_width_vars(shape, weight_width_vars)).max().unwrap_or(0);
+        let width_vars = self.width_vars.unwrap_or_else(|| best_width(&self.tensors, widest));
         let Self { tensors, relations, tables, outputs, zeros, recipes, .. } = self;
-        let program = Program { tensors, relations, tables, multiplicities, outputs, zeros, width_vars };
+        let program =
+            Program { tensors, relations, tables, multiplicities, outputs, zeros, width_vars, weight_width_vars };
         check_used(&program)?;
         Ok((program, recipes))
     }
@@ -366,12 +382,13 @@ impl ProgramBuilder {
 
 /// Variables of the rows of commitments for which proofs are smallest and verified fastest: a verifier pays
 /// for every row (a point to decode, a term to add) and for every generator (a term), and a proof holds every
-/// row and an eighth as many scalars as a row is long.
-fn best_width(tensors: &[Tensor]) -> usize {
+/// row and an eighth as many scalars as a row is long. Generators for the rows of constants, the longest of `2^widest` entries,
+/// are paid for already.
+fn best_width(tensors: &[Tensor], widest: usize) -> usize {
     let committed = |t: &&Tensor| matches!(t.kind, Kind::Witness | Kind::Multiplicity(_));
     let cost = |width_vars: &usize| {
         let rows = tensors.iter().filter(committed).map(|t| (t.rows << t.col_vars()).div_ceil(1 << width_vars));
-        4 * rows.sum::<usize>() + (1 << width_vars)
+        4 * rows.sum::<usize>() + (1 << widest.max(*width_vars))
     };
     (SHARED_WIDTH_VARS..=MAX_WIDTH_VARS).min_by_key(cost).unwrap_or(SHARED_WIDTH_VARS)
 }

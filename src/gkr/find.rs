@@ -104,8 +104,8 @@ impl<'a> TableIndex<'a> {
     pub(super) fn new(table: &'a Table) -> Self {
         let first = match &table.columns[0] {
             TableColumn::Counter { .. } => HashMap::new(),
-            TableColumn::Values(values) => {
-                values.iter().enumerate().rev().map(|(i, &value)| (value, i as u32)).collect()
+            TableColumn::Positive | TableColumn::Negative | TableColumn::Values(_) => {
+                (0..table.len()).rev().map(|i| (table.entry(0, i), i as u32)).collect()
             }
         };
         Self { table, first }
@@ -130,7 +130,7 @@ impl<'a> TableIndex<'a> {
                     *out = value.index(*start, self.table.len()).unwrap_or(MISSING);
                 }
             }
-            TableColumn::Values(_) => {
+            TableColumn::Positive | TableColumn::Negative | TableColumn::Values(_) => {
                 for (out, value) in out.iter_mut().zip(values.iter()) {
                     let entry = value.narrow().and_then(|value| self.first.get(&value));
                     *out = entry.copied().unwrap_or(MISSING);

@@ -190,10 +190,13 @@ pub(super) fn build(program: &Program, trace: &Trace, layout: &Layout, compressi
 fn denominators(table: &Table, base: Fr, powers: &[Fr], out: &mut [Fr]) {
     let runs: Vec<(usize, Fr)> = (0..table.columns.len()).map(|k| (k * table.len(), -powers[k])).collect();
     let mut entries: Vec<i64> = Vec::with_capacity(runs.len() * table.len());
-    for column in &table.columns {
+    for (k, column) in table.columns.iter().enumerate() {
         match column {
             TableColumn::Counter { start } => entries.extend(*start..*start + table.len() as i64),
             TableColumn::Values(values) => entries.extend_from_slice(values),
+            TableColumn::Positive | TableColumn::Negative => {
+                entries.extend((0..table.len()).map(|i| table.entry(k, i)));
+            }
         }
     }
     // Narrow integers cost half as much.

@@ -19,12 +19,11 @@ use std::collections::HashMap;
 
 use super::Fr;
 use super::claims::{RowWeights, TensorClaim};
-use super::pcs::{ColumnWeights, Layout, OpeningClaim, padding_claims};
+use super::pcs::{ColumnWeights, Layout, OpeningClaim, outer_product, padding_claims};
 use super::program::{Kind, Program, TensorId};
 use crate::sumcheck::channel::Scalar;
 use crate::sumcheck::eq::eq_prefix;
 use crate::sumcheck::error::{StatementError, VerifyError};
-use crate::sumcheck::vectors::scaled;
 
 /// Whether a commitment can open the claim as it is.
 fn opens_directly<S>(program: &Program, claim: &TensorClaim<S>) -> bool {
@@ -98,31 +97,13 @@ pub(super) fn opening<S: Scalar<Fr>>(
         RowWeights::Explicit(weights) if tensor.col_vars() >= width_vars || tensor.rows == 1 => {
             let (inner, outer) = claim.cols.split_at(width_vars.min(claim.cols.len()));
             let blocks = eq_prefix(outer, 1 << outer.len());
-            (products(weights, &blocks), ColumnWeights::Point(inner.to_vec()))
+            (outer_product(weights, &blocks), ColumnWeights::Point(inner.to_vec()))
         }
         RowWeights::Explicit(weights) => {
-            let cols = eq_prefix(&claim.cols, 1 << claim.cols.len());
-            (vec![Fr::from(1u64)], ColumnWeights::Vector(products(weights, &cols)))
+            (vec![Fr::from(1u64)], ColumnWeights::Blocks { point: claim.cols, weights: weights.to_vec() })
         }
     };
     Ok(OpeningClaim { commitment, row_weights, col_weights, value: claim.value })
-}
-
-/// `outer[i]·inner[j]`, `j` running fastest.
-fn products(outer: &[Fr], inner: &[Fr]) -> Vec<Fr> {
-    if let [factor] = inner {
-        return scaled(*factor, outer);
-    }
-    if inner.len() >= outer.len() {
-        return outer.iter().flat_map(|&weight| scaled(weight, inner)).collect();
-    }
-    // Long vectors have kernels.
-    let mut all = vec![Fr::from(0u64); outer.len() * inner.len()];
-    for (j, &factor) in inner.iter().enumerate() {
-        let products = scaled(factor, outer);
-        all.iter_mut().skip(j).step_by(inner.len()).zip(products).for_each(|(out, product)| *out = product);
-    }
-    all
 }
 
 /// Coordinates of the padding point that the program's commitments need: rows, columns.

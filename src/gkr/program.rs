@@ -20,16 +20,29 @@ pub struct TensorId(pub u32);
 /// Variables of a row of commitments that several programs refer to: 1024 entries.
 pub const SHARED_WIDTH_VARS: usize = 10;
 
-/// Entries from which on a constant is committed in the longest rows.
-const LARGE_CONSTANT: usize = 1 << 18;
-
-/// Variables of a row of the commitment to a constant of this shape. It depends on nothing else, since a model's
-/// constants are committed once for all lengths of its input: in as few rows as can be where they are many,
-/// because a verifier pays for each.
+/// Variables of a row of the commitment to a constant of this shape, where those of two rows and more have rows of
+/// `2^large_vars` entries. It depends on nothing else, since a model's constants are committed once for all lengths of
+/// its input.
 #[must_use]
-pub fn constant_width_vars(rows: usize, cols: usize) -> usize {
-    let entries = cols.checked_next_power_of_two().and_then(|cols| cols.checked_mul(rows));
-    if entries.is_none_or(|n| n >= LARGE_CONSTANT) { MAX_WIDTH_VARS } else { SHARED_WIDTH_VARS }
+pub fn constant_width_vars((rows, cols): (usize, usize), large_vars: usize) -> usize {
+    if padded_entries(rows, cols) >= 2 << large_vars { large_vars } else { SHARED_WIDTH_VARS }
+}
+
+/// Variables of the rows of large constants for which a verifier has the fewest terms to add: it has one for every row, and one
+/// for every generator, half of which count, since rows of what is committed in a proof share them.
+#[must_use]
+pub fn best_constant_width(shapes: impl Iterator<Item = (usize, usize)> + Clone) -> usize {
+    let cost = |&large_vars: &usize| {
+        let rows =
+            |(rows, cols)| padded_entries(rows, cols).div_ceil(1 << constant_width_vars((rows, cols), large_vars));
+        shapes.clone().map(rows).fold(0, usize::saturating_add).saturating_add((1 << large_vars) / 2)
+    };
+    (SHARED_WIDTH_VARS..=MAX_WIDTH_VARS).min_by_key(cost).unwrap_or(SHARED_WIDTH_VARS)
+}
+
+/// Entries of a table whose rows are padded.
+fn padded_entries(rows: usize, cols: usize) -> usize {
+    cols.checked_next_power_of_two().map_or(usize::MAX, |cols| cols.saturating_mul(rows))
 }
 
 /// Most variables of a row of commitments: 4096 entries.
@@ -226,6 +239,7 @@ pub struct Program {
     pub(super) zeros: Vec<TensorId>,
     /// Variables of a row of the witness commitments.
     pub(super) width_vars: usize,
+    pub(super) weight_width_vars: usize,
 }
 
 impl Program {
@@ -272,7 +286,9 @@ impl Program {
         let tensor = self.tensor(id);
         match tensor.kind {
             Kind::Input => SHARED_WIDTH_VARS,
-            Kind::Constant(_) | Kind::Weights => constant_width_vars(tensor.rows, tensor.cols),
+            Kind::Constant(_) | Kind::Weights => {
+                constant_width_vars((tensor.rows, tensor.cols), self.weight_width_vars)
+            }
             Kind::Witness | Kind::Multiplicity(_) | Kind::Virtual(_) => self.width_vars,
         }
     }

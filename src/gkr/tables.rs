@@ -16,6 +16,10 @@ pub enum TableColumn {
         /// The first entry.
         start: i64,
     },
+    /// `max(y, 0)` for `y = −2^(bits−1), …, 2^(bits−1) − 1`: evaluated in closed form.
+    Positive,
+    /// `max(−y, 0)` for the same `y`: evaluated in closed form.
+    Negative,
     /// Any integers.
     Values(Vec<i64>),
 }
@@ -45,6 +49,22 @@ impl Table {
         Self { name: name.into(), bits, columns: vec![TableColumn::Counter { start }, TableColumn::Values(values)] }
     }
 
+    /// `(y, max(y, 0))` and, on request, `max(−y, 0)`, for signed `y` of `bits` bits.
+    ///
+    /// # Panics
+    /// If there is not at least one bit, or more than 63.
+    #[must_use]
+    pub fn rectifier(bits: usize, negative: bool) -> Self {
+        let mut columns = vec![TableColumn::Counter { start: -(1 << (bits - 1)) }, TableColumn::Positive];
+        columns.extend(negative.then_some(TableColumn::Negative));
+        Self { name: format!("relu{bits}"), bits, columns }
+    }
+
+    /// Half of the entries; of signed integers, the first non-negative one.
+    fn half(&self) -> i64 {
+        self.len() as i64 / 2
+    }
+
     /// Number of entries.
     #[must_use]
     #[allow(clippy::len_without_is_empty)] // a table has at least one entry
@@ -60,6 +80,8 @@ impl Table {
     pub fn entry(&self, column: usize, index: usize) -> i64 {
         match &self.columns[column] {
             TableColumn::Counter { start } => start + index as i64,
+            TableColumn::Positive => (index as i64 - self.half()).max(0),
+            TableColumn::Negative => (self.half() - index as i64).max(0),
             TableColumn::Values(values) => values[index],
         }
     }
@@ -72,6 +94,8 @@ impl Table {
     pub fn column_range(&self, column: usize) -> (i64, i64) {
         match &self.columns[column] {
             TableColumn::Counter { start } => (*start, start + (self.len() as i64 - 1)),
+            TableColumn::Positive => (0, (self.half() - 1).max(0)),
+            TableColumn::Negative => (0, self.half()),
             TableColumn::Values(values) => {
                 (values.iter().copied().min().unwrap_or(0), values.iter().copied().max().unwrap_or(0))
             }
@@ -84,6 +108,7 @@ impl Table {
         self.bits <= 24
             && self.columns.iter().all(|column| match column {
                 TableColumn::Counter { start } => start.checked_add(1 << self.bits).is_some(),
+                TableColumn::Positive | TableColumn::Negative => self.bits > 0,
                 TableColumn::Values(values) => values.len() == self.len(),
             })
     }
@@ -99,17 +124,57 @@ impl Table {
     pub fn evaluate_with(&self, point: &[Fr], eq: impl FnOnce() -> Arc<Vec<Fr>>) -> Vec<Fr> {
         let needed = self.columns.iter().any(|column| matches!(column, TableColumn::Values(_)));
         let eq = if needed { eq() } else { Arc::default() };
+        // Σ_k 2^k·r_k: the number that the bits spell.
+        let number = |bits: &[Fr]| bits.iter().rev().fold(Fr::from(0u64), |sum, &r| sum + sum + r);
+        let (sign, magnitude) = match point.split_last() {
+            Some((&sign, low)) => (sign, number(low)),
+            None => Default::default(),
+        };
         self.columns
             .iter()
             .map(|column| match column {
-                TableColumn::Counter { start } => {
-                    // Σ_i eq(r, i)·(start + i) = start + Σ_k 2^k·r_k.
-                    let bits = point.iter().rev().fold(Fr::from(0u64), |acc, &r| acc + acc + r);
-                    Fr::from(*start) + bits
-                }
+                // Σ_i eq(r, i)·(start + i).
+                TableColumn::Counter { start } => Fr::from(*start) + number(point),
+                // With the highest bit, i − half is what the others spell; without, half − i is what they lack.
+                TableColumn::Positive => sign * magnitude,
+                TableColumn::Negative => (Fr::from(1u64) - sign) * (Fr::from(self.half()) - magnitude),
                 // The weights of all entries sum to one.
                 TableColumn::Values(values) => dot(values, &eq, Fr::from(1u64)),
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ark_ff::UniformRand;
+    use ark_std::rand::SeedableRng;
+    use ark_std::rand::rngs::StdRng;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn closed_forms_are_those_of_the_entries(bits in 1usize..9, start in -300i64..300, seed: u64) {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let point: Vec<Fr> = (0..bits).map(|_| Fr::rand(&mut rng)).collect();
+            let mut table = Table::rectifier(bits, true);
+            table.columns.push(TableColumn::Counter { start });
+            prop_assert!(table.is_well_formed());
+            let values = |k: usize| -> Vec<i64> { (0..table.len()).map(|i| table.entry(k, i)).collect() };
+            let of_entries = Table {
+                columns: (0..table.columns.len()).map(|k| TableColumn::Values(values(k))).collect(),
+                ..table.clone()
+            };
+            prop_assert_eq!(table.evaluate(&point), of_entries.evaluate(&point));
+            for (k, y) in (0..table.columns.len()).zip([0, 1, 2, 3]) {
+                prop_assert_eq!(table.column_range(k), of_entries.column_range(y));
+            }
+            for i in 0..table.len() {
+                let y = table.entry(0, i);
+                prop_assert_eq!((table.entry(1, i), table.entry(2, i)), (y.max(0), (-y).max(0)));
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! have fewer bits, see [`ProgramBuilder::range`].
 
 pub use super::division::{divide, sqrt};
+pub use super::rectify::{rectify, rectify_few, rectify_in_table};
 use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{Column, ProgramError, TableId, TensorId};
 use crate::gkr::tables::{Table, TableColumn};
@@ -206,42 +207,6 @@ pub fn activate(
     let y = p.witness(&format!("{name}: argument"), p.shape(x), bounds, &[x], Hint::entrywise(move |v| v >> shift))?;
     remainder(p, name, x, y, shift)?;
     lookup(p, name, y, function)
-}
-
-/// Most bits of a quotient that [`rectify`] takes.
-const MAX_RECTIFIED_BITS: usize = 20;
-
-/// `z = max(y, 0)` for the quotient `y = ⌊x / 2^shift + 1/2⌋`, which must have at most `bits` bits, a sign included.
-///
-/// Committed are `z` and `n = max(−y, 0)`, not `y`: one of them is zero, and zero bytes cost a commitment nothing. The lookup
-/// of `(z − n, z, n)` admits one pair for every `y = z − n`, and `x + 2^(shift−1) − 2^shift·y ∈ [0, 2^shift)` one `y`.
-pub fn rectify(
-    p: &mut ProgramBuilder,
-    name: &str,
-    x: TensorId,
-    shift: usize,
-    bits: usize,
-) -> Result<TensorId, ProgramError> {
-    if !(1..=MAX_RECTIFIED_BITS).contains(&bits) {
-        return Err(ProgramError::TooLarge(format!("the table of the rectified `{name}`, of {bits} bits")));
-    }
-    let x = rounded(p, name, x, shift)?;
-    let (shape, half) = (p.shape(x), 1i64 << (bits - 1));
-    let z = p.witness(name, shape, (0, i128::from(half) - 1), &[x], Hint::entrywise(move |v| (v >> shift).max(0)))?;
-    let n = p.witness(
-        &format!("{name}: negative part"),
-        shape,
-        (0, half.into()),
-        &[x],
-        Hint::entrywise(move |v| (-(v >> shift)).max(0)),
-    )?;
-    let y = p.linear(&format!("{name}: argument"), vec![(1, p.whole(z)), (-1, p.whole(n))], 0)?;
-    remainder(p, name, x, y, shift)?;
-    let mut table = Table::function(format!("relu{bits}"), -half, (-half..half).map(|y| y.max(0)).collect());
-    table.columns.push(TableColumn::Values((-half..half).map(|y| (-y).max(0)).collect()));
-    let table = p.table(table)?;
-    p.lookup([y, z, n].map(|id| column(p.whole(id))).to_vec(), table)?;
-    Ok(z)
 }
 
 /// `z = f(y)` for a committed or virtual tensor `y` whose values are arguments of the table.

@@ -43,6 +43,7 @@ mod quantize_recurrent;
 mod quantize_rows;
 mod quantize_waveform;
 mod quantize_weights;
+mod rectify;
 pub mod recurrent;
 pub mod recurrent_from;
 pub mod replay;

@@ -31,7 +31,7 @@ use super::max_pool::Patches;
 use crate::error::ModelError;
 use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{ProgramError, TensorId};
-use crate::gkr::tables::{Table, TableColumn};
+use crate::gkr::tables::Table;
 use crate::gkr::view::{RowMap, SourceAxis, View};
 use crate::sumcheck::int::{IntTable, dispatch};
 use crate::sumcheck::par;
@@ -67,16 +67,6 @@ fn blocks(patches: &Patches, x: TensorId, first: usize, count: usize) -> View {
     map.out[0] = count as u32;
     map.source.iter_mut().for_each(|axis| axis.offset += first as i64 * axis.out_strides[0]);
     View::rows(x, map)
-}
-
-/// `(d, max(d, 0))` and, on request, `max(−d, 0)`, for signed `d` of `bits` bits.
-fn table(bits: u32, negative: bool) -> Table {
-    let half = 1i64 << (bits - 1);
-    let mut table = Table::function(format!("relu{bits}"), -half, (-half..half).map(|d| d.max(0)).collect());
-    if negative {
-        table.columns.push(TableColumn::Values((-half..half).map(|d| (-d).max(0)).collect()));
-    }
-    table
 }
 
 /// `f(r_{j−1}, y_j)` for `j = 1 … k − 1`, block after block, where `y` is `(x + half) >> shift`.
@@ -133,7 +123,7 @@ impl Layer for TimeMaxPool {
             let tensor = p.linear(&name, vec![(1, patches.gather(x))], 0)?;
             return Ok(Value { tensor, ..input });
         }
-        let table = table(self.bits + 1, false);
+        let table = Table::rectifier(self.bits as usize + 1, false);
         let (shape, sizes) = ((last * rows, cols), [patches.count, rows]);
         let (sources, most) = (patches.map.sources(0), i128::from(table.column_range(1).1));
         let excess = p.witness(
@@ -186,7 +176,7 @@ impl RoundedTimeMaxPool {
     ) -> Result<[TensorId; 2], ProgramError> {
         let (shape, sizes) = (((patches.count - 1) * patches.rows, p.shape(x).1), [patches.count, patches.rows]);
         let (shift, half) = (self.shift as usize, fixed::power(name, self.shift)? / 2);
-        let table = table(self.bits + 1, true);
+        let table = Table::rectifier(self.bits as usize + 1, true);
         let mut witness = |what: &str, number: usize, sign: i128| {
             let (sources, most) = (patches.map.sources(0), i128::from(table.column_range(number).1));
             p.witness(

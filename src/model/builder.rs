@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::spec::weight_width_vars;
 use super::{Branch, DEFAULT_THRESHOLD, MAX_SAMPLES, Model, Output, Spec};
 use crate::audio::FrontEnd;
 use crate::audio::frontend::{Tensor, TensorInput};
@@ -216,9 +217,16 @@ impl ModelBuilder {
         if let Some(level) = self.activity {
             first.set_level(level)?;
         }
-        let (name, others) = (self.name.clone(), Vec::new());
-        let spec = Spec { name, first, others, min_samples: shortest, max_samples: longest };
+        let constants: Vec<Arc<IntTable>> = quantized.constants.into_iter().map(Arc::new).collect();
+        let spec = Spec {
+            name: self.name.clone(),
+            first,
+            others: Vec::new(),
+            min_samples: shortest,
+            max_samples: longest,
+            weight_width_vars: weight_width_vars(&constants),
+        };
         spec.check_limits()?;
-        Ok((spec, quantized.constants.into_iter().map(Arc::new).collect()))
+        Ok((spec, constants))
     }
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::spec::weight_width_vars;
 use super::{Branch, MAX_READINGS, Model, Spec};
 use crate::error::ModelError;
+use crate::sumcheck::int::IntTable;
 
 impl Model {
     /// The model under another name, which its id binds.
@@ -54,16 +56,17 @@ impl Model {
             first_constant: branch.first_constant.saturating_add(first_constant),
             ..branch.clone()
         };
+        let constants: Vec<Arc<IntTable>> = self.constants.iter().chain(&*other.constants).cloned().collect();
         let spec = Spec {
             name: name.to_owned(),
             first: spec.first.clone(),
             others: spec.others.iter().cloned().chain(others.branches().map(moved)).collect(),
             min_samples,
             max_samples,
+            weight_width_vars: weight_width_vars(&constants),
         };
         spec.check_limits()?;
         spec.lower(min_samples as usize, &spec.whole_tail(Some(1)))?;
-        let constants = self.constants.iter().chain(&*other.constants).cloned().collect();
         Ok(Self { spec: Arc::new(spec), constants: Arc::new(constants), onnx: self.onnx.clone() })
     }
 }

@@ -1,5 +1,7 @@
 //! What is public about a model, and the programs that it makes.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::branch::{self, Branch, Classifier, Output, check_name};
@@ -7,10 +9,11 @@ use super::{MAX_READINGS, MAX_SAMPLES, RANGE_BITS, TEMPLATE_BITS, TEMPLATE_FRACT
 use crate::audio::features::samples_input;
 use crate::error::ModelError;
 use crate::gkr::builder::{ProgramBuilder, Recipes};
-use crate::gkr::program::{Program, ProgramError, TensorId};
+use crate::gkr::program::{MAX_WIDTH_VARS, Program, ProgramError, SHARED_WIDTH_VARS, TensorId, best_constant_width};
 use crate::gkr::view::{RowMap, View};
 use crate::layers::{activity, argmax, norm, replay, score};
 use crate::statement::Reading;
+use crate::sumcheck::int::IntTable;
 
 /// What is public about a model: everything but its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +29,9 @@ pub struct Spec {
     pub min_samples: u32,
     /// Most samples.
     pub max_samples: u32,
+    /// Variables of a row of the commitments to large weights, see
+    /// [`constant_width_vars`](crate::gkr::program::constant_width_vars).
+    pub weight_width_vars: u32,
 }
 
 /// What a program ends in.
@@ -43,6 +49,11 @@ pub struct Tail {
     pub replays: usize,
     /// The classes that are shown, one for each network that gives one.
     pub readings: Vec<Reading>,
+}
+
+/// [`Spec::weight_width_vars`] for these weights.
+pub(super) fn weight_width_vars(constants: &[Arc<IntTable>]) -> u32 {
+    best_constant_width(constants.iter().map(|table| (table.rows(), table.cols()))) as u32
 }
 
 /// A program of a model for one length of audio.
@@ -133,7 +144,7 @@ impl Spec {
     /// [`Spec::readings`] and [`Classifier::samples`] first.
     pub fn lower(&self, num_samples: usize, tail: &Tail) -> Result<Lowered, ModelError> {
         self.check_length(num_samples)?;
-        let mut p = ProgramBuilder::new(RANGE_BITS);
+        let mut p = self.builder();
         let samples = samples_input(&mut p, "samples", num_samples, self.block(&tail.readings))?;
         let mut output = None;
         let compares = tail.threshold.is_some() || tail.score.is_some();
@@ -163,7 +174,7 @@ impl Spec {
 
     /// The program of a single network on `num_samples` samples, with its row as a public output.
     pub(crate) fn lower_branch(&self, branch: &Branch, num_samples: usize) -> Result<Lowered, ModelError> {
-        let mut p = ProgramBuilder::new(RANGE_BITS);
+        let mut p = self.builder();
         let samples = samples_input(&mut p, "samples", num_samples, branch.features.block())?;
         let embedding = embed(&mut p, branch, samples, num_samples)?.embedding;
         p.output(embedding);
@@ -175,7 +186,7 @@ impl Spec {
     /// With `given`, the template is an input and shown to be the one; without, it is a public output.
     pub(crate) fn lower_enrolment(&self, lengths: &[usize], given: bool) -> Result<Lowered, ModelError> {
         let branch = self.require_voice()?;
-        let mut p = ProgramBuilder::new(RANGE_BITS);
+        let mut p = self.builder();
         let mut recordings: Vec<Embedded> = Vec::with_capacity(lengths.len());
         for &num_samples in lengths {
             self.check_length(num_samples)?;
@@ -216,6 +227,10 @@ impl Spec {
         first.into_iter().chain(windows).min().unwrap_or(1)
     }
 
+    fn builder(&self) -> ProgramBuilder {
+        ProgramBuilder::new(RANGE_BITS).with_weight_width_vars(self.weight_width_vars as usize)
+    }
+
     fn check_length(&self, num_samples: usize) -> Result<(), ModelError> {
         if (self.min_samples as usize..=self.max_samples as usize).contains(&num_samples) {
             return Ok(());
@@ -237,6 +252,9 @@ impl Spec {
             });
         }
         let refuse = |reason: &str| Err(ModelError::Malformed { reason: reason.into() });
+        if !(SHARED_WIDTH_VARS..=MAX_WIDTH_VARS).contains(&(self.weight_width_vars as usize)) {
+            return refuse("its weights are committed in rows of a length that no model has");
+        }
         if self.branches().count() > MAX_READINGS {
             return refuse("it has too many networks");
         }
@@ -338,7 +356,9 @@ mod tests {
             spec.others[0].output = Output::Class { labels, samples: 400 };
         };
         type Change<'a> = (&'static str, &'a dyn Fn(&mut Spec));
-        let changes: [Change<'_>; 14] = [
+        let changes: [Change<'_>; 16] = [
+            ("short rows", &|s| s.weight_width_vars = 9),
+            ("long rows", &|s| s.weight_width_vars = 13),
             ("no length", &|s| s.min_samples = s.max_samples + 1),
             ("a long recording", &|s| s.max_samples = MAX_SAMPLES as u32 + 1),
             ("two voices", &|s| s.others.push(s.first.clone())),

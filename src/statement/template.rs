@@ -20,6 +20,7 @@ pub struct Template {
     pub(crate) recordings: Vec<AudioCommitment>,
     /// Whether proofs must show that their recording is none of these.
     pub(crate) refuse_replays: bool,
+    #[serde(deserialize_with = "Row::deserialize_all")]
     pub(crate) rows: Vec<Row>,
 }
 
@@ -56,6 +57,7 @@ impl Drop for TemplateSecret {
 pub struct AudioCommitment {
     pub(crate) sample_rate: u32,
     pub(crate) num_samples: u32,
+    #[serde(deserialize_with = "Row::deserialize_all")]
     pub(crate) rows: Vec<Row>,
 }
 

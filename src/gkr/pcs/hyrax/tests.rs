@@ -35,6 +35,11 @@ fn value_of(matrix: &[Vec<i128>], rows: &[Fr], columns: &ColumnWeights) -> Fr {
     sum
 }
 
+/// Random weights of so many blocks of `2^vars` entries.
+fn blocks(rng: &mut StdRng, vars: usize, count: usize) -> ColumnWeights {
+    ColumnWeights::Blocks { point: random_point(rng, vars), weights: random_point(rng, count) }
+}
+
 /// Tables, their commitments and true claims.
 #[derive(Clone)]
 struct Case {
@@ -59,8 +64,10 @@ impl Case {
             let num_rows = matrix.len();
             let mut columns = vec![
                 ColumnWeights::Point(random_point(&mut rng, width_vars)),
-                ColumnWeights::Vector(random_point(&mut rng, 1 << width_vars)),
-                ColumnWeights::Vector(random_point(&mut rng, (1 << width_vars) / 2)),
+                blocks(&mut rng, 0, 1 << width_vars),
+                blocks(&mut rng, 0, (1 << width_vars) / 2),
+                blocks(&mut rng, width_vars / 2, (1 << width_vars.div_ceil(2)) - 1),
+                blocks(&mut rng, width_vars, 1),
                 ColumnWeights::Tails {
                     point: random_point(&mut rng, width_vars),
                     period_vars: width_vars / 2,
@@ -337,7 +344,11 @@ fn shapes_that_do_not_fit_are_refused() {
     refused(&|case| case.claims[0].commitment = 3);
     refused(&|case| case.claims[0].row_weights.push(Fr::ONE));
     refused(&|case| case.claims[0].col_weights = ColumnWeights::Point(vec![Fr::ONE; 5]));
-    refused(&|case| case.claims[0].col_weights = ColumnWeights::Vector(vec![Fr::ONE; 17]));
+    let blocks =
+        |point: usize, weights| ColumnWeights::Blocks { point: vec![Fr::ONE; point], weights: vec![Fr::ONE; weights] };
+    refused(&|case| case.claims[0].col_weights = blocks(0, 17));
+    refused(&|case| case.claims[0].col_weights = blocks(2, 5));
+    refused(&|case| case.claims[0].col_weights = blocks(5, 1));
     let tails =
         |point: usize, period_vars, first| ColumnWeights::Tails { point: vec![Fr::ONE; point], period_vars, first };
     refused(&|case| case.claims[0].col_weights = tails(5, 2, 1));
