@@ -144,7 +144,7 @@ pub(crate) fn program(declared: &[Declared], width_vars: u32) -> Result<(Program
             let first = i64::try_from(low).map_err(|_| ProgramError::TooLarge(name.clone()))?;
             // The last integer fills the table up.
             let values = (0..1i64 << bits).map(|i| (first + i).min(last)).collect();
-            let table = Table { name: format!("{first} to {last}"), bits, columns: vec![TableColumn::Values(values)] };
+            let table = Table { name: format!("{first} to {last}"), bits, columns: vec![TableColumn::values(values)] };
             let table = p.table(table)?;
             p.lookup(vec![fixed::column(p.whole(weights))], table)?;
         } else {

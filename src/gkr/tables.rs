@@ -20,8 +20,16 @@ pub enum TableColumn {
     Positive,
     /// `max(−y, 0)` for the same `y`: evaluated in closed form.
     Negative,
-    /// Any integers.
-    Values(Vec<i64>),
+    /// Any integers; tables share them.
+    Values(Arc<Vec<i64>>),
+}
+
+impl TableColumn {
+    /// A column of these integers.
+    #[must_use]
+    pub fn values(values: Vec<i64>) -> Self {
+        Self::Values(Arc::new(values))
+    }
 }
 
 /// A table of `2^bits` tuples. Its entries are the verifier's, part of the program.
@@ -45,6 +53,12 @@ impl Table {
     /// `(x, f(x))` for `2^bits` consecutive `x` from `start`.
     #[must_use]
     pub fn function(name: impl Into<String>, start: i64, values: Vec<i64>) -> Self {
+        Self::shared_function(name, start, Arc::new(values))
+    }
+
+    /// [`Table::function`] of values that are not copied.
+    #[must_use]
+    pub fn shared_function(name: impl Into<String>, start: i64, values: Arc<Vec<i64>>) -> Self {
         let bits = values.len().next_power_of_two().trailing_zeros() as usize;
         Self { name: name.into(), bits, columns: vec![TableColumn::Counter { start }, TableColumn::Values(values)] }
     }
@@ -164,7 +178,7 @@ mod tests {
             prop_assert!(table.is_well_formed());
             let values = |k: usize| -> Vec<i64> { (0..table.len()).map(|i| table.entry(k, i)).collect() };
             let of_entries = Table {
-                columns: (0..table.columns.len()).map(|k| TableColumn::Values(values(k))).collect(),
+                columns: (0..table.columns.len()).map(|k| TableColumn::values(values(k))).collect(),
                 ..table.clone()
             };
             prop_assert_eq!(table.evaluate(&point), of_entries.evaluate(&point));

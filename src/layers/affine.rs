@@ -15,6 +15,8 @@
 //! beyond the real ones are zero in `x` (proved; the ones are a constant on real entries only) and in
 //! `W` (committed so).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::fixed;
@@ -184,7 +186,7 @@ pub struct Function {
     /// Smallest argument.
     pub start: i64,
     /// Values from there on; a power of two of them.
-    pub values: Vec<i64>,
+    pub values: Arc<Vec<i64>>,
 }
 
 impl Function {
@@ -194,14 +196,18 @@ impl Function {
     pub fn tabulate(name: &str, bits: u32, input_fraction: i32, output_fraction: i32, f: impl Fn(f64) -> f64) -> Self {
         let half = 1i64 << (bits - 1);
         let (unit, one) = (f64::from(-input_fraction).exp2(), f64::from(output_fraction).exp2());
-        let values = (-half..half).map(|i| (f(i as f64 * unit) * one).round() as i64).collect();
-        Self { name: format!("{name}{bits}.{input_fraction}.{output_fraction}"), start: -half, values }
+        let values: Vec<i64> = (-half..half).map(|i| (f(i as f64 * unit) * one).round() as i64).collect();
+        Self {
+            name: format!("{name}{bits}.{input_fraction}.{output_fraction}"),
+            start: -half,
+            values: Arc::new(values),
+        }
     }
 
     /// As a lookup table.
     #[must_use]
     pub fn table(&self) -> Table {
-        Table::function(self.name.clone(), self.start, self.values.clone())
+        Table::shared_function(self.name.clone(), self.start, Arc::clone(&self.values))
     }
 }
 

@@ -291,7 +291,7 @@ fn clamp_table(low_bits: usize, high_bits: usize, function: &Table) -> Table {
 fn with_low_bits(function: &Table, low_bits: usize) -> Table {
     let low = (0..function.len()).map(|i| function.entry(0, i).rem_euclid(1 << low_bits)).collect();
     let mut columns = function.columns.clone();
-    columns.insert(1, TableColumn::Values(low));
+    columns.insert(1, TableColumn::values(low));
     Table { name: format!("{} of {low_bits} low bits", function.name), bits: function.bits, columns }
 }
 

@@ -22,7 +22,7 @@ use crate::error::ModelError;
 use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{ProgramError, TensorId};
 use crate::gkr::tables::Table;
-use crate::gkr::tables::TableColumn::Values;
+use crate::gkr::tables::TableColumn;
 
 /// `(w, |w|, octaves)` for `w = ±2^k`.
 fn power_table(octaves: &[i64]) -> Table {
@@ -33,7 +33,7 @@ fn power_table(octaves: &[i64]) -> Table {
     let signed = (0..1usize << bits).map(|i| if row(i) % 2 == 0 { power(i) } else { -power(i) }).collect();
     let powers = (0..1usize << bits).map(power).collect();
     let logs = (0..1usize << bits).map(|i| octaves[row(i) / 2]).collect();
-    let columns = vec![Values(signed), Values(powers), Values(logs)];
+    let columns = [signed, powers, logs].map(TableColumn::values).to_vec();
     Table { name: format!("signed shift{}", octaves.len()), bits, columns }
 }
 

@@ -23,8 +23,7 @@
 
 use crate::gkr::builder::{Hint, ProgramBuilder};
 use crate::gkr::program::{ProgramError, TensorId};
-use crate::gkr::tables::Table;
-use crate::gkr::tables::TableColumn::Values;
+use crate::gkr::tables::{Table, TableColumn};
 use crate::layers::fixed::{MAX_BITS, column, lookup, remainder};
 
 /// Longest shift by one looked-up factor.
@@ -142,7 +141,8 @@ impl LogTables {
         let bits = rows.len().next_power_of_two().trailing_zeros() as usize;
         // The last row is repeated: a legal row.
         let entry = |i: usize, c: usize| rows[i.min(rows.len() - 1)][c];
-        let columns = (0..rows[0].len()).map(|c| Values((0..1usize << bits).map(|i| entry(i, c)).collect()));
+        let columns =
+            (0..rows[0].len()).map(|c| TableColumn::values((0..1usize << bits).map(|i| entry(i, c)).collect()));
         Table { name: "shift".into(), bits, columns: columns.collect() }
     }
 

@@ -35,7 +35,7 @@ pub struct Peak {
 fn table(bits: usize, reach: i64) -> Table {
     let near = (0..1i64 << bits).map(|d| d.min(reach)).collect();
     let mut table = Table::function(format!("below{bits}"), 0, near);
-    table.columns.push(TableColumn::Values((0..1i64 << bits).map(|d| i64::from(d == 0)).collect()));
+    table.columns.push(TableColumn::values((0..1i64 << bits).map(|d| i64::from(d == 0)).collect()));
     table
 }
 

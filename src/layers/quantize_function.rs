@@ -43,10 +43,10 @@ fn table(f: &Scalar, bits: u32, [low, high]: [f64; 2]) -> Option<(Function, i32,
     let unit = f64::from(-fraction).exp2();
     let output = step(WIDE_BITS, seen);
     let one = f64::from(output).exp2();
-    let values = (start..start + entries).map(|i| (f.value(i as f64 * unit) * one).round() as i64).collect();
+    let values: Vec<i64> = (start..start + entries).map(|i| (f.value(i as f64 * unit) * one).round() as i64).collect();
     // Functions with long names are told apart by a digest of them.
     let name = format!("{} {bits}.{fraction}.{start}.{output}", short(&f.name()));
-    Some((Function { name, start, values }, fraction, output))
+    Some((Function { name, start, values: values.into() }, fraction, output))
 }
 
 /// Tables that start where a function begins to be defined, or end where it ceases to be.

@@ -239,7 +239,7 @@ impl Clamp<'_> {
         let sign = |u| if split { shape.side(u) } else { 0 };
         let argument = |u| u - shape.width * sign(u);
         let values = |line: &dyn Fn(i128) -> i128| {
-            TableColumn::Values((start..start + (1i64 << bits)).map(|u| line(u.into()) as i64).collect())
+            TableColumn::values((start..start + (1i64 << bits)).map(|u| line(u.into()) as i64).collect())
         };
         let mut columns = vec![TableColumn::Counter { start }];
         if split {
@@ -352,7 +352,7 @@ impl Clamp<'_> {
         let s = p.witness(&side, size, (-1, 1), &[h], Hint::entrywise(i128::signum))?;
         let nonzero = Hint::entrywise(|h| i128::from(h != 0));
         let square = p.witness(&format!("{side}, squared"), size, (0, 1), &[h], nonzero)?;
-        let columns = [vec![-1, 0, 1, 0], vec![1, 0, 1, 0]].map(TableColumn::Values).to_vec();
+        let columns = [vec![-1, 0, 1, 0], vec![1, 0, 1, 0]].map(TableColumn::values).to_vec();
         let squares = p.table(Table { name: "squares of signs".into(), bits: 2, columns })?;
         p.lookup([s, square].map(|id| column(p.whole(id))).to_vec(), squares)?;
         let magnitude = p.product(&format!("{side}: magnitude"), p.whole(s), p.whole(h))?;

@@ -93,7 +93,7 @@ impl Softmax {
     fn masked_table(&self) -> Table {
         let last = self.exponentials.len() - 1;
         let column = |f: &dyn Fn(usize) -> i64| {
-            TableColumn::Values((0..=last).map(|e| if e == last { 0 } else { f(e) }).collect())
+            TableColumn::values((0..=last).map(|e| if e == last { 0 } else { f(e) }).collect())
         };
         let columns = vec![TableColumn::Counter { start: 0 }, column(&|e| e as i64), column(&|e| self.exponentials[e])];
         Table { name: "masked exp".into(), bits: self.bits as usize, columns }

@@ -68,7 +68,7 @@ impl TimeSoftmax {
         }
         let name = format!("exponentials of {}", self.name);
         let mut table = Table::function(name, 0, self.exponentials.clone());
-        table.columns.push(TableColumn::Values((0..len).map(|e| i64::from(e == 0)).collect()));
+        table.columns.push(TableColumn::values((0..len).map(|e| i64::from(e == 0)).collect()));
         Ok(table)
     }
 

@@ -20,7 +20,8 @@ use ark_bn254::{Fq, FqConfig};
 use ark_ff::{AdditiveGroup, Field};
 
 use super::lanes::{
-    self, Ifma, add, add_product, broadcast, canonical, empty, equal, mul, mul_add, reduce, select, sub_of, times_16,
+    self, Ifma, add, add_product, broadcast, canonical, empty, equal, mul, mul_add, reduce, select, square, sub_of,
+    times_16,
 };
 use super::memory::{from_words, load, load_pairs, store};
 use super::points::gather;
@@ -217,7 +218,7 @@ fn raise(values: &mut [[Fq; LANES]; TOGETHER], exponent: &[u64; 4]) {
         for _ in 0..WINDOW {
             for x in &mut result {
                 // The first of 16p, then below 1 + 4.1²/84 < 1.2.
-                *x = mul(x, x);
+                *x = square(x);
             }
         }
         for (x, power) in result.iter_mut().zip(&powers[digit(position)]) {

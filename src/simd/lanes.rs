@@ -253,6 +253,43 @@ pub(super) fn mul<C: Config>(a: &Lanes<C>, b: &Lanes<C>) -> Lanes<C> {
     reduce(sum)
 }
 
+/// `a·a`: products of different limbs are computed once.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn square_sum<C: Config>(a: &Lanes<C>) -> Sum<C> {
+    let mut sum = empty();
+    for i in 0..LIMBS {
+        for j in i + 1..LIMBS {
+            sum.0[i + j] = _mm512_madd52lo_epu64(sum.0[i + j], a.0[i], a.0[j]);
+            sum.0[i + j + 1] = _mm512_madd52hi_epu64(sum.0[i + j + 1], a.0[i], a.0[j]);
+        }
+    }
+    for limb in &mut sum.0 {
+        *limb = _mm512_add_epi64(*limb, *limb);
+    }
+    for (i, &limb) in a.0.iter().enumerate() {
+        sum.0[2 * i] = _mm512_madd52lo_epu64(sum.0[2 * i], limb, limb);
+        sum.0[2 * i + 1] = _mm512_madd52hi_epu64(sum.0[2 * i + 1], limb, limb);
+    }
+    sum
+}
+
+/// `a·a·2^-260`, below p more than that.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn square<C: Config>(a: &Lanes<C>) -> Lanes<C> {
+    reduce(square_sum(a))
+}
+
+/// `16·a·a·2^-260 + rest`, as [`reduce_and_add`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(super) fn square_16_add<C: Config>(a: &Lanes<C>, rest: Lanes<C>) -> Lanes<C> {
+    // A limb is a sum of at most ten words of 52 bits.
+    let sum = square_sum::<C>(a).0.map(|limb| _mm512_slli_epi64::<4>(limb));
+    reduce_and_add(Sum(sum, PhantomData), rest)
+}
+
 /// `a·b·2^-260 + rest`, as [`reduce_and_add`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
@@ -472,6 +509,33 @@ mod tests {
                     assert_eq!((found * &base - a * b) % &p, BigInt::ZERO);
                     assert!(*found >= BigInt::ZERO && found * 84 < (84 + j * k) * &p);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn squares_are_products() {
+        squares_are_products_in::<FrConfig>();
+        squares_are_products_in::<FqConfig>();
+    }
+
+    fn squares_are_products_in<C: Config>() {
+        let (p, base) = (modulus_of::<C>(), BigInt::from(1) << 260);
+        for k in [1, 2, 4, 16, 80] {
+            for a in samples::<C>(&BigInt::ZERO, &(&p * k)) {
+                // SAFETY: `run` calls this only if the instructions were detected.
+                let product = run::<C, _>([&a], |[a]| unsafe { mul(&a, &a) });
+                // SAFETY: as above.
+                assert_eq!(run::<C, _>([&a], |[a]| unsafe { square(&a) }), product);
+            }
+        }
+        let (factors, rests) = (samples::<C>(&BigInt::ZERO, &(&p * 2)), samples::<C>(&-p.clone(), &p));
+        for (a, rest) in factors.iter().zip(rests.iter().cycle()) {
+            // SAFETY: as above.
+            let Some(found) = run::<C, _>([a, rest], |[a, rest]| unsafe { square_16_add(&a, rest) }) else { return };
+            for ((a, rest), found) in a.iter().zip(rest).zip(&found) {
+                assert_eq!(((found - rest) * &base - 16 * a * a) % &p, BigInt::ZERO);
+                assert!(*found >= rest.clone() && found * 84 < rest * 84 + (84 + 64) * &p);
             }
         }
     }

@@ -21,7 +21,8 @@ use ark_bn254::{Fq, FqConfig};
 use ark_ff::{AdditiveGroup, Field};
 
 use super::lanes::{
-    self, Ifma, add, broadcast, canonical, equal, minus, modulus, mul, mul_add, negated, select, sub, times_16,
+    self, Ifma, add, broadcast, canonical, equal, minus, modulus, mul, mul_add, negated, select, square_16_add, sub,
+    times_16,
 };
 use super::memory::{load, load_eight_apart, load_pairs, pair_rows, prefetch, restore, save, store, store_words};
 use super::{ALONE, LANES, NEGATED, Point, PointKernels, Saved};
@@ -151,7 +152,7 @@ impl Pairs {
         let slope = mul(&numerator, &times_16(*inverse));
         let slope_16 = times_16(slope);
         // s² is below (1 + 1.8·29/84)·p < 1.7p, p − x₁ − x₂ in −p … p; what is left is below p after two steps.
-        let x = canonical(canonical(mul_add(&slope, &slope_16, minus(modulus(), &[left.x, right.x]))));
+        let x = canonical(canonical(square_16_add(&slope, minus(modulus(), &[left.x, right.x]))));
         // The product is below (1 + 29·2/84)·p < 1.7p; y₁ is below p.
         let y = canonical(mul_add(&slope_16, &sub(left.x, &x), minus(broadcast(&Fq::ZERO), &[left.y])));
         self.replace(Points { x, y })

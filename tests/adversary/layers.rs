@@ -131,7 +131,7 @@ fn shrink(layer: &mut AnyLayer) {
     let middle = |function: &mut Function, bits: u32| {
         let (half, len) = (1i64 << (bits - 1), 1usize << bits);
         let skipped = usize::try_from(-half - function.start).unwrap();
-        function.values = function.values[skipped..skipped + len].to_vec();
+        function.values = function.values[skipped..skipped + len].to_vec().into();
         function.start = -half;
     };
     let gates = |gates: &mut voxcheck::layers::recurrent::Gates| {

@@ -154,8 +154,8 @@ fn a_clamped_value_has_one_form_within_its_table_and_beyond() {
         }
         for (start, bits) in [(-16, 5), (3, 3), (-9, 3), (0, 1)] {
             let table = wavy(start, bits);
-            let values = (0..table.len()).map(|i| table.entry(1, i)).collect();
-            let function = Function { name: "wavy".into(), start, values };
+            let values: Vec<i64> = (0..table.len()).map(|i| table.entry(1, i)).collect();
+            let function = Function { name: "wavy".into(), start, values: values.into() };
             check_clamp(range_bits, shift, &Clamped::Function(function), &table, &xs);
         }
     }

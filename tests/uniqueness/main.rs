@@ -237,7 +237,7 @@ fn the_search_finds_every_output_of_gadgets_that_are_wrong() {
     }
     // A table that has an argument twice.
     let twice = Gadget::scalar(2, &[2], |p, x| {
-        let column = |values: &[i64]| voxcheck::gkr::tables::TableColumn::Values(values.to_vec());
+        let column = |values: &[i64]| voxcheck::gkr::tables::TableColumn::values(values.to_vec());
         let columns = vec![column(&[-2, -1, 0, 1, 1, 1, 1, 1]), column(&[5, 6, 7, 0, 1, 2, 2, 2])];
         let function = voxcheck::gkr::tables::Table { name: "twice".into(), bits: 3, columns };
         fixed::lookup(p, "y", x[0], &function)

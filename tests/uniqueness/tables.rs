@@ -52,7 +52,7 @@ fn check_tables(program: &Program) -> usize {
 
 #[test]
 fn a_table_with_an_argument_twice_is_told_from_a_function() {
-    let columns = |values: Vec<i64>| vec![TableColumn::Values(vec![3, 4, 4, 5]), TableColumn::Values(values)];
+    let columns = |values: Vec<i64>| vec![TableColumn::values(vec![3, 4, 4, 5]), TableColumn::values(values)];
     let table = |values| Table { name: "t".into(), bits: 2, columns: columns(values) };
     assert_eq!(function_of(&table(vec![1, 2, 3, 4])), None);
     assert_eq!(function_of(&table(vec![1, 2, 2, 4])).unwrap().len(), 3);

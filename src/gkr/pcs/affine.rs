@@ -4,6 +4,8 @@
 //! all inverses of a batch from one, so that an addition costs six multiplications, half of what
 //! projective coordinates need.
 
+use std::borrow::Cow;
+
 use ark_bn254::{Fq, G1Affine};
 use ark_ec::AffineRepr;
 use ark_ff::{AdditiveGroup, BigInt, BigInteger, Field, PrimeField, Zero};
@@ -113,6 +115,11 @@ impl Adder {
     pub fn add(&mut self, source: &[RawPoint], pairs: impl IntoIterator<Item = [u32; 2]>, out: &mut Vec<RawPoint>) {
         self.pairs.clear();
         self.pairs.extend(pairs);
+        self.add_waiting(source, out);
+    }
+
+    /// [`Adder::add`] for the pairs that are in its buffer.
+    fn add_waiting(&mut self, source: &[RawPoint], out: &mut Vec<RawPoint>) {
         if let Some(kernels) = simd::point_kernels().filter(|_| !self.pairs.is_empty()) {
             let count = self.pairs.len();
             self.pairs.resize(count.next_multiple_of(LANES), [0, ALONE]);
@@ -154,38 +161,73 @@ impl Adder {
     }
 
     /// Sums of consecutive runs of references to points of `source`, whose lengths are `lens`: pairwise,
-    /// level by level, with one inversion a level for all runs.
+    /// level by level, with one inversion a level for all runs. The last point of an odd run waits for the next level.
     ///
     /// # Panics
     /// If the lengths are not those of all references together, or a reference is out of range.
     #[must_use]
     pub fn sum_runs(&mut self, source: &[RawPoint], references: &[u32], lens: &[usize]) -> Vec<RawPoint> {
         assert_eq!(lens.iter().sum::<usize>(), references.len(), "runs cover all references");
-        let mut lens = lens.to_vec();
-        let (mut points, mut next) = (Vec::new(), Vec::new());
-        self.add(source, pairs_of_runs(&lens, |i| references[i]), &mut points);
-        lens.iter_mut().for_each(|len| *len = len.div_ceil(2));
-        while lens.iter().any(|&len| len > 1) {
-            // A level has at most half as many points as there are references, so that indices fit.
-            self.add(&points, pairs_of_runs(&lens, |i| i as u32), &mut next);
-            std::mem::swap(&mut points, &mut next);
-            lens.iter_mut().for_each(|len| *len = len.div_ceil(2));
+        let mut sums = vec![IDENTITY; lens.len()];
+        let mut level =
+            Level { runs: lens.iter().copied().enumerate().collect(), references: Cow::Borrowed(references) };
+        let mut points = Cow::Borrowed(source);
+        while let Some(next) = level.halve(&points, &mut self.pairs, &mut sums) {
+            let mut added = Vec::new();
+            self.add_waiting(&points, &mut added);
+            added.extend(next.odd.iter().map(|&reference| resolve(&points, reference)));
+            (level, points) = (next.level, Cow::Owned(added));
         }
-        let mut sums = points.into_iter();
-        lens.iter().map(|&len| if len == 0 { IDENTITY } else { sums.next().expect("one point a run") }).collect()
+        sums
     }
 }
 
-/// Neighbours within runs; a last one of an odd run is alone.
-fn pairs_of_runs(lens: &[usize], reference: impl Fn(usize) -> u32) -> impl Iterator<Item = [u32; 2]> {
-    let starts = lens.iter().scan(0, |end, &len| {
-        let start = *end;
-        *end += len;
-        Some(start..*end)
-    });
-    starts
-        .flat_map(|run| run.clone().step_by(2).map(move |i| (i, i + 1 < run.end)))
-        .map(move |(i, both)| [reference(i), if both { reference(i + 1) } else { ALONE }])
+/// Runs that are being summed up.
+struct Level<'a> {
+    /// Number and length of those that are not done.
+    runs: Vec<(usize, usize)>,
+    /// The points of one after another.
+    references: Cow<'a, [u32]>,
+}
+
+/// A level, and the references to the points that come after the sums of its pairs.
+struct Halved {
+    level: Level<'static>,
+    odd: Vec<u32>,
+}
+
+impl Level<'_> {
+    /// Pairs up neighbours within runs, and puts runs of one point among `sums`; nothing if no run is left.
+    fn halve(&self, points: &[RawPoint], pairs: &mut Vec<[u32; 2]>, sums: &mut [RawPoint]) -> Option<Halved> {
+        /// Marks a point that comes after the sums.
+        const ODD: u32 = 1 << 31;
+        pairs.clear();
+        let (mut runs, mut references, mut odd) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rest = &*self.references;
+        for &(run, len) in &self.runs {
+            let own;
+            (own, rest) = rest.split_at(len);
+            match own {
+                [] => {}
+                &[only] => sums[run] = resolve(points, only),
+                _ => {
+                    let (twos, last) = own.as_chunks();
+                    references.extend((pairs.len() as u32..).take(twos.len()));
+                    pairs.extend_from_slice(twos);
+                    if let &[last] = last {
+                        references.push(ODD | odd.len() as u32);
+                        odd.push(last);
+                    }
+                    runs.push((run, len.div_ceil(2)));
+                }
+            }
+        }
+        for reference in references.iter_mut().filter(|reference| **reference & ODD != 0) {
+            *reference = (*reference & !ODD) + pairs.len() as u32;
+        }
+        let level = Level { runs, references: Cow::Owned(references) };
+        (!pairs.is_empty()).then_some(Halved { level, odd })
+    }
 }
 
 #[cfg(test)]

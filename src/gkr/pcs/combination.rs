@@ -6,8 +6,6 @@
 //! it is the only costly step of a verifier. Points are whatever a proof holds (equal, opposite and
 //! identical ones are added correctly), and no index depends on more than a digit's bounds.
 
-use std::ops::Range;
-
 use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ff::{AdditiveGroup, PrimeField, Zero};
 
@@ -36,19 +34,26 @@ impl Combination {
 
     /// Computes the sum.
     pub fn sum(&self) -> G1Projective {
+        if self.terms.is_empty() {
+            return G1Projective::zero();
+        }
         let points: Vec<RawPoint> = self.terms.iter().map(|(point, _)| raw(point)).collect();
         // A position costs an addition a point and two of another kind a bucket, ten times as dear without kernels;
         // this is close to the least.
         let fewer = if simd::complete_point_kernels().is_some() { 1 } else { 3 };
-        let bits = (points.len().max(1).ilog2() as usize).saturating_sub(fewer).clamp(2, 12);
+        let bits = (points.len().ilog2() as usize).saturating_sub(fewer).clamp(2, 12);
         // One bit more than a scalar has, for the last carry.
         let positions = Fr::MODULUS_BIT_SIZE as usize / bits + 1;
-        let digits: Vec<Vec<i16>> = self.terms.iter().map(|(_, s)| signed_digits(s, bits, positions)).collect();
-
-        let group = (BATCH_POINTS / points.len().max(1)).max(1);
+        // Position by position, as they are sorted.
+        let mut digits = vec![0i16; positions * points.len()];
+        for (i, (_, scalar)) in self.terms.iter().enumerate() {
+            let of_term = digits.iter_mut().skip(i).step_by(points.len());
+            of_term.zip(signed_digits(scalar, bits, positions)).for_each(|(out, digit)| *out = digit);
+        }
+        let group = (BATCH_POINTS / points.len()).max(1) * points.len();
         let mut buckets = Vec::with_capacity(positions << (bits - 1));
-        for first in (0..positions).step_by(group) {
-            buckets.extend(sum_positions(&points, &digits, bits, first..(first + group).min(positions)));
+        for digits in digits.chunks(group) {
+            buckets.extend(sum_positions(&points, digits, bits));
         }
         let positions: Vec<&[RawPoint]> = buckets.chunks(1 << (bits - 1)).collect();
         weigh_positions(&positions).into_iter().rev().fold(G1Projective::zero(), |mut sum, total| {
@@ -61,30 +66,27 @@ impl Combination {
 }
 
 /// `scalar = Σ_k 2^(bits·k) · digit_k` with digits between `−2^(bits−1)` and `2^(bits−1)`.
-pub(super) fn signed_digits(scalar: &Fr, bits: usize, positions: usize) -> Vec<i16> {
+pub(super) fn signed_digits(scalar: &Fr, bits: usize, positions: usize) -> impl Iterator<Item = i16> {
     let limbs = scalar.into_bigint().0;
     let mut carry = 0i32;
-    (0..positions)
-        .map(|k| {
-            let (limb, shift) = (k * bits / 64, k * bits % 64);
-            let low = limbs.get(limb).map_or(0, |&l| u128::from(l));
-            let high = limbs.get(limb + 1).map_or(0, |&l| u128::from(l) << 64);
-            let digit = ((high | low) >> shift) as i32 & ((1 << bits) - 1);
-            let digit = digit + carry;
-            carry = i32::from(digit > 1 << (bits - 1));
-            (digit - (carry << bits)) as i16
-        })
-        .collect()
+    (0..positions).map(move |k| {
+        let (limb, shift) = (k * bits / 64, k * bits % 64);
+        let low = limbs.get(limb).map_or(0, |&l| u128::from(l));
+        let high = limbs.get(limb + 1).map_or(0, |&l| u128::from(l) << 64);
+        let digit = ((high | low) >> shift) as i32 & ((1 << bits) - 1);
+        let digit = digit + carry;
+        carry = i32::from(digit > 1 << (bits - 1));
+        (digit - (carry << bits)) as i16
+    })
 }
 
-/// The sums of all buckets of the given digit positions.
-fn sum_positions(points: &[RawPoint], digits: &[Vec<i16>], bits: usize, positions: Range<usize>) -> Vec<RawPoint> {
+/// The sums of all buckets of some digit positions.
+fn sum_positions(points: &[RawPoint], digits: &[i16], bits: usize) -> Vec<RawPoint> {
     let buckets = 1 << (bits - 1);
-    let mut sorted = Vec::with_capacity(points.len() * positions.len());
-    let mut lens = Vec::with_capacity(buckets * positions.len());
-    for position in positions {
+    let (mut sorted, mut lens) = (Vec::with_capacity(digits.len()), Vec::new());
+    for digits in digits.chunks(points.len()) {
         let mut counts = vec![0usize; buckets];
-        for digit in digits.iter().map(|digits| digits[position]).filter(|&digit| digit != 0) {
+        for digit in digits.iter().filter(|&&digit| digit != 0) {
             counts[usize::from(digit.unsigned_abs()) - 1] += 1;
         }
         let mut next = Vec::with_capacity(buckets);
@@ -94,8 +96,7 @@ fn sum_positions(points: &[RawPoint], digits: &[Vec<i16>], bits: usize, position
             end += count;
         }
         sorted.resize(end, 0);
-        for (i, digits) in digits.iter().enumerate() {
-            let digit = digits[position];
+        for (i, &digit) in digits.iter().enumerate() {
             if digit != 0 {
                 let place = &mut next[usize::from(digit.unsigned_abs()) - 1];
                 sorted[*place] = i as u32 | if digit < 0 { NEGATED } else { 0 };
@@ -190,7 +191,7 @@ mod tests {
             let positions = Fr::MODULUS_BIT_SIZE as usize / bits + 1;
             let base = Fr::from(1u64 << bits);
             for &scalar in &scalars {
-                let digits = signed_digits(&scalar, bits, positions);
+                let digits: Vec<i16> = signed_digits(&scalar, bits, positions).collect();
                 assert!(digits.iter().all(|d| d.unsigned_abs() <= 1 << (bits - 1)));
                 assert_eq!(digits.iter().rev().fold(Fr::ZERO, |sum, &d| sum * base + Fr::from(d)), scalar);
             }

@@ -67,7 +67,8 @@ impl Multiples {
     /// # Panics
     /// If there are fewer generators.
     pub fn combine(&self, terms: impl Iterator<Item = (usize, Fr)>) -> G1Projective {
-        let digits: Vec<(usize, Vec<i16>)> = terms.map(|(j, s)| (j, signed_digits(&s, 8, SCALAR_DIGITS))).collect();
+        let digits: Vec<(usize, Vec<i16>)> =
+            terms.map(|(j, s)| (j, signed_digits(&s, 8, SCALAR_DIGITS).collect())).collect();
         let group = (BATCH / digits.len().max(1)).clamp(1, SCALAR_DIGITS);
         let sums = par::map(SCALAR_DIGITS.div_ceil(group), |g| {
             let (mut references, mut lens) = (Vec::with_capacity(group * digits.len()), Vec::new());
