@@ -133,6 +133,17 @@ impl ProvingKey {
         &self.pcs
     }
 
+    /// Computes the tables that proofs about as many samples need, which the first of them would else do.
+    ///
+    /// # Errors
+    /// If no recording of the model has this length.
+    pub fn prepare(&self, samples: usize) -> Result<(), ModelError> {
+        let spec = self.model.spec();
+        let program = spec.lower(samples, &spec.whole_tail(Some(1)))?.program;
+        let _ = self.pcs.multiples(program.max_width_vars());
+        Ok(())
+    }
+
     pub(crate) fn check_recording(&self, wav: &Wav) -> Result<(), ProveError> {
         require_rate(wav, self.model.front_end().sample_rate)?;
         self.model.check_length(wav.samples.len())?;

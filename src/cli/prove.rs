@@ -101,6 +101,8 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
         wav = common::read_input(model, &args.wav)?;
         memory::check(model, wav.samples.len(), args.max_memory)
     })?;
+    // What is wrong with the recording is told by the proof.
+    let _ = pk.prepare(wav.samples.len());
     let load = start.elapsed();
     let rate = wav.sample_rate;
     // A start that no recording reaches is refused like any other that this one does not.

@@ -22,8 +22,16 @@ pub trait Transcript: Send {
     fn challenge<F: PrimeField>(&mut self, label: Label) -> F {
         let mut bytes = [0u8; 64];
         self.squeeze(label, &mut bytes);
-        F::from_le_bytes_mod_order(&bytes)
+        from_words(bytes.as_chunks().0)
     }
+}
+
+/// The integer that these bytes are, words and bytes running from the lowest on, modulo the order of a field of more than 128 bits: a
+/// conversion a word, where `from_le_bytes_mod_order` has a multiplication a byte.
+#[must_use]
+pub(crate) fn from_words<F: PrimeField>(words: &[[u8; 16]]) -> F {
+    let two_128 = F::from(1u128 << 64).square();
+    words.iter().rev().fold(F::ZERO, |x, word| x * two_128 + F::from(u128::from_le_bytes(*word)))
 }
 
 /// A transcript that secret randomness can be bound to.
@@ -233,5 +241,24 @@ labels! {
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ark_bn254::{Fq, Fr};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn words_are_reduced_as_their_bytes_are(words in prop::collection::vec(
+            prop_oneof![Just([0; 16]), Just([0xff; 16]), any::<[u8; 16]>()],
+            0..6,
+        )) {
+            prop_assert_eq!(from_words::<Fr>(&words), Fr::from_le_bytes_mod_order(words.as_flattened()));
+            prop_assert_eq!(from_words::<Fq>(&words), Fq::from_le_bytes_mod_order(words.as_flattened()));
+        }
     }
 }

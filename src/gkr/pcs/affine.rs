@@ -4,8 +4,6 @@
 //! all inverses of a batch from one, so that an addition costs six multiplications, half of what
 //! projective coordinates need.
 
-use std::borrow::Cow;
-
 use ark_bn254::{Fq, G1Affine};
 use ark_ec::AffineRepr;
 use ark_ff::{AdditiveGroup, BigInt, BigInteger, Field, PrimeField, Zero};
@@ -102,6 +100,11 @@ const CHAINS: usize = 4;
 #[derive(Default)]
 pub struct Adder {
     pairs: Vec<[u32; 2]>,
+    /// References to the last points of odd runs.
+    odd: Vec<u32>,
+    /// Points and references of two levels.
+    points: (Vec<RawPoint>, Vec<RawPoint>),
+    references: (Vec<u32>, Vec<u32>),
     vectors: Vec<Saved>,
     products: Vec<Fq>,
 }
@@ -169,64 +172,62 @@ impl Adder {
     pub fn sum_runs(&mut self, source: &[RawPoint], references: &[u32], lens: &[usize]) -> Vec<RawPoint> {
         assert_eq!(lens.iter().sum::<usize>(), references.len(), "runs cover all references");
         let mut sums = vec![IDENTITY; lens.len()];
-        let mut level =
-            Level { runs: lens.iter().copied().enumerate().collect(), references: Cow::Borrowed(references) };
-        let mut points = Cow::Borrowed(source);
-        while let Some(next) = level.halve(&points, &mut self.pairs, &mut sums) {
-            let mut added = Vec::new();
-            self.add_waiting(&points, &mut added);
-            added.extend(next.odd.iter().map(|&reference| resolve(&points, reference)));
-            (level, points) = (next.level, Cow::Owned(added));
+        let mut runs: Vec<(usize, usize)> = lens.iter().copied().enumerate().collect();
+        // The points of a level and of the next, and the references to them.
+        let (mut points, mut next) = std::mem::take(&mut self.points);
+        let (mut own, mut later) = std::mem::take(&mut self.references);
+        let mut level = (source, references);
+        while self.halve(level, &mut runs, &mut later, &mut sums) {
+            self.add_waiting(level.0, &mut next);
+            next.extend(self.odd.iter().map(|&reference| resolve(level.0, reference)));
+            std::mem::swap(&mut points, &mut next);
+            std::mem::swap(&mut own, &mut later);
+            level = (&points, &own);
         }
+        (self.points, self.references) = ((points, next), (own, later));
         sums
     }
-}
 
-/// Runs that are being summed up.
-struct Level<'a> {
-    /// Number and length of those that are not done.
-    runs: Vec<(usize, usize)>,
-    /// The points of one after another.
-    references: Cow<'a, [u32]>,
-}
-
-/// A level, and the references to the points that come after the sums of its pairs.
-struct Halved {
-    level: Level<'static>,
-    odd: Vec<u32>,
-}
-
-impl Level<'_> {
-    /// Pairs up neighbours within runs, and puts runs of one point among `sums`; nothing if no run is left.
-    fn halve(&self, points: &[RawPoint], pairs: &mut Vec<[u32; 2]>, sums: &mut [RawPoint]) -> Option<Halved> {
+    /// Pairs up neighbours within runs of references to `points`, and puts runs of one point among `sums`; says whether a run is
+    /// left. `next` are the references to the points of the next level: the sums of pairs, then those of `odd`.
+    fn halve(
+        &mut self,
+        (points, references): (&[RawPoint], &[u32]),
+        runs: &mut Vec<(usize, usize)>,
+        next: &mut Vec<u32>,
+        sums: &mut [RawPoint],
+    ) -> bool {
         /// Marks a point that comes after the sums.
         const ODD: u32 = 1 << 31;
-        pairs.clear();
-        let (mut runs, mut references, mut odd) = (Vec::new(), Vec::new(), Vec::new());
-        let mut rest = &*self.references;
-        for &(run, len) in &self.runs {
+        self.pairs.clear();
+        self.odd.clear();
+        next.clear();
+        let mut rest = references;
+        runs.retain_mut(|(run, len)| {
             let own;
-            (own, rest) = rest.split_at(len);
+            (own, rest) = rest.split_at(*len);
             match own {
-                [] => {}
-                &[only] => sums[run] = resolve(points, only),
-                _ => {
-                    let (twos, last) = own.as_chunks();
-                    references.extend((pairs.len() as u32..).take(twos.len()));
-                    pairs.extend_from_slice(twos);
-                    if let &[last] = last {
-                        references.push(ODD | odd.len() as u32);
-                        odd.push(last);
-                    }
-                    runs.push((run, len.div_ceil(2)));
+                [] => return false,
+                &[only] => {
+                    sums[*run] = resolve(points, only);
+                    return false;
                 }
+                _ => {}
             }
+            let (twos, last) = own.as_chunks();
+            next.extend((self.pairs.len() as u32..).take(twos.len()));
+            self.pairs.extend_from_slice(twos);
+            if let &[last] = last {
+                next.push(ODD | self.odd.len() as u32);
+                self.odd.push(last);
+            }
+            *len = len.div_ceil(2);
+            true
+        });
+        for reference in next.iter_mut().filter(|reference| **reference & ODD != 0) {
+            *reference = (*reference & !ODD) + self.pairs.len() as u32;
         }
-        for reference in references.iter_mut().filter(|reference| **reference & ODD != 0) {
-            *reference = (*reference & !ODD) + pairs.len() as u32;
-        }
-        let level = Level { runs, references: Cow::Owned(references) };
-        (!pairs.is_empty()).then_some(Halved { level, odd })
+        !runs.is_empty()
     }
 }
 

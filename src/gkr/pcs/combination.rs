@@ -38,12 +38,13 @@ impl Combination {
             return G1Projective::zero();
         }
         let points: Vec<RawPoint> = self.terms.iter().map(|(point, _)| raw(point)).collect();
-        // A position costs an addition a point and two of another kind a bucket, ten times as dear without kernels;
-        // this is close to the least.
-        let fewer = if simd::complete_point_kernels().is_some() { 1 } else { 3 };
-        let bits = (points.len().ilog2() as usize).saturating_sub(fewer).clamp(2, 12);
         // One bit more than a scalar has, for the last carry.
-        let positions = Fr::MODULUS_BIT_SIZE as usize / bits + 1;
+        let positions = |bits: usize| Fr::MODULUS_BIT_SIZE as usize / bits + 1;
+        // A position costs an addition a point, and for every bucket as many halves of one, as measured.
+        let bucket = if simd::complete_point_kernels().is_some() { 3 } else { 8 };
+        let bits =
+            (2..=12).min_by_key(|&bits| positions(bits) * (2 * points.len() + (bucket << (bits - 1)))).unwrap_or(2);
+        let positions = positions(bits);
         // Position by position, as they are sorted.
         let mut digits = vec![0i16; positions * points.len()];
         for (i, (_, scalar)) in self.terms.iter().enumerate() {

@@ -10,11 +10,11 @@
 use std::sync::Arc;
 
 use ark_bn254::{Fq, G1Affine};
-use ark_ff::{AdditiveGroup, Field};
 use sha2::{Digest, Sha512};
 
 use super::curve;
 use crate::sumcheck::par;
+use crate::sumcheck::transcript::from_words;
 
 /// The domain of the generators of this library.
 pub const DOMAIN: &[u8] = b"voxcheck hyrax bn254 g1 v1";
@@ -104,11 +104,8 @@ fn candidate(domain: &[u8], index: u64, attempt: u64) -> (Fq, bool) {
         .chain_update(index.to_le_bytes())
         .chain_update(attempt.to_le_bytes())
         .finalize();
-    let words = hash.as_chunks::<16>().0;
-    // Three conversions take a fifth of the time of one byte by byte.
-    let two_128 = Fq::from(1u128 << 64).square();
-    let x = words.iter().take(3).rev().fold(Fq::ZERO, |x, word| x * two_128 + Fq::from(u128::from_le_bytes(*word)));
-    (x, hash.last().is_some_and(|byte| byte & 1 == 1))
+    let (x, sign) = hash.split_at(48);
+    (from_words(x.as_chunks().0), sign.last().is_some_and(|byte| byte & 1 == 1))
 }
 
 #[cfg(test)]

@@ -102,13 +102,18 @@ impl ProverKey {
         &self.key
     }
 
-    /// The multiples of the generators of rows of `2^width_vars` entries; computes them if nobody has.
+    /// The multiples of the generators of rows of `2^width_vars` entries, or of longer ones; computes them if nobody has.
     ///
     /// # Panics
     /// If the key is for narrower rows.
+    #[must_use]
     pub fn multiples(&self, width_vars: usize) -> &Multiples {
-        let generators = self.key.generators(width_vars);
-        par::get_or_compute(&self.multiples[width_vars], || Multiples::new(generators.row()))
+        // The first generators are the same whatever the width.
+        let longer = self.multiples.iter().skip(width_vars + 1).find_map(OnceLock::get);
+        longer.unwrap_or_else(|| {
+            let generators = self.key.generators(width_vars);
+            par::get_or_compute(&self.multiples[width_vars], || Multiples::new(generators.row()))
+        })
     }
 
     /// Computes what hiding needs, which the first hiding proof would else do.
