@@ -2,11 +2,14 @@
 //!
 //! They follow the relations of [`recurrent`](super::recurrent) bit for bit, and prove nothing.
 
+// The loops are written for every integer type, i128 included.
+#![allow(clippy::useless_conversion)]
+
 use super::affine::Function;
 use super::recurrent::{Gates, Gru, Lstm};
 use crate::simd;
 use crate::simd::matrix::{MatrixKernels, PackedMatrix, pair, pairs_in_word};
-use crate::sumcheck::int::IntTable;
+use crate::sumcheck::int::{IntTable, dispatch};
 use crate::sumcheck::par;
 
 /// `⌊x / 2^shift + 1/2⌋`.
@@ -79,8 +82,13 @@ impl Weights {
 }
 
 fn narrow(table: &IntTable) -> Result<Vec<i64>, String> {
-    let narrow = |v: i128| i64::try_from(v).map_err(|_| "an accumulator beyond 63 bits".to_owned());
-    table.values().iter().map(narrow).collect()
+    // Collecting into a result would not know how many there are.
+    let mut narrow = Vec::with_capacity(table.rows() * table.cols());
+    dispatch!(table.values(), values => for &value in values {
+        let value: i128 = value.into();
+        narrow.push(i64::try_from(value).map_err(|_| "an accumulator beyond 63 bits".to_owned())?);
+    });
+    Ok(narrow)
 }
 
 /// The state before the first row, of `hidden` numbers.
@@ -93,8 +101,8 @@ fn sequences(
     count: usize,
     run: impl Fn(usize) -> Result<Vec<i128>, String> + Sync + Send,
 ) -> Result<Vec<i128>, String> {
-    let parts = par::map(count, run).into_iter().collect::<Result<Vec<_>, _>>()?;
-    Ok(parts.concat())
+    let mut parts = par::map(count, run).into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(if parts.len() == 1 { parts.swap_remove(0) } else { parts.concat() })
 }
 
 /// The hidden states of an LSTM.
@@ -130,7 +138,7 @@ impl LstmCell {
         let Lstm { recurrence: net, gates, cell_tanh, gate_bits, cell_bits, .. } = &self.layer;
         let (hidden, stride) = (net.hidden as usize, (net.hidden as usize).next_power_of_two());
         let mut product = vec![0i64; weights.cols];
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(xw.len() / weights.cols * hidden);
         let (align, shift) = (gate_bits - cell_bits, 2 * gate_bits - cell_bits);
         for x in xw.chunks_exact(weights.cols) {
             weights.apply(&h, &mut product);
@@ -211,7 +219,7 @@ impl GruCell {
         let Gru { recurrence: net, gates, gate_bits, candidate_shift, linear_before_reset, .. } = &self.layer;
         let (hidden, stride) = (net.hidden as usize, (net.hidden as usize).next_power_of_two());
         let (mut product, mut recurrent) = (vec![0i64; weights.cols], vec![0i64; candidate.cols]);
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(xw.len() / cols * hidden);
         for x in xw.chunks_exact(cols) {
             weights.apply(&h, &mut product);
             let acc = |k: usize| (x[k] << net.input_shift) + (product[k] << net.hidden_shift) + bias[k];
