@@ -65,7 +65,7 @@ impl ProgramBuilder {
     }
 
     /// Takes it that large constants have been committed in rows of `2^width_vars` entries (see
-    /// [`constant_width_vars`](super::program::constant_width_vars)); otherwise in rows that suit the constants of this program.
+    /// [`constant_width_vars`]); otherwise in rows that suit the constants of this program.
     #[must_use]
     pub fn with_weight_width_vars(mut self, width_vars: usize) -> Self {
         self.weight_width_vars = Some(width_vars);
