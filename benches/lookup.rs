@@ -5,7 +5,7 @@
 use ark_ff::UniformRand;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use voxcheck::gkr::Fr;
-use voxcheck::gkr::fraction::{self, Layer, Numerators};
+use voxcheck::gkr::fraction::{self, Layer, Numerators, Recompute};
 use voxcheck::sumcheck::channel::PlainProver;
 use voxcheck::sumcheck::transcript::Merlin;
 
@@ -26,7 +26,11 @@ fn fractions(c: &mut Criterion) {
             group.sample_size(10).throughput(Throughput::Elements(1 << bits));
             group.bench_function(BenchmarkId::new(what, bits), |b| {
                 let channel = || PlainProver::new(Merlin::new(b"bench"));
-                b.iter_batched(|| leaves.clone(), |l| fraction::prove(&mut channel(), l), BatchSize::LargeInput);
+                b.iter_batched(
+                    || leaves.clone(),
+                    |l| fraction::prove(&mut channel(), l, Recompute::LEAST),
+                    BatchSize::LargeInput,
+                );
             });
         }
     }

@@ -16,7 +16,7 @@ use voxcheck::error::ModelError;
 use voxcheck::gkr::builder::ProgramBuilder;
 use voxcheck::gkr::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey, VerifierKey};
 use voxcheck::gkr::program::{MAX_WIDTH_VARS, Program, SHARED_WIDTH_VARS};
-use voxcheck::gkr::prover::{self, PublicBlinds, PublicCommitments};
+use voxcheck::gkr::prover::{self, PublicCommitments, Witness};
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::verifier;
 use voxcheck::layers::fixed;
@@ -95,7 +95,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn prove(key: &ProverKey, program: &Program, trace: &Trace, input: &Commitment) -> Vec<u8> {
     let public = PublicCommitments { inputs: &[input], constants: &[] };
     let mut channel = PlainProver::new(Merlin::new(b"custom layer"));
-    prover::prove::<Hyrax, _>(key, program, trace, &public, PublicBlinds::default(), &mut channel);
+    prover::prove::<Hyrax, _>(key, program, Witness::new(trace), &public, &mut channel);
     channel.into_proof()
 }
 

@@ -11,7 +11,7 @@ use std::time::Instant;
 use voxcheck::gkr::builder::{Hint, ProgramBuilder, Recipes};
 use voxcheck::gkr::pcs::{Hyrax, MultilinearPcs, ProverKey, VerifierKey};
 use voxcheck::gkr::program::{Column, MAX_WIDTH_VARS, Program, ProgramError, SHARED_WIDTH_VARS};
-use voxcheck::gkr::prover::{self, PublicBlinds, PublicCommitments};
+use voxcheck::gkr::prover::{self, PublicCommitments, Witness};
 use voxcheck::gkr::tables::Table;
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::verifier;
@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let public = PublicCommitments { inputs: &[&input], constants: &[] };
         let mut channel = PlainProver::new(Merlin::new(b"lookup_cost"));
         let clock = Instant::now();
-        let timings = prover::prove::<Hyrax, _>(&key, &program, &trace, &public, PublicBlinds::default(), &mut channel);
+        let timings = prover::prove::<Hyrax, _>(&key, &program, Witness::new(&trace), &public, &mut channel);
         let total = ms(clock);
         let proof = channel.into_proof();
         let peak = peak_mib().unwrap_or(f64::NAN);

@@ -9,6 +9,7 @@ pub(crate) use self::memory::leaves;
 pub use self::time::Speed;
 
 use crate::error::ModelError;
+use crate::gkr::fraction::Recompute;
 use crate::gkr::program::{Kind, Program, Relation};
 use crate::gkr::waves::Schedule;
 use crate::model::{Lowered, Model};
@@ -159,7 +160,7 @@ impl Model {
             waves: Schedule::new(program).waves.len(),
             proof_bytes: size(Mode::Zk)?,
             clear_proof_bytes: size(Mode::Clear)?,
-            memory_bytes: memory::peak(program),
+            memory_bytes: memory::peak(program, Recompute::LEAST),
             layers: layer_costs(program),
         })
     }

@@ -24,7 +24,7 @@ use crate::files::{self, FileError};
 use crate::gkr::pcs::hiding::{ClearVerifier, HidingProver, HidingVerifier};
 use crate::gkr::pcs::{Blinds, Commitment, Hyrax, Layout, MultilinearPcs};
 use crate::gkr::program::{Program, SHARED_WIDTH_VARS};
-use crate::gkr::prover::{self, PublicBlinds, PublicCommitments};
+use crate::gkr::prover::{self, PublicBlinds, PublicCommitments, Witness};
 use crate::gkr::trace::Trace;
 use crate::gkr::{Fr, verifier};
 use crate::key::{PROTOCOL, VerifyingKey};
@@ -173,7 +173,8 @@ impl ProvingKey {
         let samples: Vec<&[i16]> = recordings.iter().map(|wav| &*wav.samples).collect();
         let inputs = samples_tables(&lowered.program, &samples);
         let constants = self.model().constants();
-        let trace = Trace::run(&lowered.program, &lowered.recipes, &inputs, constants).map_err(ModelError::from)?;
+        let trace = Trace::run_keeping(&lowered.program, &lowered.recipes, &inputs, constants, &[lowered.embedding])
+            .map_err(ModelError::from)?;
         let value = |v| i16::try_from(v).map_err(|_| ProveError::Mismatch("an embedding has no length".into()));
         integers(trace.get(lowered.embedding)).into_iter().map(value).collect()
     }
@@ -234,7 +235,8 @@ impl ProvingKey {
         let samples: Vec<&[i16]> = recordings.iter().map(|wav| &*wav.samples).collect();
         let (lowered, inputs) = self.enrolment_inputs(&samples, template, secret)?;
         let constants = self.model().constants();
-        let trace = Trace::run(&lowered.program, &lowered.recipes, &inputs, constants).map_err(ModelError::from)?;
+        let trace = Trace::run_keeping(&lowered.program, &lowered.recipes, &inputs, constants, &[])
+            .map_err(ModelError::from)?;
         self.argue_enrolment(template, secret, &lowered.program, &trace)
     }
 
@@ -266,13 +268,14 @@ impl ProvingKey {
         let public = PublicCommitments { inputs: &committed, constants: &constants };
         let recordings = secret.recordings.iter().map(|secret| secret.blinds.clone());
         let inputs: Vec<Blinds> = recordings.chain([secret.blinds.clone()]).collect();
-        let blinds = PublicBlinds { inputs: &inputs, constants: &self.constant_blinds(program) };
+        let constants = self.constant_blinds(program);
+        let witness = Witness::new(trace).hidden_by(PublicBlinds { inputs: &inputs, constants: &constants });
         let mut channel = PlainProver::new(Merlin::new(PROTOCOL));
         key.absorb_enrolment(template, |label, bytes| {
             ProverChannel::<Fr>::absorb_statement(&mut channel, label, bytes);
         });
         let mut channel = HidingProver::new(channel, self.pcs(), program.max_width_vars())?;
-        prover::prove::<Hyrax, _>(self.pcs(), program, trace, &public, blinds, &mut channel);
+        prover::prove::<Hyrax, _>(self.pcs(), program, witness, &public, &mut channel);
         Ok(Enrolment { template: template.id().digest, argument: channel.into_inner().into_proof() })
     }
 }

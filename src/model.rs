@@ -180,7 +180,9 @@ impl Model {
     /// The run of the model's first network on some samples: up to the embedding, or to the logits of the first window.
     pub fn run(&self, samples: &[i16]) -> Result<(Lowered, Trace), ModelError> {
         self.check_length(samples.len())?;
-        self.run_branch(&self.spec.first, self.first_window(samples))
+        let (lowered, inputs) = self.branch_inputs(&self.spec.first, self.first_window(samples))?;
+        let trace = Trace::run(&lowered.program, &lowered.recipes, &inputs, &self.constants)?;
+        Ok((lowered, trace))
     }
 
     /// What the first network sees of a recording from its start on.
@@ -189,12 +191,19 @@ impl Model {
         samples.get(..window).unwrap_or(samples)
     }
 
-    /// The run of a network on the samples that it sees.
-    fn run_branch(&self, branch: &Branch, samples: &[i16]) -> Result<(Lowered, Trace), ModelError> {
+    /// The program of a network, and the samples that it sees.
+    fn branch_inputs(&self, branch: &Branch, samples: &[i16]) -> Result<(Lowered, [Arc<IntTable>; 1]), ModelError> {
         let lowered = self.spec.lower_branch(branch, samples.len())?;
         let inputs = [Arc::new(samples_table(&lowered.program, samples))];
-        let trace = Trace::run(&lowered.program, &lowered.recipes, &inputs, &self.constants)?;
-        Ok((lowered, trace))
+        Ok((lowered, inputs))
+    }
+
+    /// What a network makes of the samples that it sees.
+    fn branch_values(&self, branch: &Branch, samples: &[i16]) -> Result<Vec<i64>, ModelError> {
+        let (lowered, inputs) = self.branch_inputs(branch, samples)?;
+        let (constants, kept) = (&self.constants, [lowered.embedding]);
+        let trace = Trace::run_keeping(&lowered.program, &lowered.recipes, &inputs, constants, &kept)?;
+        Ok(integers(trace.get(lowered.embedding)))
     }
 
     /// Refuses recordings that are too short or too long.
@@ -216,8 +225,7 @@ impl Model {
         if !self.makes_values() {
             self.require_voice()?;
         }
-        let (lowered, trace) = self.run(samples)?;
-        Ok(integers(trace.get(lowered.embedding)))
+        self.branch_values(&self.spec.first, self.first_window(samples))
     }
 
     /// The float embedding, or the logits of the first window, if the model carries its float original.

@@ -22,7 +22,8 @@ use crate::gkr::Fr;
 use crate::gkr::pcs::hiding::HidingProver;
 use crate::gkr::pcs::{Blinds, Commitment, Hyrax, MultilinearPcs, ProverKey as PcsProver};
 use crate::gkr::program::{Program, SHARED_WIDTH_VARS};
-use crate::gkr::prover::{self, PublicBlinds, PublicCommitments};
+pub use crate::gkr::prover::Recompute;
+use crate::gkr::prover::{self, PublicBlinds, PublicCommitments, Witness};
 use crate::key::PROTOCOL;
 pub use crate::key::{Expected, Said, StatementMismatch, VerifyingKey};
 use crate::layers::score::exact_score;
@@ -84,6 +85,8 @@ pub struct ProveOptions<'a> {
     pub attestation: Option<&'a Attestation>,
     /// The first sample of the window of each reading, for a model that has some; empty for 0.
     pub windows: &'a [u32],
+    /// How much to compute again rather than store, for less memory. It makes no difference to the proof.
+    pub recompute: Recompute,
 }
 
 /// Commits to the weights and tables of a model, once for all lengths of audio. Deterministic: anyone
@@ -275,7 +278,7 @@ impl ProvingKey {
             blinds.push(secret.blinds.clone());
             blinds.extend(replays.map(|(place, _)| secret.recordings[place].blinds.clone()));
         }
-        let (argument, timings) = self.argue(&statement, &run, &blinds)?;
+        let (argument, timings) = self.argue(&statement, &run, &blinds, options.recompute)?;
         let report = self.report(wav, enrolled, run, execute, (commit, timings));
         Ok((Proof { statement, argument }, report))
     }
@@ -353,25 +356,28 @@ impl ProvingKey {
         statement: &Statement,
         run: &Run,
         blinds: &[Blinds],
+        recompute: Recompute,
     ) -> Result<(Vec<u8>, prover::Timings), ProveError> {
         let inputs = statement.input_commitments();
         let inputs: Vec<&Commitment> = inputs.iter().collect();
         let program = &run.lowered.program;
         let constants = self.key.program_constants(program).map_err(|e| ProveError::Mismatch(e.to_string()))?;
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
-        let blinds = PublicBlinds { inputs: blinds, constants: &self.constant_blinds(program) };
+        let constants = self.constant_blinds(program);
+        let blinds = PublicBlinds { inputs: blinds, constants: &constants };
+        let witness = Witness::new(&run.trace).hidden_by(blinds).recomputing(recompute);
         let mut channel = PlainProver::new(Merlin::new(PROTOCOL));
         self.key.absorb(statement, |label, bytes| {
             ProverChannel::<Fr>::absorb_statement(&mut channel, label, bytes);
         });
         Ok(match statement.mode {
             Mode::Clear => {
-                let timings = prover::prove::<Hyrax, _>(&self.pcs, program, &run.trace, &public, blinds, &mut channel);
+                let timings = prover::prove::<Hyrax, _>(&self.pcs, program, witness, &public, &mut channel);
                 (channel.into_proof(), timings)
             }
             Mode::Zk => {
                 let mut channel = HidingProver::new(channel, &self.pcs, program.max_width_vars())?;
-                let timings = prover::prove::<Hyrax, _>(&self.pcs, program, &run.trace, &public, blinds, &mut channel);
+                let timings = prover::prove::<Hyrax, _>(&self.pcs, program, witness, &public, &mut channel);
                 (channel.into_inner().into_proof(), timings)
             }
         })

@@ -26,7 +26,7 @@ use crate::gkr::builder::{ProgramBuilder, Recipes};
 use crate::gkr::pcs::hiding::{HidingProver, HidingVerifier};
 use crate::gkr::pcs::{Blinds, Commitment, Hyrax, ProverKey, VerifierKey};
 use crate::gkr::program::{Program, ProgramError};
-use crate::gkr::prover::{self, PublicBlinds, PublicCommitments};
+use crate::gkr::prover::{self, PublicBlinds, PublicCommitments, Witness};
 use crate::gkr::tables::{Table, TableColumn};
 use crate::gkr::trace::Trace;
 use crate::gkr::{Fr, verifier};
@@ -187,13 +187,13 @@ pub(crate) fn prove(
     let inputs: Option<Vec<Arc<IntTable>>> = numbers().map(|n| constants.get(n).cloned()).collect();
     let blinds: Option<Vec<Blinds>> = numbers().map(|n| blinds.get(n).cloned()).collect();
     let (inputs, blinds) = inputs.zip(blinds).ok_or_else(missing)?;
-    let trace = Trace::run(&program, &recipes, &inputs, &[]).map_err(ModelError::from)?;
+    let trace = Trace::run_keeping(&program, &recipes, &inputs, &[], &[]).map_err(ModelError::from)?;
     let public = PublicCommitments { inputs: &chosen(&declared, commitments).ok_or_else(missing)?, constants: &[] };
-    let blinds = PublicBlinds { inputs: &blinds, constants: &[] };
+    let witness = Witness::new(&trace).hidden_by(PublicBlinds { inputs: &blinds, constants: &[] });
     let mut channel = PlainProver::new(Merlin::new(PROTOCOL));
     absorb(model, |label, bytes| ProverChannel::<Fr>::absorb_statement(&mut channel, label, bytes));
     let mut channel = HidingProver::new(channel, key, program.max_width_vars())?;
-    prover::prove::<Hyrax, _>(key, &program, &trace, &public, blinds, &mut channel);
+    prover::prove::<Hyrax, _>(key, &program, witness, &public, &mut channel);
     let argument = Arc::new(channel.into_inner().into_proof());
     Ok(WeightProof { argument, declared: Arc::new(declared), width_vars })
 }
@@ -317,8 +317,8 @@ mod tests {
             let mut channel = PlainProver::new(Merlin::new(PROTOCOL));
             absorb(&[0; 32], |label, bytes| ProverChannel::<Fr>::absorb_statement(&mut channel, label, bytes));
             let mut channel = HidingProver::new(channel, &key, program.max_width_vars()).unwrap();
-            let blinds = PublicBlinds { inputs: &blinds, constants: &[] };
-            prover::prove::<Hyrax, _>(&key, &program, &trace, &public, blinds, &mut channel);
+            let witness = Witness::new(&trace).hidden_by(PublicBlinds { inputs: &blinds, constants: &[] });
+            prover::prove::<Hyrax, _>(&key, &program, witness, &public, &mut channel);
             let argument = Arc::new(channel.into_inner().into_proof());
             let proof = WeightProof { argument, declared: Arc::new(declared()), width_vars: WIDTH_VARS };
             let verdict = verify(key.verifier_key(), &[0; 32], &commitments, &proof);

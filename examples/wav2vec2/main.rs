@@ -23,7 +23,7 @@ use voxcheck::cost::Sizes;
 use voxcheck::gkr::pcs::hiding::{HidingProver, HidingVerifier};
 use voxcheck::gkr::pcs::{Blinds, Commitment, Hyrax, MultilinearPcs, ProverKey, VerifierKey};
 use voxcheck::gkr::program::{MAX_WIDTH_VARS, Program, SHARED_WIDTH_VARS};
-use voxcheck::gkr::prover::{self, PublicBlinds, PublicCommitments};
+use voxcheck::gkr::prover::{self, PublicBlinds, PublicCommitments, Witness};
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::verifier;
 use voxcheck::sumcheck::channel::{PlainProver, PlainVerifier, VerifierChannel};
@@ -94,8 +94,9 @@ fn main() -> Result<()> {
     Hyrax::blind(&key, &mut input, &blinds);
     let public = PublicCommitments { inputs: &[&input], constants: &committed };
     let mut channel = HidingProver::new(PlainProver::new(Merlin::new(TRANSCRIPT)), &key, program.max_width_vars())?;
-    let own = PublicBlinds { inputs: &[blinds], constants: &[] };
-    prover::prove::<Hyrax, _>(&key, &program, &trace, &public, own, &mut channel);
+    let own = [blinds];
+    let witness = Witness::new(&trace).hidden_by(PublicBlinds { inputs: &own, constants: &[] });
+    prover::prove::<Hyrax, _>(&key, &program, witness, &public, &mut channel);
     let proof = channel.into_inner().into_proof();
     println!("proved in {:.1?} ({execute:.1?} of it executing): {} bytes", clock.elapsed(), proof.len());
 

@@ -7,7 +7,7 @@ use voxcheck::gkr::builder::{ProgramBuilder, Recipes};
 use voxcheck::gkr::ledger::Ledger;
 use voxcheck::gkr::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey, VerifierKey};
 use voxcheck::gkr::program::{MAX_WIDTH_VARS, Program, ProgramError, TensorId};
-use voxcheck::gkr::prover::{self, PublicBlinds, PublicCommitments};
+use voxcheck::gkr::prover::{self, PublicCommitments, Witness};
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::verifier;
 use voxcheck::gkr::view::{RowMap, View};
@@ -150,7 +150,7 @@ pub fn run(bytes: &[u8]) {
     let (inputs, constants): (Vec<_>, Vec<_>) = (inputs.iter().collect(), constants.iter().collect());
     let public = PublicCommitments { inputs: &inputs, constants: &constants };
     let mut channel = PlainProver::new(Merlin::new(NAME));
-    prover::prove::<Hyrax, _>(key(), program, &trace, &public, PublicBlinds::default(), &mut channel);
+    prover::prove::<Hyrax, _>(key(), program, Witness::new(&trace), &public, &mut channel);
     let proof = channel.into_proof();
     let outputs: Vec<&IntTable> = program.outputs().iter().map(|&id| trace.get(id)).collect();
     assert!(verify(&made, &public, &outputs, &proof), "an honest proof is refused");

@@ -90,7 +90,7 @@ fn lookup_proof() -> &'static Vec<u8> {
         let (numerators, denominators) = leaves();
         let layer = Layer::new(Numerators::new(numerators, denominators.len()), denominators);
         let mut channel = PlainProver::new(Merlin::new(NAME));
-        fraction::prove(&mut channel, layer);
+        fraction::prove(&mut channel, layer, fraction::Recompute::LEAST);
         channel.into_proof()
     })
 }

@@ -13,7 +13,7 @@ use crate::files::{self, Row};
 use crate::gkr::pcs::hiding::HidingProver;
 use crate::gkr::pcs::{Blinds, Commitment, Hyrax, MultilinearPcs};
 use crate::gkr::program::{SHARED_WIDTH_VARS, TensorId};
-use crate::gkr::prover::{self, PublicBlinds, PublicCommitments};
+use crate::gkr::prover::{self, PublicBlinds, PublicCommitments, Witness};
 use crate::gkr::trace::Trace;
 use crate::key::{PROTOCOL, VerifyingKey};
 use crate::layers::score::exact_score;
@@ -337,32 +337,16 @@ impl ProvingKey {
         let mut channel = TamperingProver::new(PROTOCOL, conditions, adversary);
         self.verifying_key().absorb(&statement, |label, bytes| channel.absorb_statement(label, bytes));
         let outputs = outputs.iter().collect::<Vec<_>>();
-        let (program, blinds) =
-            (&lowered.program, PublicBlinds { inputs: &blinds, constants: &self.constant_blinds(&lowered.program) });
+        let (program, constants) = (&lowered.program, self.constant_blinds(&lowered.program));
+        let witness = Witness::new(&trace).hidden_by(PublicBlinds { inputs: &blinds, constants: &constants });
         let channel = match mode {
             Mode::Clear => {
-                prover::prove_claiming::<Hyrax, _>(
-                    self.pcs(),
-                    program,
-                    &trace,
-                    &outputs,
-                    &public,
-                    blinds,
-                    &mut channel,
-                );
+                prover::prove_claiming::<Hyrax, _>(self.pcs(), program, witness, &outputs, &public, &mut channel);
                 channel
             }
             Mode::Zk => {
                 let mut channel = HidingProver::new(channel, self.pcs(), program.max_width_vars())?;
-                prover::prove_claiming::<Hyrax, _>(
-                    self.pcs(),
-                    program,
-                    &trace,
-                    &outputs,
-                    &public,
-                    blinds,
-                    &mut channel,
-                );
+                prover::prove_claiming::<Hyrax, _>(self.pcs(), program, witness, &outputs, &public, &mut channel);
                 channel.into_inner()
             }
         };

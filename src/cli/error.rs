@@ -69,10 +69,11 @@ impl CliError {
         Self::new("E-INTERNAL", exit::INTERNAL, message, help)
     }
 
-    /// The prover would need `needed` bytes where `limit` allows `allowed`.
+    /// The prover would need at least `needed` bytes where `limit` allows `allowed`.
     pub fn memory(needed: u64, allowed: u64, limit: &str) -> Self {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        let message = format!("proving needs about {:.0} MiB, {limit} allows {:.0} MiB", mib(needed), mib(allowed));
+        let message =
+            format!("proving needs at least about {:.0} MiB, {limit} allows {:.0} MiB", mib(needed), mib(allowed));
         let help = "use a shorter recording, a smaller model, or a machine with more memory; --max-memory SIZE sets \
                     the limit by hand";
         Self::new("E-MEMORY", exit::MEMORY, message, help)

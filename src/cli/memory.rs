@@ -6,22 +6,29 @@ use std::path::Path;
 
 use voxcheck::Model;
 use voxcheck::cost::MARGIN;
+use voxcheck::proof::Recompute;
 
 use super::error::{CliError, Result};
 use super::machine::kib_field;
 
-/// Refuses to start what would not fit into memory. A recording that the model cannot take is left to the
-/// prover, which says why.
-pub fn check(model: &Model, samples: usize, max: Option<u64>) -> Result<()> {
+/// How much to compute again for a proof to fit into memory: as little as that takes. Refuses to start what would not
+/// fit in any case. A recording that the model cannot take is left to the prover, which says why.
+pub fn plan(model: &Model, samples: usize, max: Option<u64>) -> Result<Recompute> {
     let limit = match max {
         Some(bytes) => Some((bytes, "--max-memory")),
         None => smallest(&limits()),
     };
-    let needed = model.memory_bytes(samples).map(|bytes| bytes + bytes / MARGIN);
-    match (needed, limit) {
-        (Ok(needed), Some((bytes, name))) if needed > bytes => Err(CliError::memory(needed, bytes, name)),
-        _ => Ok(()),
+    let Some((bytes, name)) = limit else { return Ok(Recompute::LEAST) };
+    let mut least = None;
+    for recompute in Recompute::all() {
+        let Ok(needed) = model.memory_bytes(samples, recompute) else { return Ok(Recompute::LEAST) };
+        let needed = needed + needed / MARGIN;
+        if needed <= bytes {
+            return Ok(recompute);
+        }
+        least = Some(needed);
     }
+    Err(CliError::memory(least.unwrap_or(0), bytes, name))
 }
 
 /// For clap: a number of bytes with a unit; MiB without one.

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use voxcheck::Context;
 use voxcheck::audio::wav::Wav;
 use voxcheck::proof::{
-    Attestation, AudioCommitment, AudioSecret, Mode, Proof, ProveOptions, ProvingKey, Report, Reveal, Template,
-    TemplateSecret,
+    Attestation, AudioCommitment, AudioSecret, Mode, Proof, ProveOptions, ProvingKey, Recompute, Report, Reveal,
+    Template, TemplateSecret,
 };
 
 use super::common::{self, ModelArg, decision, parse_context, statement_json, statement_text};
@@ -60,7 +60,8 @@ pub struct Args {
     /// A device's signature over this commitment and context, for verifiers who demand one (from `attest sign`)
     #[arg(long, value_name = "FILE", requires = "audio")]
     attestation: Option<PathBuf>,
-    /// Refuse to start if more memory would be needed: MiB, or with a unit (B, KiB, MiB, GiB)
+    /// Keep below this much memory, if that takes more time, and refuse to start if it cannot be done: MiB, or with a unit
+    /// (B, KiB, MiB, GiB)
     /// [default: what the machine has and the process may use]
     #[arg(long, visible_alias = "memory-limit", value_name = "SIZE", value_parser = memory::parse_size)]
     max_memory: Option<u64>,
@@ -96,10 +97,12 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
     let start = Instant::now();
     let inputs = read_inputs(args)?;
     let mut wav = Wav { sample_rate: 0, samples: Vec::new() };
+    let mut recompute = Recompute::LEAST;
     let pk = private_key::load(console, &args.model.model, &args.private, |model| {
         common::require_template(model, &args.model.model, args.enrolled.is_some())?;
         wav = common::read_input(model, &args.wav)?;
-        memory::check(model, wav.samples.len(), args.max_memory)
+        recompute = memory::plan(model, wav.samples.len(), args.max_memory)?;
+        Ok(())
     })?;
     // What is wrong with the recording is told by the proof.
     let _ = pk.prepare(wav.samples.len());
@@ -117,6 +120,7 @@ pub fn run(args: &Args, console: &mut Console) -> Result<Outcome> {
         mode: if args.clear { Mode::Clear } else { Mode::Zk },
         audio: inputs.audio.as_ref().map(|(commitment, secret)| (commitment, secret)),
         attestation: inputs.attestation.as_ref(),
+        recompute,
     };
     let (result, elapsed) = prove(console, |_| {
         let proved = match &inputs.enrolled {

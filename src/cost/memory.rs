@@ -1,6 +1,7 @@
 //! The prover's memory.
 
 use crate::error::ModelError;
+use crate::gkr::fraction::Recompute;
 use crate::gkr::program::{Kind, Program};
 use crate::gkr::tables::Table;
 use crate::model::Model;
@@ -11,8 +12,10 @@ use crate::model::Model;
 const BASE: u64 = 30_000_000;
 /// Bytes for a generator: its multiples, and what computing them takes.
 const GENERATOR: u64 = 26_400;
-/// Tenths of a byte for a leaf: the stored levels of the tree, and where the tuple is in its table.
-const LEAF: u64 = 455;
+/// Tenths of a byte for a leaf: where the tuple is in its table, and what else a lookup takes.
+const LEAF: u64 = 135;
+/// Tenths of a byte for a leaf: the stored levels of the tree. Each step of [`Recompute`] halves them.
+const LEVELS: u64 = 320;
 /// Tenths of a byte for an entry: the trace, and what is folded.
 const ENTRY: u64 = 23;
 /// Tenths of a byte for a weight: the model, and what loading it takes.
@@ -36,20 +39,22 @@ pub(super) fn of_tensors(program: &Program) -> [u64; 2] {
 /// Peak memory of the prover of `program`: the resident set of the command line.
 ///
 /// ```text
-/// BASE + GENERATOR·generators + LEAF·leaves + ENTRY·entries + WEIGHT·weights
+/// BASE + GENERATOR·generators + (LEAF + LEVELS/2^steps)·leaves + ENTRY·entries + WEIGHT·weights
 /// ```
 ///
 /// where generators are those of the longest committed row, leaves those of the tree of fractions, and entries those of all
 /// tensors but the weights.
-pub(super) fn peak(program: &Program) -> u64 {
+pub(super) fn peak(program: &Program, recompute: Recompute) -> u64 {
     let [weights, entries] = of_tensors(program);
-    BASE + (GENERATOR << program.max_width_vars()) + (LEAF * leaves(program) + ENTRY * entries + WEIGHT * weights) / 10
+    let leaf = LEAF + (LEVELS >> recompute.steps());
+    BASE + (GENERATOR << program.max_width_vars()) + (leaf * leaves(program) + ENTRY * entries + WEIGHT * weights) / 10
 }
 
 impl Model {
-    /// [`Cost::memory_bytes`](super::Cost::memory_bytes) for `samples` samples, and nothing else of the cost.
-    pub fn memory_bytes(&self, samples: usize) -> Result<u64, ModelError> {
-        Ok(peak(&self.decision(samples)?.program))
+    /// Predicted peak memory of the prover for `samples` samples, in bytes: [`Cost::memory_bytes`](super::Cost::memory_bytes)
+    /// for [`Recompute::LEAST`].
+    pub fn memory_bytes(&self, samples: usize, recompute: Recompute) -> Result<u64, ModelError> {
+        Ok(peak(&self.decision(samples)?.program, recompute))
     }
 }
 

@@ -30,8 +30,9 @@ impl Word for i64 {
 
     #[inline(always)]
     fn index(self, start: i64, len: usize) -> Option<u32> {
-        let index = usize::try_from(self.checked_sub(start)?).ok().filter(|&index| index < len)?;
-        Some(index as u32)
+        // Words have 63 bits, so no difference is near 2^64.
+        let index = self.wrapping_sub(start) as u64;
+        (index < len as u64).then_some(index as u32)
     }
 
     fn narrow(self) -> Option<i64> {
@@ -82,8 +83,12 @@ impl<'a> LookupColumn<'a> {
     fn values<W: Word>(&self, start: usize, out: &mut [W]) {
         let Column { scale, offset, .. } = *self.column;
         dispatch!(self.table.values(), values => {
-            for (out, &value) in out.iter_mut().zip(&values[start..]) {
-                *out = W::scaled(value, scale, offset);
+            let values = out.iter_mut().zip(&values[start..]);
+            // Most columns are as they are, and multiplications are what this loop costs.
+            if scale == 1 {
+                values.for_each(|(out, &value)| *out = W::scaled(value, 1, offset));
+            } else {
+                values.for_each(|(out, &value)| *out = W::scaled(value, scale, offset));
             }
         });
     }

@@ -18,6 +18,8 @@
 //! At most `Σ_v (3v + 2)/|F| ≤ 2n²/|F|` for `n` levels, besides what the leaves contribute
 //! (Papini and Haböck, "Improving logarithmic derivative lookups using GKR", 2023, section 3).
 
+use std::cmp::Ordering;
+
 use ark_ff::PrimeField;
 
 use crate::sumcheck::channel::{ProverChannel, VerifierChannel};
@@ -36,29 +38,52 @@ pub fn num_vars(len: usize) -> usize {
     len.next_power_of_two().trailing_zeros() as usize
 }
 
-/// How many of the largest layers are not stored: the leaves, and layers that are computed from them wherever they are
-/// read.
-pub const COMPUTED_LEVELS: usize = 2;
+/// How much of the largest layers is computed wherever it is read instead of stored: the more, the less memory and the
+/// more time. The proof is the same.
+///
+/// Of `n` leaves, whose denominators are 4 bytes each, layers and what they are bound to take `32·n` bytes at most, and
+/// half of that with each further step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Recompute {
+    steps: u8,
+}
+
+impl Recompute {
+    /// As little as serves speed.
+    pub const LEAST: Self = Self { steps: 0 };
+    /// As much as serves memory: what a further step saves is little beside what else a proof takes.
+    pub const MOST: Self = Self { steps: 3 };
+
+    /// From [`Recompute::LEAST`] to [`Recompute::MOST`].
+    pub fn all() -> impl Iterator<Item = Self> {
+        (Self::LEAST.steps..=Self::MOST.steps).map(|steps| Self { steps })
+    }
+
+    /// How many times what the layers take is halved.
+    #[must_use]
+    pub fn steps(self) -> u32 {
+        self.steps.into()
+    }
+
+    /// How many of the largest layers are not stored: the leaves, and layers that are computed from them.
+    fn levels(self) -> usize {
+        2 + usize::from(self.steps)
+    }
+
+    /// How many rounds of a layer that is computed from one `levels` below it are computed again by those that follow:
+    /// so many that what the next one stores is no larger than the layers that are stored. A round of leaves stores half
+    /// as much as one of others, since their numerators are ones.
+    fn rounds(self, levels: usize) -> usize {
+        self.levels() - 1 - levels
+    }
+}
 
 /// Proves that the fractions of `leaves` sum to zero; returns the point at which the leaves are
 /// claimed.
 ///
 /// # Panics
 /// If there is no leaf.
-pub fn prove<F: SmallField>(channel: &mut impl ProverChannel<F>, leaves: Layer<F>) -> Vec<F> {
-    prove_computing(channel, leaves, COMPUTED_LEVELS)
-}
-
-/// [`prove`] with another number of [`COMPUTED_LEVELS`], at least 1: the more, the less memory and the more time. The
-/// proof is the same.
-///
-/// # Panics
-/// If there is no leaf.
-pub fn prove_computing<F: SmallField>(
-    channel: &mut impl ProverChannel<F>,
-    mut leaves: Layer<F>,
-    computed_levels: usize,
-) -> Vec<F> {
+pub fn prove<F: SmallField>(channel: &mut impl ProverChannel<F>, mut leaves: Layer<F>, recompute: Recompute) -> Vec<F> {
     assert!(leaves.len() > 0, "a sum has terms");
     let depth = num_vars(leaves.len());
     show(channel, depth, &mut leaves);
@@ -66,7 +91,7 @@ pub fn prove_computing<F: SmallField>(
     let mut stored = vec![(leaves, 0)];
     for level in (0..depth).rev() {
         let (below, computed) = stored.last_mut().expect("the leaves are stored");
-        let wanted = level == 0 || depth - level >= computed_levels;
+        let wanted = level == 0 || depth - level >= recompute.levels();
         if wanted || cfg!(feature = "adversary") {
             let mut layer = Source::new(below, *computed).parents();
             show(channel, level, &mut layer);
@@ -86,23 +111,26 @@ pub fn prove_computing<F: SmallField>(
     let mut children = [p, p, q, q];
     let mut point: Vec<F> = Vec::new();
     let mut buffers = [Layer::empty(), Layer::empty()];
-    while let Some((layer, computed)) = stored.last_mut() {
+    while let Some((layer, computed)) = stored.last() {
         let lambda = channel.challenge(Label::FractionChallenge);
         let source = Source::new(layer, *computed);
+        let unstored = if stored.len() == 1 { recompute.rounds(*computed) } else { 0 };
         let next;
-        (children, next) = prove_layer(channel, source, &mut buffers, lambda, &point, children);
+        (children, next) = prove_layer(channel, source, lambda, unstored, &mut buffers, &point, children);
         let [p0, p1, q0, q1] = children;
         channel.send(Label::FractionChildren, &children);
         channel.product(q0 + lambda * p0, q1 + lambda * p1);
         channel.product(p0, p1);
         let rho = channel.challenge(Label::ChildChallenge);
         point = std::iter::once(rho).chain(next).collect();
-        if *computed > 0 {
-            *computed -= 1;
-        } else if let Some((layer, _)) = stored.pop() {
+        match stored.pop() {
+            Some((layer, computed)) if computed > 0 => stored.push((layer, computed - 1)),
             // A layer's own memory is the buffer for the next one's first round.
-            let [first, second] = &mut buffers;
-            *second = std::mem::replace(first, layer);
+            Some((layer, _)) => {
+                let [first, second] = &mut buffers;
+                *second = std::mem::replace(first, layer);
+            }
+            None => {}
         }
     }
     point
@@ -116,26 +144,30 @@ fn show<F: SmallField>(channel: &mut impl ProverChannel<F>, level: usize, layer:
     let _ = (channel, level, layer);
 }
 
-/// The sum-check of one layer; returns `p₀ p₁ q₀ q₁` and the point where they are claimed.
+/// The sum-check of one layer, whose numerators the first round scales by λ; returns `p₀ p₁ q₀ q₁` and the point where
+/// they are claimed. The first `unstored` rounds do not store what they bind.
 ///
 /// `above` are the children that ended the layer above. They are the values that this layer's first
 /// polynomial takes at 0 and 1, since the first coordinate of `point` chose among them.
 fn prove_layer<F: SmallField>(
     channel: &mut impl ProverChannel<F>,
     source: Source<'_, F>,
-    buffers: &mut [Layer<F>; 2],
     lambda: F,
+    unstored: usize,
+    buffers: &mut [Layer<F>; 2],
     point: &[F],
     above: [F; 4],
 ) -> ([F; 4], Vec<F>) {
+    let source = source.scaled(lambda);
     let [current, spare] = buffers;
-    // If one of them holds the layer after its first round, it is that one; otherwise the larger one is for the second
+    // The last rounds are of what is stored.
+    let unstored = unstored.min(point.len().saturating_sub(2));
+    // If one of them holds what the first round stores, it is that one; otherwise the larger one is for the second
     // round, and the other one grows.
-    let holds = |buffer: &Layer<F>| buffer.capacity() >= source.len().div_ceil(2);
+    let holds = |buffer: &Layer<F>| buffer.capacity() >= source.len().div_ceil(2 << unstored);
     if !holds(current) && (holds(spare) || current.capacity() > spare.capacity()) {
         std::mem::swap(current, spare);
     }
-    source.release_numerators([current, spare]);
     let eq = SplitEq::new(point);
     let mut inverses = point.to_vec();
     ark_ff::batch_inversion(&mut inverses);
@@ -144,22 +176,28 @@ fn prove_layer<F: SmallField>(
     let (mut at_0, mut at_1) = (q0 + lambda * p0, q1 + lambda * p1);
     let mut upper = source.leading(lambda, EqTables::new(eq.suffix(point.len().min(1))));
     for (k, &w) in point.iter().enumerate() {
-        if let Some(&r) = next.last() {
+        if let Some((&r, before)) = next.split_last() {
             let claim = evaluate(&[at_0, at_1 - at_0 - upper, upper], r);
             let rest = &point[k + 1..];
             let eq = EqTables::new(eq.suffix(k + 1));
-            let (sums, pairs) = if k == 1 {
-                source.bind_into(current, Some(lambda), r, eq)
-            } else {
-                let bound = Source::new(current, 0).bind_into(spare, None, r, eq);
-                std::mem::swap(current, spare);
-                bound
+            let (sums, pairs) = match before.len().cmp(&unstored) {
+                Ordering::Less => source.after(before).bind_sums(r, eq),
+                Ordering::Equal => {
+                    let source = source.after(before);
+                    source.release_numerators([current, spare]);
+                    source.bind_into(current, r, eq)
+                }
+                Ordering::Greater => {
+                    let bound = Source::new(current, 0).bind_into(spare, r, eq);
+                    std::mem::swap(current, spare);
+                    bound
+                }
             };
             // Every node that is not stored is 1.
             at_0 = sums[0] + F::ONE - eq_prefix_sum(rest, pairs);
             upper = sums[1];
             // claim = (1 − w)·t(0) + w·t(1) gives t(1), unless w is zero.
-            at_1 = if w.is_zero() { current.at_one(rest) } else { at_0 + (claim - at_0) * inverses[k] };
+            at_1 = if w.is_zero() { source.after(&next).at_one(rest) } else { at_0 + (claim - at_0) * inverses[k] };
         }
         channel.send(Label::Round, &[at_1 - at_0 - upper, upper]);
         next.push(channel.challenge(Label::RoundChallenge));
@@ -253,7 +291,7 @@ mod tests {
 
     fn run(leaves: &Layer<Fr>) -> Result<(), VerifyError> {
         let mut prover = PlainProver::new(Merlin::new(b"test"));
-        let point = prove(&mut prover, leaves.clone());
+        let point = prove(&mut prover, leaves.clone(), Recompute::LEAST);
         let proof = prover.into_proof();
         let mut verifier = PlainVerifier::new(Merlin::new(b"test"), &proof);
         let claim = verify::<Fr, _>(&mut verifier, num_vars(leaves.len()))?;
@@ -283,7 +321,7 @@ mod tests {
     /// The bytes of a proof.
     fn bytes(leaves: &Layer<Fr>) -> Vec<u8> {
         let mut prover = PlainProver::new(Merlin::new(b"test"));
-        prove(&mut prover, leaves.clone());
+        prove(&mut prover, leaves.clone(), Recompute::LEAST);
         prover.into_proof()
     }
 
@@ -306,10 +344,10 @@ mod tests {
             let places = Arc::new((0..len as u32).rev().collect());
             let by_places = Layer::of_entries(numerators, values, places);
             for leaves in [&stored, &by_places] {
-                for computed_levels in 1..5 {
+                for recompute in Recompute::all() {
                     let mut prover = PlainProver::new(Merlin::new(b"test"));
-                    prove_computing(&mut prover, leaves.clone(), computed_levels);
-                    assert_eq!(prover.into_proof(), bytes(&stored), "{prefix} of {len}, {computed_levels} computed");
+                    prove(&mut prover, leaves.clone(), recompute);
+                    assert_eq!(prover.into_proof(), bytes(&stored), "{prefix} of {len}, {recompute:?}");
                 }
             }
         }

@@ -25,8 +25,18 @@ pub(super) struct Located {
     pub(super) entries: Vec<u32>,
     /// How often each entry of each table is looked up.
     pub(super) counts: Vec<Vec<u32>>,
-    /// Relation and place of the first tuple that is in no entry.
-    pub(super) missing: Option<(usize, usize)>,
+    /// The first tuple of the first relation that has one in no entry.
+    pub(super) missing: Option<Missed>,
+}
+
+/// A tuple that is in no entry of its table.
+pub(super) struct Missed {
+    /// The relation.
+    pub(super) relation: usize,
+    /// The tuple's place among those of the relation.
+    pub(super) place: usize,
+    /// Its first component.
+    pub(super) value: i128,
 }
 
 /// The number of each table's first entry, and of what follows the last table.
@@ -44,37 +54,73 @@ fn range(block: &Block) -> std::ops::Range<usize> {
     block.start..block.start + (block.rows << block.width_vars)
 }
 
-/// Finds all looked-up tuples.
-pub(super) fn locate(program: &Program, trace: &Trace, layout: &Layout) -> Located {
-    let first = first_entries(program);
-    let neutral = first[program.tables().len()];
-    let mut entries = par::filled(layout.len, neutral);
-    // The blocks of each relation, with the column that their rows begin with.
-    let mut blocks: HashMap<usize, Vec<(&Block, usize)>> = HashMap::new();
-    for block in &layout.blocks {
-        match block.content {
-            Content::Table(id) => {
-                let entries = &mut entries[range(block)];
-                entries.iter_mut().zip(first[id.0 as usize]..).for_each(|(leaf, entry)| *leaf = entry);
+/// Finds looked-up tuples, a relation at a time.
+pub(super) struct Locator<'a> {
+    program: &'a Program,
+    /// The blocks of each relation, with the column that their rows begin with.
+    blocks: HashMap<usize, Vec<(Block, usize)>>,
+    indices: Vec<TableIndex<'a>>,
+    first: Vec<u32>,
+    first_tuple: usize,
+    entries: Vec<u32>,
+    missing: Option<Missed>,
+}
+
+impl<'a> Locator<'a> {
+    /// With nothing found yet.
+    pub(super) fn new(program: &'a Program) -> Self {
+        let layout = Layout::new(program);
+        let (first, first_tuple) = (first_entries(program), first_tuple(&layout));
+        let mut entries = vec![0; layout.len];
+        // A gap between tables and tuples holds neutral fractions; all other leaves are written.
+        entries[..first_tuple].fill(first[program.tables().len()]);
+        let mut blocks: HashMap<usize, Vec<(Block, usize)>> = HashMap::new();
+        for block in layout.blocks {
+            match block.content {
+                Content::Table(id) => {
+                    let entries = &mut entries[range(&block)];
+                    entries.iter_mut().zip(first[id.0 as usize]..).for_each(|(leaf, entry)| *leaf = entry);
+                }
+                Content::Tuples { relation, offset } => blocks.entry(relation).or_default().push((block, offset)),
             }
-            Content::Tuples { relation, offset } => blocks.entry(relation).or_default().push((block, offset)),
+        }
+        let indices = program.tables().iter().map(TableIndex::new).collect();
+        Self { program, blocks, indices, first, first_tuple, entries, missing: None }
+    }
+
+    /// Finds the tuples of a relation.
+    pub(super) fn locate(&mut self, trace: &Trace, relation: usize) {
+        let Relation::Lookup(lookup) = &self.program.relations()[relation] else { return };
+        // The views of a relation are written out once, for all of its blocks.
+        let tuples = Tuples::new(self.program, trace, lookup);
+        let table = lookup.table.0 as usize;
+        let blocks = self.blocks.remove(&relation).unwrap_or_default();
+        let missed = blocks.iter().filter_map(|(block, offset)| {
+            let leaves = &mut self.entries[range(block)];
+            tuples.locate(&self.indices[table], self.first[table], (block, *offset), leaves)
+        });
+        if let Some(place) = missed.min()
+            && self.missing.as_ref().is_none_or(|missed| relation < missed.relation)
+        {
+            let view = &lookup.columns[0].view;
+            self.missing = Some(Missed { relation, place, value: trace.view(view).values().get(place) });
         }
     }
-    let indices: Vec<TableIndex<'_>> = program.tables().iter().map(TableIndex::new).collect();
-    let mut missing = None;
-    for (relation, lookup) in lookups(program) {
-        // The views of a relation are written out once, for all of its blocks.
-        let tuples = Tuples::new(program, trace, lookup);
-        let table = lookup.table.0 as usize;
-        let missed = blocks.remove(&relation).unwrap_or_default().into_iter().filter_map(|(block, offset)| {
-            tuples.locate(&indices[table], first[table], (block, offset), &mut entries[range(block)])
-        });
-        let missed = missed.min().map(|tuple| (relation, tuple));
-        missing = missing.or(missed);
+
+    /// All that was found.
+    pub(super) fn finish(self) -> Located {
+        let Self { program, first, first_tuple, entries, missing, .. } = self;
+        let counts = count(&entries[first_tuple..], first[program.tables().len()] as usize);
+        let counts = first.windows(2).map(|ends| counts[ends[0] as usize..ends[1] as usize].to_vec()).collect();
+        Located { entries, counts, missing }
     }
-    let counts = count(&entries[first_tuple(layout)..], neutral as usize);
-    let counts = first.windows(2).map(|ends| counts[ends[0] as usize..ends[1] as usize].to_vec()).collect();
-    Located { entries, counts, missing }
+}
+
+/// Finds all looked-up tuples.
+pub(super) fn locate(program: &Program, trace: &Trace) -> Located {
+    let mut locator = Locator::new(program);
+    lookups(program).for_each(|(relation, _)| locator.locate(trace, relation));
+    locator.finish()
 }
 
 /// The first leaf of a tuple: those of tables are before.
@@ -137,12 +183,11 @@ impl<'a> Tuples<'a> {
                 for (at, leaves) in leaves.chunks_mut(FIND_BLOCK).enumerate() {
                     let start = start + at * FIND_BLOCK;
                     index.find(&self.columns, start, leaves);
-                    for (i, leaf) in leaves.iter_mut().enumerate() {
-                        if *leaf == MISSING {
-                            missing.fetch_min(start + i, Ordering::Relaxed);
-                        } else {
-                            *leaf += first;
-                        }
+                    if let Some(i) = leaves.iter().position(|&leaf| leaf == MISSING) {
+                        missing.fetch_min(start + i, Ordering::Relaxed);
+                        leaves.iter_mut().filter(|leaf| **leaf != MISSING).for_each(|leaf| *leaf += first);
+                    } else {
+                        leaves.iter_mut().for_each(|leaf| *leaf += first);
                     }
                 }
             }
@@ -156,17 +201,14 @@ const TASK: usize = 1 << 12;
 
 /// Numerators and denominators of all leaves.
 pub(super) fn build(program: &Program, trace: &Trace, layout: &Layout, compression: &Compression) -> Layer<Fr> {
-    let mut numerators = Vec::new();
+    let mut numerators = par::filled(first_tuple(layout), Fr::from(0u64));
     for block in &layout.blocks {
         if let Content::Table(id) = block.content {
             let counts = trace.get(program.multiplicities()[id.0 as usize]);
-            numerators.resize(range(block).end, Fr::from(0u64));
             let out = &mut numerators[range(block)];
             dispatch!(counts.values(), counts => fold_runs(counts, &[(0, -Fr::from(1u64))], out));
         }
     }
-    // A gap between tables and tuples holds neutral fractions.
-    numerators.resize(first_tuple(layout), Fr::from(0u64));
     let entries: usize = program.tables().iter().map(Table::len).sum();
     // The last one is that of the neutral fraction.
     let mut values = par::filled(entries + 1, Fr::from(1u64));
@@ -177,7 +219,7 @@ pub(super) fn build(program: &Program, trace: &Trace, layout: &Layout, compressi
         denominators(table, compression.base(TableId(i)), &compression.powers, out);
     }
     let entries = trace.entries().unwrap_or_else(|| {
-        let Located { mut entries, missing, .. } = locate(program, trace, layout);
+        let Located { mut entries, missing, .. } = locate(program, trace);
         if missing.is_some() {
             add_missing(program, trace, layout, compression, &mut entries, &mut values);
         }

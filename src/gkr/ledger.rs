@@ -384,7 +384,7 @@ mod tests {
     use crate::gkr::pcs::hyrax::default_rounds;
     use crate::gkr::pcs::{Hyrax, MultilinearPcs, ProverKey, VerifierKey};
     use crate::gkr::program::SHARED_WIDTH_VARS;
-    use crate::gkr::prover::{self, PublicBlinds, PublicCommitments};
+    use crate::gkr::prover::{self, PublicCommitments, Witness};
     use crate::gkr::trace::Trace;
     use crate::sumcheck::channel::{PlainProver, PlainVerifier};
     use crate::sumcheck::transcript::{Label, Merlin, Transcript};
@@ -470,7 +470,7 @@ mod tests {
             let [x, w] = given.map(|table| Hyrax::commit(&key, &table, SHARED_WIDTH_VARS));
             let public = PublicCommitments { inputs: &[&x], constants: &[&w] };
             let mut channel = PlainProver::new(Merlin::new(b"ledger"));
-            prover::prove::<Hyrax, _>(&key, &program, &trace, &public, PublicBlinds::default(), &mut channel);
+            prover::prove::<Hyrax, _>(&key, &program, Witness::new(&trace), &public, &mut channel);
             let proof = channel.into_proof();
             let drawn = Arc::new(AtomicU64::new(0));
             let mut channel = PlainVerifier::new(Counting(Merlin::new(b"ledger"), Arc::clone(&drawn)), &proof);
@@ -481,7 +481,7 @@ mod tests {
 
             let channel = PlainProver::new(Merlin::new(b"ledger"));
             let mut channel = HidingProver::new(channel, &key, program.max_width_vars()).unwrap();
-            prover::prove::<Hyrax, _>(&key, &program, &trace, &public, PublicBlinds::default(), &mut channel);
+            prover::prove::<Hyrax, _>(&key, &program, Witness::new(&trace), &public, &mut channel);
             let proof = channel.into_inner().into_proof();
             drawn.store(0, Ordering::Relaxed);
             let channel = PlainVerifier::new(Counting(Merlin::new(b"ledger"), Arc::clone(&drawn)), &proof);

@@ -71,7 +71,9 @@ fn largest(table: &IntTable) -> u128 {
     const BLOCK: usize = 1 << 14;
     let blocks = dispatch!(table.values(), values => par::map(values.len().div_ceil(BLOCK), |block| {
         let block = &values[block * BLOCK..values.len().min((block + 1) * BLOCK)];
-        block.iter().map(|&v| Into::<i128>::into(v).unsigned_abs()).max().unwrap_or(0)
+        let zero = Default::default();
+        let (low, high) = block.iter().fold((zero, zero), |(low, high), &v| (v.min(low), v.max(high)));
+        [low, high].map(|v| Into::<i128>::into(v).unsigned_abs()).into_iter().max().unwrap_or(0)
     }));
     blocks.into_iter().max().unwrap_or(0)
 }
@@ -97,7 +99,7 @@ fn in_halves(
         pair(entry(first), entry(first + 1))
     }));
     // A row may be under several taps, so pairs are made once a row and not once a product.
-    let mut halves = par::filled(lhs.rows() * pairs, 0i32);
+    let mut halves = vec![0i32; lhs.rows() * pairs];
     dispatch!(lhs.values(), values => par::for_chunks_mut(&mut halves, ROWS * pairs, |block, halves| {
         let rows = values[block * ROWS * k..].chunks_exact(k);
         for (halves, row) in halves.chunks_exact_mut(pairs).zip(rows) {
@@ -107,7 +109,7 @@ fn in_halves(
             halves.iter_mut().zip(twos.chain(last)).for_each(|(out, two)| *out = two);
         }
     }));
-    let mut products = par::filled(shape.rows * n, 0i64);
+    let mut products = vec![0i64; shape.rows * n];
     par::for_chunks_mut(&mut products, ROWS * n, |block, products| {
         let rows = block * ROWS..shape.rows.min((block + 1) * ROWS);
         let mut left = Vec::with_capacity(rows.len() * right.pairs());
@@ -138,7 +140,7 @@ fn to_doubles(table: &IntTable) -> Vec<f64> {
 fn in_doubles(lhs: &IntTable, rhs: &IntTable, sources: &[Vec<u32>], shape: &Shape) -> Vec<i64> {
     let (left, right) = (to_doubles(lhs), to_doubles(rhs));
     let (k, n) = (shape.inner, shape.cols);
-    let mut products = par::filled(shape.rows * n, 0i64);
+    let mut products = vec![0i64; shape.rows * n];
     par::for_chunks_mut(&mut products, ROWS * n, |block, products| {
         let first = block * ROWS;
         let m = ROWS.min(shape.rows - first);
@@ -208,7 +210,7 @@ fn add_words<A: SmallInt, B: SmallInt>(
 }
 
 fn in_integers(lhs: &IntTable, rhs: &IntTable, sources: &[Vec<u32>], shape: &Shape) -> Vec<i128> {
-    let mut products = par::filled(shape.rows * shape.cols, 0i128);
+    let mut products = vec![0i128; shape.rows * shape.cols];
     dispatch!(lhs.values(), left => dispatch!(rhs.values(), right => {
         let spans = if shape.transposed { Vec::new() } else { right.chunks_exact(shape.cols).map(nonzero_span).collect() };
         par::for_chunks_mut(&mut products, shape.cols, |row, out| {

@@ -139,7 +139,7 @@ mod tests {
     use crate::gkr::pcs::hiding::HidingProver;
     use crate::gkr::pcs::{MultilinearPcs, ProverKey};
     use crate::gkr::program::SHARED_WIDTH_VARS;
-    use crate::gkr::prover::{self, PublicBlinds};
+    use crate::gkr::prover::{self, Witness};
     use crate::gkr::tables::Table;
     use crate::gkr::trace::Trace;
     use crate::layers::fixed;
@@ -163,10 +163,10 @@ mod tests {
         let x = Hyrax::commit(key, &x, SHARED_WIDTH_VARS);
         let public = PublicCommitments { inputs: &[&x], constants: &[] };
         let channel = || PlainProver::new(Merlin::new(b"size"));
-        let (mut clear, blinds) = (channel(), PublicBlinds::default());
-        prover::prove::<Hyrax, _>(key, &program, &trace, &public, blinds, &mut clear);
+        let (mut clear, witness) = (channel(), Witness::new(&trace));
+        prover::prove::<Hyrax, _>(key, &program, witness, &public, &mut clear);
         let mut hidden = HidingProver::new(channel(), key, program.max_width_vars()).unwrap();
-        prover::prove::<Hyrax, _>(key, &program, &trace, &public, blinds, &mut hidden);
+        prover::prove::<Hyrax, _>(key, &program, witness, &public, &mut hidden);
         let lengths = [clear.into_proof().len() as u64, hidden.into_inner().into_proof().len() as u64];
         (program, lengths)
     }

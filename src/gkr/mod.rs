@@ -35,7 +35,7 @@
 //! use voxcheck::gkr::builder::ProgramBuilder;
 //! use voxcheck::gkr::pcs::{Hyrax, MultilinearPcs, ProverKey, VerifierKey};
 //! use voxcheck::gkr::program::{MAX_WIDTH_VARS, SHARED_WIDTH_VARS};
-//! use voxcheck::gkr::prover::{self, PublicBlinds, PublicCommitments};
+//! use voxcheck::gkr::prover::{self, PublicCommitments, Witness};
 //! use voxcheck::gkr::trace::Trace;
 //! use voxcheck::gkr::verifier;
 //! use voxcheck::sumcheck::channel::{PlainProver, PlainVerifier, VerifierChannel};
@@ -58,7 +58,7 @@
 //! let [x, w] = [x, w].map(|table| Hyrax::commit(&key, &table, SHARED_WIDTH_VARS));
 //! let public = PublicCommitments { inputs: &[&x], constants: &[&w] };
 //! let mut channel = PlainProver::new(Merlin::new(b"example"));
-//! prover::prove::<Hyrax, _>(&key, &program, &trace, &public, PublicBlinds::default(), &mut channel);
+//! prover::prove::<Hyrax, _>(&key, &program, Witness::new(&trace), &public, &mut channel);
 //! let proof = channel.into_proof();
 //!
 //! let output = IntTable::new(2, 1, IntVec::I16(vec![17, 39]));

@@ -66,6 +66,18 @@ pub(super) fn parents<F: SmallField>(p: &[[F; 2]], q: &[[F; 2]], [p_out, q_out]:
     }
 }
 
+/// Mixes the children of pairs of nodes by `r`.
+pub(super) fn mix_children<F: SmallField>(x: Denominators<'_, F, 8>, out: &mut [[F; 4]], r: F) {
+    let mut done = 0;
+    if let Some((kernels, whole)) = kernels::<F>(x.len()) {
+        kernels.mix_children(x.slice(0..whole), &mut out[..whole], r);
+        done = whole;
+    }
+    for (i, out) in out.iter_mut().enumerate().skip(done) {
+        *out = bind_eight(&x.get(i), r);
+    }
+}
+
 /// `Σ weight·(coefficient of X²)` of pairs of nodes whose numerators are ones.
 pub(super) fn leading_of_ones<F: SmallField>(weights: &[F], q: Denominators<'_, F, 4>) -> F {
     let (mut sum, mut done) = (F::ZERO, 0);
@@ -220,9 +232,12 @@ mod tests {
             let gathered_fours: Vec<[Fr; 4]> = place_fours.iter().map(|place| place.map(values)).collect();
             let gathered_eights: Vec<[Fr; 8]> = places.iter().map(|place| place.map(values)).collect();
             let of_ones = |fours: Denominators<'_, Fr, 4>, eights: Denominators<'_, Fr, 8>| {
-                let mut out = zero_fours();
+                let (mut out, mut mixed) = (zero_fours(), zero_fours());
                 let leading = leading_of_ones(&weights, fours);
-                (leading, bind_ones(&weights, eights, &mut out, r, one), out)
+                let sums = bind_ones(&weights, eights, &mut out, r, one);
+                mix_children(eights, &mut mixed, r);
+                assert_eq!(mixed, out);
+                (leading, sums, out)
             };
             let [with, without] = both(|| of_ones(Denominators::Stored(&fours), Denominators::Stored(&eights)));
             prop_assert_eq!(with, without);

@@ -8,6 +8,7 @@ use super::Fr;
 use super::claims::{Claims, RowWeights, Suffixes, TensorClaim, ValueSource};
 pub use super::folds::Folds;
 use super::folds::SendValues;
+pub use super::fraction::Recompute;
 use super::fraction::{self, LeafClaim};
 use super::leaves;
 use super::lookup::{self, Compression, Layout};
@@ -49,6 +50,34 @@ pub struct PublicBlinds<'a> {
     pub constants: &'a [Blinds],
 }
 
+/// What the prover knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Witness<'a> {
+    trace: &'a Trace,
+    blinds: PublicBlinds<'a>,
+    recompute: Recompute,
+}
+
+impl<'a> Witness<'a> {
+    /// This trace; nothing hides the commitments made before the proof.
+    #[must_use]
+    pub fn new(trace: &'a Trace) -> Self {
+        Self { trace, blinds: PublicBlinds::default(), recompute: Recompute::LEAST }
+    }
+
+    /// The same, when commitments made before the proof are hidden.
+    #[must_use]
+    pub fn hidden_by(self, blinds: PublicBlinds<'a>) -> Self {
+        Self { blinds, ..self }
+    }
+
+    /// The same, in less memory.
+    #[must_use]
+    pub fn recomputing(self, recompute: Recompute) -> Self {
+        Self { recompute, ..self }
+    }
+}
+
 /// A clock for stages, of which a part belongs to none.
 struct Lap {
     start: Instant,
@@ -75,7 +104,7 @@ pub struct PublicCommitments<'a, C> {
     pub constants: &'a [&'a C],
 }
 
-/// Proves that `trace` satisfies `program`. The transcript must already hold what the caller's
+/// Proves that the witness's trace satisfies `program`. The transcript must already hold what the caller's
 /// statement adds; program, public values and commitments are absorbed here.
 ///
 /// The trace is not checked: a false one gives a proof that is rejected.
@@ -85,35 +114,32 @@ pub struct PublicCommitments<'a, C> {
 pub fn prove<P: MultilinearPcs, C: OpeningProver>(
     key: &P::ProverKey,
     program: &Program,
-    trace: &Trace,
+    witness: Witness<'_>,
     public: &PublicCommitments<'_, P::Commitment>,
-    blinds: PublicBlinds<'_>,
     channel: &mut C,
 ) -> Timings {
-    let outputs: Vec<&IntTable> = program.outputs().iter().map(|&id| trace.get(id)).collect();
-    prove_claiming::<P, C>(key, program, trace, &outputs, public, blinds, channel)
+    let outputs: Vec<&IntTable> = program.outputs().iter().map(|&id| witness.trace.get(id)).collect();
+    prove_claiming::<P, C>(key, program, witness, &outputs, public, channel)
 }
 
 /// [`prove`] for public outputs that need not be those of the trace.
 pub(crate) fn prove_claiming<P: MultilinearPcs, C: OpeningProver>(
     key: &P::ProverKey,
     program: &Program,
-    trace: &Trace,
+    witness: Witness<'_>,
     outputs: &[&IntTable],
     public: &PublicCommitments<'_, P::Commitment>,
-    blinds: PublicBlinds<'_>,
     channel: &mut C,
 ) -> Timings {
-    par::enter(|| prove_here::<P, C>(key, program, trace, outputs, public, blinds, channel))
+    par::enter(|| prove_here::<P, C>(key, program, witness, outputs, public, channel))
 }
 
 fn prove_here<'b, P: MultilinearPcs, C: OpeningProver>(
     key: &P::ProverKey,
     program: &Program,
-    trace: &Trace,
+    Witness { trace, blinds, recompute }: Witness<'b>,
     outputs: &[&IntTable],
     public: &PublicCommitments<'_, P::Commitment>,
-    blinds: PublicBlinds<'b>,
     channel: &mut C,
 ) -> Timings {
     let mut timings = Timings::default();
@@ -138,7 +164,7 @@ fn prove_here<'b, P: MultilinearPcs, C: OpeningProver>(
 
     let folds = Folds::new(program, trace);
     let mut claims = Claims::default();
-    prove_lookups(&folds, channel, &mut claims);
+    prove_lookups(&folds, recompute, channel, &mut claims);
     prove_outputs(&folds, channel, &mut claims);
     timings.lookup = clock.lap(channel.hiding_time() + blinding);
 
@@ -202,7 +228,12 @@ pub(super) fn absorb_public<P: MultilinearPcs>(
     }
 }
 
-fn prove_lookups<C: ProverChannel<Fr>>(folds: &Folds<'_>, channel: &mut C, claims: &mut Claims<Fr>) {
+fn prove_lookups<C: ProverChannel<Fr>>(
+    folds: &Folds<'_>,
+    recompute: Recompute,
+    channel: &mut C,
+    claims: &mut Claims<Fr>,
+) {
     let program = folds.program();
     let layout = Layout::new(program);
     if layout.len == 0 {
@@ -213,7 +244,7 @@ fn prove_lookups<C: ProverChannel<Fr>>(folds: &Folds<'_>, channel: &mut C, claim
     let compression = Compression::new(program, beta, alpha);
     let leaves =
         tracing::trace_span!("leaves").in_scope(|| leaves::build(program, folds.trace(), &layout, &compression));
-    let point = tracing::trace_span!("fraction tree").in_scope(|| fraction::prove(channel, leaves));
+    let point = tracing::trace_span!("fraction tree").in_scope(|| fraction::prove(channel, leaves, recompute));
     let _span = tracing::trace_span!("leaf values").entered();
     // Only the point of the claim matters here; whether its values are right is the verifier's check.
     let leaf = LeafClaim { point, numerator: Fr::from(0u64), denominator: Fr::from(0u64) };

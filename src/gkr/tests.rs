@@ -8,7 +8,7 @@ use super::Fr;
 use super::builder::{Hint, ProgramBuilder, Recipes};
 use super::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey, VerifierKey};
 use super::program::{Column, Program, ProgramError, TensorId};
-use super::prover::{self, PublicBlinds, PublicCommitments};
+use super::prover::{self, PublicCommitments, Recompute, Witness};
 use super::tables::Table;
 use super::trace::{Trace, TraceError};
 use super::verifier;
@@ -45,11 +45,16 @@ impl Case {
     }
 
     fn prove(&self, trace: &Trace) -> Vec<u8> {
+        self.prove_knowing(Witness::new(trace), trace)
+    }
+
+    /// Proves from a witness, with commitments to inputs and constants as `trace` has them.
+    fn prove_knowing(&self, witness: Witness<'_>, trace: &Trace) -> Vec<u8> {
         let [inputs, constants] = self.commitments(trace);
         let (inputs, constants): (Vec<_>, Vec<_>) = (inputs.iter().collect(), constants.iter().collect());
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
         let mut channel = PlainProver::new(Merlin::new(b"test"));
-        prover::prove::<Hyrax, _>(&key(), &self.program, trace, &public, PublicBlinds::default(), &mut channel);
+        prover::prove::<Hyrax, _>(&key(), &self.program, witness, &public, &mut channel);
         channel.into_proof()
     }
 
@@ -271,6 +276,25 @@ fn the_same_bytes_for_any_number_of_threads() {
 }
 
 #[test]
+fn the_same_bytes_from_what_is_kept_and_however_much_is_recomputed() {
+    for (case, sum) in [(example(), "rem"), (mixed(17, 5, 3), "total"), (mixed(1, 1, 5), "total")] {
+        let trace = case.trace();
+        let proof = case.prove(&trace);
+        let kept = |tensors: &[TensorId]| {
+            Trace::run_keeping(&case.program, &case.recipes, &case.inputs, &case.constants, tensors).unwrap()
+        };
+        let lean = kept(&[]);
+        for recompute in Recompute::all() {
+            let witness = Witness::new(&lean).recomputing(recompute);
+            assert_eq!(case.prove_knowing(witness, &trace), proof, "{recompute:?}");
+        }
+        let id = case.id(sum);
+        assert_eq!(lean.get(id).rows() == 0, !case.program.outputs().contains(&id), "only outputs are kept unasked");
+        assert_eq!(kept(&[id]).get(id), trace.get(id));
+    }
+}
+
+#[test]
 fn builders_refuse_programs_that_prove_nothing() {
     let unranged = |lookup: bool| {
         let mut p = ProgramBuilder::new(8);
@@ -303,9 +327,11 @@ fn builders_refuse_programs_that_prove_nothing() {
 fn a_run_names_the_first_entry_that_is_in_no_table() {
     let mut case = example();
     case.inputs = vec![table(5, 2, &[1, -2, 2, -4, -3, -3, 1, -4, -1, 9])];
-    let error = Trace::run(&case.program, &case.recipes, &case.inputs, &case.constants).unwrap_err();
     let (tensor, table) = ("x".to_owned(), "range3".to_owned());
-    assert_eq!(error, TraceError::NotInTable { tensor, table, row: 4, col: 1, value: 9 });
+    let expected = TraceError::NotInTable { tensor, table, row: 4, col: 1, value: 9 };
+    let (inputs, constants) = (&case.inputs, &case.constants);
+    assert_eq!(Trace::run(&case.program, &case.recipes, inputs, constants).unwrap_err(), expected);
+    assert_eq!(Trace::run_keeping(&case.program, &case.recipes, inputs, constants, &[]).unwrap_err(), expected);
 }
 
 #[test]

@@ -13,14 +13,13 @@ use thiserror::Error;
 
 use super::hint::{Computed, Recipes};
 use super::leaves;
-use super::lookup::Layout;
 use super::matmul;
 use super::program::{Contraction, Kind, Linear, Product, Program, Relation, Tensor, TensorId};
 use super::view::{ColMap, View};
 use crate::sumcheck::int::{IntTable, IntVec, dispatch};
-use crate::sumcheck::par;
 
 mod pack;
+mod run;
 #[cfg(feature = "adversary")]
 mod tampered;
 mod views;
@@ -105,7 +104,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The values of a tensor.
+    /// The values of a tensor: none, if it was not [kept](Self::run_keeping).
     ///
     /// # Panics
     /// If `id` is of another program.
@@ -134,32 +133,6 @@ impl Trace {
     pub fn view(&self, view: &View) -> Arc<IntTable> {
         let table = &self.tables[view.tensor.0 as usize];
         if view.is_whole() { Arc::clone(table) } else { Arc::new(materialize(table, view)) }
-    }
-
-    /// Runs `program` on `inputs` (in the order of [`Program::inputs`]) with `constants` (by number).
-    pub fn run(
-        program: &Program,
-        recipes: &Recipes,
-        inputs: &[Arc<IntTable>],
-        constants: &[Arc<IntTable>],
-    ) -> Result<Self, TraceError> {
-        par::enter(|| Self::run_here(program, recipes, inputs, constants))
-    }
-
-    fn run_here(
-        program: &Program,
-        recipes: &Recipes,
-        inputs: &[Arc<IntTable>],
-        constants: &[Arc<IntTable>],
-    ) -> Result<Self, TraceError> {
-        let mut trace = Self { tables: Vec::with_capacity(program.tensors().len()), entries: None, bounded: true };
-        let mut given = inputs.iter();
-        for (i, tensor) in program.tensors().iter().enumerate() {
-            let table = trace.compute(program, recipes, TensorId(i as u32), tensor, &mut given, constants)?;
-            trace.tables.push(table);
-        }
-        trace.count_lookups(program, Missing::Refuse)?;
-        Ok(trace)
     }
 
     /// The values of the next tensor, from those before it; `inputs` are the ones not yet used.
@@ -198,9 +171,9 @@ impl Trace {
                 Relation::Product(product) => Arc::new(self.product(tensor, product)?),
                 Relation::Lookup(_) => unreachable!("a lookup defines no tensor"),
             },
-            Kind::Multiplicity(table) => {
-                let table = &program.tables()[table.0 as usize];
-                Arc::new(pack_values(tensor, &vec![0; table.len()])?)
+            // Counted once everything is there to be looked up.
+            Kind::Multiplicity(_) => {
+                Arc::new(IntTable::new(tensor.rows, tensor.cols, IntVec::zeros(tensor.rows * tensor.cols, 0, 0)))
             }
         })
     }
@@ -270,28 +243,6 @@ impl Trace {
         }))
     }
 
-    /// Fills the multiplicities, and with that checks every lookup; an error names the first tuple that is in
-    /// no entry.
-    fn count_lookups(&mut self, program: &Program, missing: Missing) -> Result<(), TraceError> {
-        let located = leaves::locate(program, self, &Layout::new(program));
-        if let (Some((relation, i)), Missing::Refuse) = (located.missing, missing)
-            && let Relation::Lookup(lookup) = &program.relations()[relation]
-        {
-            let view = &lookup.columns[0].view;
-            let (_, cols) = program.view_shape(view);
-            let (row, col) = (i / cols, i % cols);
-            let table = program.tables()[lookup.table.0 as usize].name.clone();
-            let tensor = program.tensor(view.tensor).name.clone();
-            return Err(TraceError::NotInTable { tensor, table, row, col, value: self.view(view).get(row, col) });
-        }
-        for (&id, counts) in program.multiplicities().iter().zip(located.counts) {
-            let counts: Vec<i128> = counts.into_iter().map(i128::from).collect();
-            self.tables[id.0 as usize] = Arc::new(pack_values(program.tensor(id), &counts)?);
-        }
-        self.entries = located.missing.is_none().then(|| Arc::new(located.entries));
-        Ok(())
-    }
-
     /// Checks every relation directly, entry by entry.
     pub fn check(&self, program: &Program) -> Result<(), TraceError> {
         for relation in program.relations() {
@@ -316,7 +267,7 @@ impl Trace {
             }
         }
         let mut counted = self.clone();
-        counted.count_lookups(program, Missing::Refuse)?;
+        counted.count_lookups(program, leaves::locate(program, self), Missing::Refuse)?;
         for &id in program.multiplicities() {
             let (found, expected) = (self.get(id), counted.get(id));
             if let Some(i) = (0..found.cols()).find(|&i| found.get(0, i) != expected.get(0, i)) {

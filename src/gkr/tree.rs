@@ -5,17 +5,17 @@
 //! `(q₀ + v₀)(q₁ + v₁) − v₀v₁ = q₀·(q₁ + v₁) + v₀·q₁`, two products that share a reduction. Two buffers
 //! take turns, and each layer leaves its own to the next one, which is twice as long.
 //!
-//! Numerators of looked-up values are all 1 and never stored. Denominators of leaves are places in a table. The
-//! first sweeps over a layer go through a `Source`, which may also compute the layer on the way.
+//! Numerators of looked-up values are all 1 and never stored. Denominators of leaves are places in a table. Sweeps
+//! read a layer through a `Source`, which may also compute it on the way.
 
 use std::sync::Arc;
 
-use super::nodes::{mix, node};
-use crate::sumcheck::eq::eq_prefix;
+use super::nodes::mix;
 use crate::sumcheck::par;
 use crate::sumcheck::small::SmallField;
 
 mod source;
+mod sweeps;
 mod weights;
 
 pub(super) use source::Source;
@@ -170,21 +170,6 @@ impl<F: SmallField> Layer<F> {
         }
         (self.len, self.numerators.stored) = (len, stored);
         [&mut denominators[..len], &mut numerators[..stored]]
-    }
-
-    /// The value at 1 of the polynomial whose other values [`Source::bind_into`] gave, from its definition:
-    /// needed only if a coordinate of the point is zero.
-    pub(super) fn at_one(&self, rest: &[F]) -> F {
-        let pairs = self.len.div_ceil(4);
-        let weights = eq_prefix(rest, pairs);
-        let real: F = (0..pairs)
-            .map(|j| {
-                let [i, k] = [4 * j + 2, 4 * j + 3];
-                let (q, v) = ([i, k].map(|i| self.denominator(i)), [i, k].map(|i| self.numerator(i)));
-                weights[j] * node(q, v)
-            })
-            .sum();
-        real + F::ONE - weights.iter().sum::<F>()
     }
 
     /// `p₀ p₁ q₀ q₁` of the only node left, once the last challenge `r` binds this layer.

@@ -5,6 +5,8 @@
 // The loops are written for every integer type, i128 included.
 #![allow(clippy::useless_conversion)]
 
+use std::sync::OnceLock;
+
 use super::affine::Function;
 use super::recurrent::{Gates, Gru, Lstm};
 use crate::simd;
@@ -36,15 +38,17 @@ fn gate(gates: &Gates, function: &Function, acc: i64, shift: u32) -> Result<i64,
 }
 
 /// Recurrent weights: packed for vector kernels where they are 16-bit integers, and as doubles.
-struct Weights {
+struct Weights<'a> {
     cols: usize,
     largest: u64,
     packed: Option<(&'static dyn MatrixKernels, PackedMatrix)>,
-    values: Vec<f64>,
+    table: &'a IntTable,
+    /// Computed where the kernels do not serve.
+    values: OnceLock<Vec<f64>>,
 }
 
-impl Weights {
-    fn new(table: &IntTable) -> Self {
+impl<'a> Weights<'a> {
+    fn new(table: &'a IntTable) -> Self {
         let (rows, cols) = (table.rows(), table.cols());
         let largest = table.values().iter().map(i128::unsigned_abs).max().unwrap_or(0);
         let entry = |r: usize, c: usize| if r < rows { table.get(r, c) as i16 } else { 0 };
@@ -56,7 +60,8 @@ impl Weights {
             cols,
             largest: u64::try_from(largest).unwrap_or(u64::MAX),
             packed: simd::matrix_kernels().filter(|_| largest < 1 << 15).map(pack),
-            values: table.values().iter().map(|v| v as f64).collect(),
+            table,
+            values: OnceLock::new(),
         }
     }
 
@@ -70,8 +75,9 @@ impl Weights {
             kernels.multiply(&left, packed, run, out);
             return;
         }
+        let values = self.values.get_or_init(|| self.table.values().iter().map(|v| v as f64).collect());
         let mut sums = vec![0f64; out.len()];
-        for (&h, row) in state.iter().zip(self.values.chunks_exact(self.cols)) {
+        for (&h, row) in state.iter().zip(values.chunks_exact(self.cols)) {
             if h != 0 {
                 let h = h as f64;
                 sums.iter_mut().zip(row).for_each(|(sum, w)| *sum += h * w);
@@ -131,7 +137,7 @@ impl LstmCell {
     fn sequence(
         &self,
         xw: &[i64],
-        weights: &Weights,
+        weights: &Weights<'_>,
         bias: &[i64],
         [mut h, mut c]: [Vec<i64>; 2],
     ) -> Result<Vec<i128>, String> {
@@ -213,7 +219,7 @@ impl GruCell {
         &self,
         xw: &[i64],
         cols: usize,
-        ([weights, candidate], [bias, d]): ([&Weights; 2], [&[i64]; 2]),
+        ([weights, candidate], [bias, d]): ([&Weights<'_>; 2], [&[i64]; 2]),
         mut h: Vec<i64>,
     ) -> Result<Vec<i128>, String> {
         let Gru { recurrence: net, gates, gate_bits, candidate_shift, linear_before_reset, .. } = &self.layer;

@@ -1,6 +1,6 @@
 //! What a recording says: the classes of its windows.
 
-use super::{Classifier, Model, Spec, integers};
+use super::{Classifier, Model, Spec};
 use crate::error::ModelError;
 use crate::layers::argmax;
 use crate::statement::Reading;
@@ -59,8 +59,7 @@ impl Model {
         let window = window.ok_or_else(|| ModelError::Window {
             reason: format!("{} samples from sample {start} on, of {}", reading.samples, samples.len()),
         })?;
-        let (lowered, trace) = self.run_branch(reading.branch, window)?;
-        Ok(integers(trace.get(lowered.embedding)))
+        self.branch_values(reading.branch, window)
     }
 
     /// The classes of all readings, for windows that start at these samples; at sample 0 if none is given.

@@ -53,7 +53,8 @@ impl ProvingKey {
             let replays = replayed(wav, template, secret)?;
             inputs.extend(replays.into_iter().map(|(_, samples)| Arc::new(samples_table(program, samples))));
         }
-        let trace = Trace::run(&lowered.program, &lowered.recipes, &inputs, self.model.constants())
+        let (constants, kept) = (self.model.constants(), [lowered.embedding]);
+        let trace = Trace::run_keeping(&lowered.program, &lowered.recipes, &inputs, constants, &kept)
             .map_err(ModelError::from)?;
         let (mut embedding, mut activity, mut verdict) = (Vec::new(), Vec::new(), Verdict::Accept);
         if enrolled.is_some() || tail.embedding || tail.activity {

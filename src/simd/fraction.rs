@@ -6,30 +6,19 @@
 use ark_bn254::{Fr, FrConfig};
 use ark_ff::{AdditiveGroup, Field, MontFp};
 
+use super::LANES;
 use super::lanes::{
-    self, Ifma, MAX_TERMS, add, add_product, broadcast, canonical, empty, mix, mul, mul_add, reduce, sub, times_16,
-    total,
+    self, MAX_TERMS, add, add_product, broadcast, canonical, empty, mix, mul, mul_add, reduce, sub, times_16, total,
 };
 use super::memory::{load, load_pairs, load_pairs_apart, pair_rows, prefetch_after, prefetch_at, store, store_words};
-use super::{Denominators, Kernels, LANES};
+
+mod kernels;
 
 type Lanes = lanes::Lanes<FrConfig>;
 type Sum = lanes::Sum<FrConfig>;
 
 /// Vectors of `N` elements a lane.
 type Groups<const N: usize> = [[Fr; N]; LANES];
-
-/// A slice as whole vectors.
-fn vectors<T>(slice: &[T], len: usize) -> &[[T; LANES]] {
-    let (vectors, rest) = slice.as_chunks();
-    assert!(slice.len() == len && rest.is_empty(), "slices of one length, a multiple of the lanes");
-    vectors
-}
-
-fn vectors_mut<T>(slice: &mut [T], len: usize) -> &mut [[T; LANES]] {
-    assert!(slice.len() == len && len.is_multiple_of(LANES), "slices of one length, a multiple of the lanes");
-    slice.as_chunks_mut().0
-}
 
 /// What makes up for one product.
 const SIXTEEN: Fr = MontFp!("16");
@@ -296,7 +285,24 @@ fn bind_entries(
     bind_ones(weights, load, out, r, one)
 }
 
-/// [`Kernels::bind`]; `bind_v` binds the second input.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn mix_stored(x: &[Groups<8>], out: &mut [Groups<4>], r: Fr) {
+    let r16 = broadcast(&(r * SIXTEEN));
+    for (x, out) in x.iter().zip(out) {
+        bind_eight(|h| load_at(x, h), out, &r16);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn mix_entries(values: &[Fr], x: &[[[u32; 8]; LANES]], out: &mut [Groups<4>], r: Fr) {
+    let r16 = broadcast(&(r * SIXTEEN));
+    for (k, out) in out.iter_mut().enumerate() {
+        prefetch_entries(values, x.get(k + 1));
+        bind_eight(|h| load_entries(values, &x[k], h), out, &r16);
+    }
+}
+
+/// [`Kernels::bind`](super::Kernels::bind); `bind_v` binds the second input.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn bind_with(
@@ -346,85 +352,14 @@ fn bind_scaled(
     bind_with(weights, inputs, outputs, r, |v, out| bind_eight_scaled(v, out, &factors))
 }
 
-impl Kernels<Fr> for Ifma {
-    fn parents_of_ones(&self, q: Denominators<'_, Fr, 2>, [p_out, q_out]: [&mut [Fr]; 2]) {
-        let len = q.len();
-        let (p_out, q_out) = (vectors_mut(p_out, len), vectors_mut(q_out, len));
-        // SAFETY: `self` proves that the machine has the instructions.
-        unsafe {
-            match q {
-                Denominators::Stored(q) => parents_of_stored(vectors(q, len), p_out, q_out),
-                Denominators::Entries(values, q) => parents_of_entries(values, vectors(q, len), p_out, q_out),
-            }
-        }
-    }
-
-    fn parents(&self, p: &[[Fr; 2]], q: &[[Fr; 2]], [p_out, q_out]: [&mut [Fr]; 2]) {
-        let len = q.len();
-        let (p, q) = (vectors(p, len), vectors(q, len));
-        let (p_out, q_out) = (vectors_mut(p_out, len), vectors_mut(q_out, len));
-        // SAFETY: `self` proves that the machine has the instructions.
-        unsafe { parents(p, q, p_out, q_out) }
-    }
-
-    fn leading_of_ones(&self, weights: &[Fr], q: Denominators<'_, Fr, 4>) -> Fr {
-        let len = q.len();
-        let weights = vectors(weights, len);
-        // SAFETY: `self` proves that the machine has the instructions.
-        unsafe {
-            match q {
-                Denominators::Stored(q) => leading_of_stored(weights, vectors(q, len)),
-                Denominators::Entries(values, q) => leading_of_entries(weights, values, vectors(q, len)),
-            }
-        }
-    }
-
-    fn leading(&self, weights: &[Fr], q: &[[Fr; 4]], p: &[[Fr; 4]], lambda: Fr) -> Fr {
-        let len = q.len();
-        let (weights, q, p) = (vectors(weights, len), vectors(q, len), vectors(p, len));
-        // SAFETY: `self` proves that the machine has the instructions.
-        unsafe { leading(weights, q, p, lambda) }
-    }
-
-    fn bind_ones(&self, weights: &[Fr], q: Denominators<'_, Fr, 8>, out: &mut [[Fr; 4]], r: Fr, one: Fr) -> [Fr; 2] {
-        let len = q.len();
-        let (weights, out) = (vectors(weights, len), vectors_mut(out, len));
-        // SAFETY: `self` proves that the machine has the instructions.
-        unsafe {
-            match q {
-                Denominators::Stored(q) => bind_stored(weights, vectors(q, len), out, r, one),
-                Denominators::Entries(values, q) => bind_entries(weights, values, vectors(q, len), out, [r, one]),
-            }
-        }
-    }
-
-    fn bind(
-        &self,
-        weights: &[Fr],
-        [q, v]: [&[[Fr; 8]]; 2],
-        [q_out, v_out]: [&mut [[Fr; 4]]; 2],
-        r: Fr,
-        factor: Option<Fr>,
-    ) -> [Fr; 2] {
-        let len = q.len();
-        let (weights, inputs) = (vectors(weights, len), [vectors(q, len), vectors(v, len)]);
-        let outputs = [vectors_mut(q_out, len), vectors_mut(v_out, len)];
-        // SAFETY: `self` proves that the machine has the instructions.
-        unsafe {
-            match factor {
-                None => bind(weights, inputs, outputs, r),
-                Some(factor) => bind_scaled(weights, inputs, outputs, r, factor),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use ark_ff::UniformRand;
     use ark_std::rand::rngs::StdRng;
     use ark_std::rand::{Rng, SeedableRng};
 
+    use super::super::lanes::Ifma;
+    use super::super::{Denominators, Kernels};
     use super::*;
 
     /// Elements whose stored forms are at the edges of limbs and of the field, and random ones.
@@ -580,6 +515,8 @@ pub(super) mod tests {
                 let found = ifma.bind_ones(&weights, input, &mut q_out, r, one);
                 assert_eq!(q_out, bound(&q));
                 assert_eq!(found, sums(&q_out, &|_| [one; 4]));
+                ifma.mix_children(input, &mut v_out, r);
+                assert_eq!(v_out, q_out);
             }
         });
     }

@@ -285,9 +285,12 @@ pub(super) fn square<C: Config>(a: &Lanes<C>) -> Lanes<C> {
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 pub(super) fn square_16_add<C: Config>(a: &Lanes<C>, rest: Lanes<C>) -> Lanes<C> {
+    let mut sum = square_sum::<C>(a);
     // A limb is a sum of at most ten words of 52 bits.
-    let sum = square_sum::<C>(a).0.map(|limb| _mm512_slli_epi64::<4>(limb));
-    reduce_and_add(Sum(sum, PhantomData), rest)
+    for limb in &mut sum.0 {
+        *limb = _mm512_slli_epi64::<4>(*limb);
+    }
+    reduce_and_add(sum, rest)
 }
 
 /// `a·b·2^-260 + rest`, as [`reduce_and_add`].

@@ -42,6 +42,8 @@ pub trait Kernels<F>: Sync {
     fn leading_of_ones(&self, weights: &[F], q: Denominators<'_, F, 4>) -> F;
     /// `Σ weight·(a₀a₁ + λ(a₀b₁ + a₁b₀))` with the slopes `a` of `q` and `b` of `p`.
     fn leading(&self, weights: &[F], q: &[[F; 4]], p: &[[F; 4]], lambda: F) -> F;
+    /// Mixes children by `r`.
+    fn mix_children(&self, x: Denominators<'_, F, 8>, out: &mut [[F; 4]], r: F);
     /// Mixes children by `r`; gives the weighted sums of nodes at 0 and of leading coefficients when all
     /// numerators are `one`.
     fn bind_ones(&self, weights: &[F], q: Denominators<'_, F, 8>, out: &mut [[F; 4]], r: F, one: F) -> [F; 2];

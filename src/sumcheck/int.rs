@@ -3,11 +3,10 @@
 // The loops are written for every integer type, i128 included.
 #![allow(clippy::useless_conversion)]
 
-use super::par;
 use crate::simd::Ints;
 
 /// A machine integer that a table may hold.
-pub trait SmallInt: Copy + Default + Send + Sync + Into<i128> + TryFrom<i128> + PartialEq + 'static {
+pub trait SmallInt: Copy + Default + Send + Sync + Into<i128> + TryFrom<i128> + Ord + 'static {
     /// Number of 32-bit digits of `value + BIAS`.
     const DIGITS: usize;
     /// Added to make a value unsigned: `2^(bits − 1)`.
@@ -92,15 +91,15 @@ impl IntVec {
     pub fn zeros(len: usize, low: i128, high: i128) -> Self {
         let holds = |min: i128, max: i128| min <= low && high <= max;
         if holds(i8::MIN.into(), i8::MAX.into()) {
-            Self::I8(par::filled(len, 0))
+            Self::I8(vec![0; len])
         } else if holds(i16::MIN.into(), i16::MAX.into()) {
-            Self::I16(par::filled(len, 0))
+            Self::I16(vec![0; len])
         } else if holds(i32::MIN.into(), i32::MAX.into()) {
-            Self::I32(par::filled(len, 0))
+            Self::I32(vec![0; len])
         } else if holds(i64::MIN.into(), i64::MAX.into()) {
-            Self::I64(par::filled(len, 0))
+            Self::I64(vec![0; len])
         } else {
-            Self::I128(par::filled(len, 0))
+            Self::I128(vec![0; len])
         }
     }
 

@@ -12,7 +12,7 @@ use voxcheck::gkr::pcs::{
     Blinds, Commitment, Committed, Hyrax, Layout, MultilinearPcs, OpeningClaim, ProverKey, VerifierKey,
 };
 use voxcheck::gkr::program::{Program, TensorId};
-use voxcheck::gkr::prover::{self, PublicBlinds, PublicCommitments};
+use voxcheck::gkr::prover::{self, PublicCommitments, Witness};
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::verifier;
 use voxcheck::sumcheck::channel::{PlainProver, PlainVerifier, ProverChannel, VerifierChannel};
@@ -62,7 +62,7 @@ impl Case {
         let [inputs, constants] = self.commitments::<P>(key, trace);
         let (inputs, constants): (Vec<_>, Vec<_>) = (inputs.iter().collect(), constants.iter().collect());
         let public = PublicCommitments { inputs: &inputs, constants: &constants };
-        prover::prove::<P, _>(key, &self.program, trace, &public, PublicBlinds::default(), channel);
+        prover::prove::<P, _>(key, &self.program, Witness::new(trace), &public, channel);
         channel.challenge(Label::UserChallenge);
     }
 

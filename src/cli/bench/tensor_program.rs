@@ -10,7 +10,7 @@ use voxcheck::gkr::builder::{ProgramBuilder, Recipes};
 use voxcheck::gkr::pcs::hiding::{HidingProver, HidingVerifier};
 use voxcheck::gkr::pcs::{Blinds, Commitment, Hyrax, Layout, MultilinearPcs, ProverKey, VerifierKey};
 use voxcheck::gkr::program::{MAX_WIDTH_VARS, Program, SHARED_WIDTH_VARS};
-use voxcheck::gkr::prover::{self, PublicBlinds, PublicCommitments, Timings};
+use voxcheck::gkr::prover::{self, PublicBlinds, PublicCommitments, Timings, Witness};
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::verifier;
 use voxcheck::proof::{Mode, Stages};
@@ -80,7 +80,7 @@ impl TensorProgram {
     /// Runs and proves the program.
     pub fn prove(&self, mode: Mode) -> Result<Proved> {
         let clock = Instant::now();
-        let trace = Trace::run(&self.program, &self.recipes, &self.inputs, &self.constants);
+        let trace = Trace::run_keeping(&self.program, &self.recipes, &self.inputs, &self.constants, &[]);
         let trace = trace.map_err(|error| failed(&error))?;
         let execute = clock.elapsed();
         let clock = Instant::now();
@@ -102,17 +102,17 @@ impl TensorProgram {
         let (commitments, constants): (Vec<_>, Vec<_>) =
             (commitments.iter().collect(), self.committed.iter().collect());
         let public = PublicCommitments { inputs: &commitments, constants: &constants };
-        let blinds = PublicBlinds { inputs: &blinds, constants: &[] };
+        let witness = Witness::new(&trace).hidden_by(PublicBlinds { inputs: &blinds, constants: &[] });
         let (key, program) = (&self.key, &self.program);
         let (bytes, timings) = match mode {
             Mode::Clear => {
-                let timings = prover::prove::<Hyrax, _>(key, program, &trace, &public, blinds, &mut channel);
+                let timings = prover::prove::<Hyrax, _>(key, program, witness, &public, &mut channel);
                 (channel.into_proof(), timings)
             }
             Mode::Zk => {
                 let hiding = HidingProver::new(channel, key, program.max_width_vars());
                 let mut channel = hiding.map_err(|error| failed(&error))?;
-                let timings = prover::prove::<Hyrax, _>(key, program, &trace, &public, blinds, &mut channel);
+                let timings = prover::prove::<Hyrax, _>(key, program, witness, &public, &mut channel);
                 (channel.into_inner().into_proof(), timings)
             }
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Missing, Trace, TraceError, pack_values};
 use crate::gkr::hint::Recipes;
+use crate::gkr::leaves;
 use crate::gkr::program::{Kind, Program, Tensor, TensorId};
 use crate::sumcheck::int::IntTable;
 
@@ -42,7 +43,8 @@ impl Trace {
             }
             trace.tables.push(table);
         }
-        trace.count_lookups(program, Missing::Ignore)?;
+        let located = leaves::locate(program, &trace);
+        trace.count_lookups(program, located, Missing::Ignore)?;
         for &id in program.multiplicities() {
             tamper(&program.tensor(id).name, &mut trace.tables[id.0 as usize]);
         }

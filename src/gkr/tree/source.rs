@@ -1,36 +1,28 @@
-//! Layers when their sum-check begins, and the first sweeps over them: small loops over many nodes.
-//!
-//! Work is cut into chunks of a fixed number of nodes; a chunk lies inside the stored numerators, inside the ones, or
-//! is written out.
+//! Layers as sweeps read them: stored, looked up, or computed from the layer that is.
 
 use std::ops::Range;
 
-use super::{EqTables, Layer, Numerators, Stock};
-use crate::gkr::nodes::{self, mix};
-use crate::simd::Denominators;
-use crate::sumcheck::par;
+use super::sweeps::CHUNK;
+use super::{Layer, Stock};
+use crate::gkr::nodes::{self, mix, node};
+use crate::simd::{Denominators, LANES};
+use crate::sumcheck::eq::eq_prefix;
 use crate::sumcheck::small::SmallField;
 
-/// Pairs of nodes that one task handles: a power of two.
-pub(super) const CHUNK: usize = 1 << 7;
-/// Pairs of nodes that are computed in one go, so few that they stay in the first cache: a power of two.
-const BLOCK: usize = 1 << 6;
-
-/// A layer, or the one that is `levels` above it and is computed wherever it is read.
+/// A layer, or the one that is `levels` above it, bound to some challenges: what is not stored is computed wherever it
+/// is read.
+#[derive(Clone, Copy)]
 pub(in crate::gkr) struct Source<'a, F> {
     layer: &'a Layer<F>,
     levels: usize,
+    /// What variables 0, 1, … of the node index are bound to.
+    pub(super) bound: &'a [F],
+    /// What the first round multiplies numerators by.
+    factor: Option<F>,
 }
-
-impl<F> Clone for Source<'_, F> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<F> Copy for Source<'_, F> {}
 
 /// Some fractions in a row.
-enum Run<'a, F> {
+pub(super) enum Run<'a, F> {
     /// Denominators; all numerators are 1, or what 1 has been scaled to.
     Ones(Flat<'a, F>),
     /// Numerators and denominators.
@@ -38,13 +30,13 @@ enum Run<'a, F> {
 }
 
 /// Denominators in a row.
-enum Flat<'a, F> {
+pub(super) enum Flat<'a, F> {
     Stored(&'a [F]),
     Entries(&'a [F], &'a [u32]),
 }
 
 impl<'a, F> Flat<'a, F> {
-    fn groups<const N: usize>(&self) -> Denominators<'a, F, N> {
+    pub(super) fn groups<const N: usize>(&self) -> Denominators<'a, F, N> {
         match self {
             Self::Stored(denominators) => Denominators::Stored(denominators.as_chunks().0),
             Self::Entries(values, places) => Denominators::Entries(values, places.as_chunks().0),
@@ -53,18 +45,34 @@ impl<'a, F> Flat<'a, F> {
 }
 
 /// Room for numerators and denominators that are computed.
-type Room<F> = [Vec<F>; 2];
+pub(super) type Room<F> = [Vec<F>; 2];
 
 /// The fractions above a run of pairs.
-fn parents_of<F: SmallField>(run: &Run<'_, F>, out: [&mut [F]; 2]) {
+pub(super) fn parents_of<F: SmallField>(run: &Run<'_, F>, out: [&mut [F]; 2]) {
     match run {
         Run::Ones(q) => nodes::parents_of_ones(q.groups(), out),
         Run::Both([p, q]) => nodes::parents(p.as_chunks().0, q.as_chunks().0, out),
     }
 }
 
+/// The fractions that are left of a run when `r` binds it, without numerators if these are still known to be ones: says
+/// whether.
+fn bind_run<F: SmallField>(run: &Run<'_, F>, [p_out, q_out]: [&mut [F]; 2], r: F, factor: Option<F>) -> bool {
+    match run {
+        Run::Ones(q) => nodes::mix_children(q.groups(), q_out.as_chunks_mut().0, r),
+        Run::Both([p, q]) => {
+            nodes::mix_children(Denominators::Stored(q.as_chunks().0), q_out.as_chunks_mut().0, r);
+            nodes::mix_children(Denominators::Stored(p.as_chunks().0), p_out.as_chunks_mut().0, r);
+            if let Some(factor) = factor {
+                p_out.iter_mut().for_each(|p| *p *= factor);
+            }
+        }
+    }
+    matches!(run, Run::Ones(_))
+}
+
 /// Number of children left of `len` when the nodes above them are halved.
-fn bound_len(len: usize) -> usize {
+pub(super) fn bound_len(len: usize) -> usize {
     2 * len.div_ceil(4)
 }
 
@@ -74,32 +82,78 @@ fn children_before(k: usize) -> [usize; 2] {
     [low, low + 2]
 }
 
-fn total<F: SmallField>(parts: impl IntoIterator<Item = [F; 2]>) -> [F; 2] {
-    parts.into_iter().fold([F::ZERO; 2], |sum, part| [sum[0].plus(part[0]), sum[1].plus(part[1])])
+/// How many fractions are left of `len` when the nodes above them are halved `rounds` times.
+fn bound_often(len: usize, rounds: usize) -> usize {
+    (0..rounds).fold(len, |len, _| bound_len(len))
 }
 
 impl<'a, F: SmallField> Source<'a, F> {
     /// The layer that is `levels` above `layer`.
     pub(in crate::gkr) fn new(layer: &'a Layer<F>, levels: usize) -> Self {
-        Self { layer, levels }
+        Self { layer, levels, bound: &[], factor: None }
+    }
+
+    /// The same layer, whose first round multiplies numerators by `factor`.
+    pub(in crate::gkr) fn scaled(self, factor: F) -> Self {
+        Self { factor: Some(factor), ..self }
+    }
+
+    /// The layer after rounds with these challenges.
+    pub(in crate::gkr) fn after(self, bound: &'a [F]) -> Self {
+        Self { bound, ..self }
     }
 
     /// Number of fractions that are not neutral.
     pub(in crate::gkr) fn len(self) -> usize {
-        self.layer.len.div_ceil(1 << self.levels)
+        bound_often(self.layer.len.div_ceil(1 << self.levels), self.bound.len())
     }
 
     /// Number of numerators that are not known to be ones.
-    fn stored(self) -> usize {
-        if self.levels == 0 { self.layer.numerators.stored } else { self.len() }
+    pub(super) fn stored(self) -> usize {
+        if self.levels > 0 {
+            return self.len();
+        }
+        bound_often(self.layer.numerators.stored, self.bound.len()).min(self.len())
+    }
+
+    /// Where the numerators end that are known to be ones.
+    pub(super) fn ones_end(self) -> usize {
+        if self.levels > 0 {
+            return self.len();
+        }
+        // Four ones make two ones; the group at the edge is written out.
+        let ones = self.bound.iter().fold(self.layer.numerators.ones_end, |ones, _| 2 * (ones / 4));
+        ones.max(self.stored())
+    }
+
+    /// What numerators that are known to be ones are scaled to.
+    pub(super) fn one(self) -> F {
+        let one = self.layer.numerators.one;
+        self.factor.filter(|_| !self.bound.is_empty()).map_or(one, |factor| one * factor)
+    }
+
+    /// What the next round multiplies numerators by.
+    pub(super) fn next_factor(self) -> Option<F> {
+        self.factor.filter(|_| self.bound.is_empty())
+    }
+
+    /// The layer before its last round, and that one's challenge.
+    fn unbound(self) -> Option<(Self, F)> {
+        let (&r, bound) = self.bound.split_last()?;
+        Some((self.after(bound), r))
     }
 
     /// Numerator and denominator `i`.
     pub(in crate::gkr) fn fraction(self, i: usize) -> [F; 2] {
+        if let Some((before, r)) = self.unbound() {
+            let [low, high] = children_before(i).map(|k| before.fraction(k));
+            let p = mix(low[0], high[0], r);
+            return [before.next_factor().map_or(p, |factor| p * factor), mix(low[1], high[1], r)];
+        }
         if self.levels == 0 {
             return [self.layer.numerator(i), self.layer.denominator(i)];
         }
-        let below = Self::new(self.layer, self.levels - 1);
+        let below = Self { levels: self.levels - 1, ..self };
         let ([p0, q0], [p1, q1]) = (below.fraction(2 * i), below.fraction(2 * i + 1));
         [p0 * q1 + p1 * q0, q0 * q1]
     }
@@ -113,6 +167,20 @@ impl<'a, F: SmallField> Source<'a, F> {
         }
     }
 
+    /// The value at 1 of the polynomial whose other values [`Source::bind_into`] gave, from its definition:
+    /// needed only if a coordinate of the point is zero.
+    pub(in crate::gkr) fn at_one(self, rest: &[F]) -> F {
+        let pairs = self.len().div_ceil(4);
+        let weights = eq_prefix(rest, pairs);
+        let real: F = (0..pairs)
+            .map(|j| {
+                let [[p0, q0], [p1, q1]] = [4 * j + 2, 4 * j + 3].map(|i| self.fraction(i));
+                weights[j] * node([q0, q1], [p0, p1])
+            })
+            .sum();
+        real + F::ONE - weights.iter().sum::<F>()
+    }
+
     /// Gives memory for numerators back that binding this layer does not need: leaves come last, and most of theirs are
     /// ones.
     pub(in crate::gkr) fn release_numerators(self, buffers: [&mut Layer<F>; 2]) {
@@ -124,32 +192,45 @@ impl<'a, F: SmallField> Source<'a, F> {
         }
     }
 
-    fn rooms(self) -> Vec<Room<F>> {
-        (0..=self.levels).map(|_| Room::default()).collect()
+    pub(super) fn rooms(self) -> Vec<Room<F>> {
+        (0..=self.depth()).map(|_| Room::default()).collect()
     }
 
-    /// Pairs of nodes that are read in one go.
-    fn step(self) -> usize {
-        if self.levels == 0 { CHUNK } else { BLOCK }
+    /// How many times the number of fractions is halved wherever they are read.
+    fn depth(self) -> usize {
+        self.levels + self.bound.len()
+    }
+
+    /// Pairs of nodes that are read in one go, so few that what they are computed from stays in a cache: a power of
+    /// two.
+    pub(super) fn step(self) -> usize {
+        (CHUNK >> self.depth()).max(LANES)
     }
 
     /// Fractions `range`, by way of `rooms` if they are not stored as they are.
-    fn read<'r>(self, range: Range<usize>, rooms: &'r mut [Room<F>]) -> Run<'r, F>
+    pub(super) fn read<'r>(self, range: Range<usize>, rooms: &'r mut [Room<F>]) -> Run<'r, F>
     where
         'a: 'r,
     {
         let Some(([p_room, q_room], rooms)) = rooms.split_last_mut() else { unreachable!("a room for each level") };
-        if self.levels > 0 {
+        if self.depth() > 0 {
+            let len = range.len();
             for room in [&mut *p_room, &mut *q_room] {
-                if room.len() < range.len() {
-                    room.resize(range.len(), F::ZERO);
+                if room.len() < len {
+                    room.resize(len, F::ZERO);
                 }
             }
-            let len = range.len();
-            let below = Self::new(self.layer, self.levels - 1);
-            let children = below.read(2 * range.start..2 * range.end, rooms);
-            parents_of(&children, [&mut p_room[..len], &mut q_room[..len]]);
-            return Run::Both([&p_room[..len], &q_room[..len]]);
+            let out = [&mut p_room[..len], &mut q_room[..len]];
+            let twice = 2 * range.start..2 * range.end;
+            let ones = match self.unbound() {
+                Some((before, r)) => bind_run(&before.read(twice, rooms), out, r, before.next_factor()),
+                None => {
+                    parents_of(&Self { levels: self.levels - 1, ..self }.read(twice, rooms), out);
+                    false
+                }
+            };
+            let [p, q] = [&p_room[..len], &q_room[..len]];
+            return if ones { Run::Ones(Flat::Stored(q)) } else { Run::Both([p, q]) };
         }
         let Layer { numerators, denominators, len, .. } = self.layer;
         let inside = range.end <= *len;
@@ -176,141 +257,4 @@ impl<'a, F: SmallField> Source<'a, F> {
         };
         Run::Both([p, q])
     }
-
-    /// The layer above.
-    pub(in crate::gkr) fn parents(self) -> Layer<F> {
-        let len = self.len().div_ceil(2);
-        let (mut p_out, mut q_out) = (par::filled(len, F::ZERO), par::filled(len, F::ZERO));
-        let step = 2 * self.step();
-        let chunks = p_out.chunks_mut(2 * CHUNK).zip(q_out.chunks_mut(2 * CHUNK)).collect();
-        par::map_items(chunks, |chunk, (p_out, q_out): (&mut [F], &mut [F])| {
-            let mut rooms = self.rooms();
-            for (block, (p_out, q_out)) in p_out.chunks_mut(step).zip(q_out.chunks_mut(step)).enumerate() {
-                let start = 2 * (2 * CHUNK * chunk + block * step);
-                parents_of(&self.read(start..start + 2 * q_out.len(), &mut rooms), [p_out, q_out]);
-            }
-        });
-        Layer::new(Numerators::new(p_out, len), q_out)
-    }
-
-    /// The leading coefficient of the first round, `Σ_j eq(j)·(coefficient of X² of pair j)`.
-    pub(in crate::gkr) fn leading(self, lambda: F, eq: EqTables<'_, F>) -> F {
-        let pairs = self.len().div_ceil(4);
-        let parts = par::map(pairs.div_ceil(CHUNK), |chunk| {
-            let mut rooms = self.rooms();
-            let end = pairs.min((chunk + 1) * CHUNK);
-            total((chunk * CHUNK..end).step_by(self.step()).map(|first| {
-                let count = self.step().min(end - first);
-                match self.read(4 * first..4 * (first + count), &mut rooms) {
-                    Run::Ones(q) => {
-                        let (q, square) = (q.groups(), F::ZERO);
-                        eq.sum(first, count, |run, low| [nodes::leading_of_ones(low, q.slice(run)), square])
-                    }
-                    Run::Both([p, q]) => {
-                        let (p, q) = (p.as_chunks().0, q.as_chunks().0);
-                        let leading = |run: Range<usize>, low: &[F]| {
-                            [nodes::leading(low, &q[run.clone()], &p[run], lambda), F::ZERO]
-                        };
-                        eq.sum(first, count, leading)
-                    }
-                }
-            }))
-        });
-        total(parts)[0]
-    }
-
-    /// Binds variable 0 of the node index to `r`, and multiplies numerators by `factor` if there is one, into the
-    /// buffers of `out`; returns the next round's value at 0 and leading coefficient, `Σ_j eq(j)·(…)` over the
-    /// stored pairs, and how many of these there are.
-    pub(in crate::gkr) fn bind_into(
-        self,
-        out: &mut Layer<F>,
-        factor: Option<F>,
-        r: F,
-        eq: EqTables<'_, F>,
-    ) -> ([F; 2], usize) {
-        let len = bound_len(self.len());
-        let stored = bound_len(self.stored()).min(len);
-        let pairs = len.div_ceil(4);
-        let [q, v] = out.reserve(len, stored);
-        let mut v: Vec<&mut [F]> = v.chunks_mut(4 * CHUNK).collect();
-        v.resize_with(pairs.div_ceil(CHUNK), Default::default);
-        let chunks = q.chunks_mut(4 * CHUNK).zip(v).collect();
-        let parts = par::map_items(chunks, |chunk, (mut q, mut v): (&mut [F], &mut [F])| {
-            let mut rooms = self.rooms();
-            let mut sums = [F::ZERO; 2];
-            let mut first = chunk * CHUNK;
-            while !q.is_empty() {
-                let (q_out, v_out);
-                (q_out, q) = q.split_at_mut((4 * self.step()).min(q.len()));
-                (v_out, v) = v.split_at_mut((4 * self.step()).min(v.len()));
-                sums = total([sums, self.bind_block(first, [q_out, v_out], factor, r, eq, &mut rooms)]);
-                first += self.step();
-            }
-            sums
-        });
-        let scaled = |x: F| factor.map_or(x, |factor| x * factor);
-        // Four ones make two ones; the group at the edge is written out.
-        let ones = if self.levels == 0 { 2 * (self.layer.numerators.ones_end / 4) } else { len };
-        let ones_end = ones.max(stored);
-        out.numerators.tail = (ones_end..len)
-            .map(|k| {
-                let [low, high] = children_before(k);
-                scaled(mix(self.fraction(low)[0], self.fraction(high)[0], r))
-            })
-            .collect();
-        out.numerators.ones_end = ones_end;
-        out.numerators.one = scaled(self.layer.numerators.one);
-        (total(parts), pairs)
-    }
-
-    fn bind_block(
-        self,
-        first: usize,
-        [q_out, v_out]: [&mut [F]; 2],
-        factor: Option<F>,
-        r: F,
-        eq: EqTables<'_, F>,
-        rooms: &mut [Room<F>],
-    ) -> [F; 2] {
-        let count = q_out.len().div_ceil(4);
-        let whole = q_out.len() == 4 * count;
-        let range = 8 * first..8 * (first + count);
-        match self.read(range.clone(), rooms) {
-            Run::Ones(q) if whole && v_out.is_empty() => {
-                let (q, out) = (q.groups(), q_out.as_chunks_mut().0);
-                let one = factor.map_or(self.layer.numerators.one, |factor| self.layer.numerators.one * factor);
-                eq.sum(first, count, |run, low| nodes::bind_ones(low, q.slice(run.clone()), &mut out[run], r, one))
-            }
-            Run::Both(inputs) if whole && v_out.len() == q_out.len() => {
-                bind_run(inputs, [q_out, v_out], factor, r, first, eq)
-            }
-            _ => {
-                let [p, q]: [Vec<F>; 2] = [0, 1].map(|k| range.clone().map(|i| self.fraction(i)[k]).collect());
-                let mut bound = [vec![F::ZERO; 4 * count], vec![F::ZERO; 4 * count]];
-                let [q_bound, v_bound] = &mut bound;
-                let sums = bind_run([&p, &q], [q_bound, v_bound], factor, r, first, eq);
-                q_out.copy_from_slice(&q_bound[..q_out.len()]);
-                v_out.copy_from_slice(&v_bound[..v_out.len()]);
-                sums
-            }
-        }
-    }
-}
-
-/// Binds pairs of nodes with stored numerators, the `first`-th and what follows.
-fn bind_run<F: SmallField>(
-    [p, q]: [&[F]; 2],
-    [q_out, v_out]: [&mut [F]; 2],
-    factor: Option<F>,
-    r: F,
-    first: usize,
-    eq: EqTables<'_, F>,
-) -> [F; 2] {
-    let inputs = [q.as_chunks().0, p.as_chunks().0];
-    let (q_out, v_out) = (q_out.as_chunks_mut().0, v_out.as_chunks_mut().0);
-    eq.sum(first, inputs[0].len(), |run, low| {
-        let inputs = inputs.map(|x| &x[run.clone()]);
-        nodes::bind(low, inputs, [&mut q_out[run.clone()], &mut v_out[run]], r, factor)
-    })
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::source::CHUNK;
+use super::sweeps::CHUNK;
 use crate::sumcheck::small::SmallField;
 
 /// `eq` of what is left of the point, as a product of two tables: `eq(j) = low[j mod |low|]·high[j / |low|]`.
