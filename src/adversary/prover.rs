@@ -127,6 +127,10 @@ impl<A: Adversary> ProverChannel<Fr> for TamperingProver<A> {
     fn visit(&mut self, site: Site<'_, Fr>) {
         self.adversary.visit(site);
     }
+
+    fn is_watched(&self) -> bool {
+        true
+    }
 }
 
 impl<A: Adversary> SecretChannel<Fr> for TamperingProver<A> {

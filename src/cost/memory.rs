@@ -6,20 +6,22 @@ use crate::gkr::program::{Kind, Program};
 use crate::gkr::tables::Table;
 use crate::model::Model;
 
-/// The program itself, its keys and tables, and what the allocator keeps. This and the following are fitted to 28 peaks of
-/// the resident set between 74 MB and 1.4 GB (six models, 1, 3 and 10 s, 1 and 2 threads, Linux, x86-64); `docs/performance.md`
-/// has the table. Runs of the same differ by a few percent.
-const BASE: u64 = 30_000_000;
+/// The program itself, its keys and tables, and what the allocator keeps. This and the following are fitted to 60 peaks of
+/// the resident set between 57 MB and 1.1 GB (four models, 1, 3 and 10 s, all steps of [`Recompute`], 1 and 2 threads, Linux,
+/// x86-64); `docs/performance.md` has the table. Runs of the same differ by a few percent.
+const BASE: u64 = 27_000_000;
 /// Bytes for a generator: its multiples, and what computing them takes.
-const GENERATOR: u64 = 26_400;
+const GENERATOR: u64 = 26_000;
 /// Tenths of a byte for a leaf: where the tuple is in its table, and what else a lookup takes.
-const LEAF: u64 = 135;
+const LEAF: u64 = 75;
 /// Tenths of a byte for a leaf: the stored levels of the tree. Each step of [`Recompute`] halves them.
 const LEVELS: u64 = 320;
-/// Tenths of a byte for an entry: the trace, and what is folded.
-const ENTRY: u64 = 23;
+/// Tenths of a byte for an entry: the trace.
+const ENTRY: u64 = 4;
+/// Tenths of a byte for an entry: what waves and opening fold, after the tree is done.
+const FOLDED: u64 = 48;
 /// Tenths of a byte for a weight: the model, and what loading it takes.
-const WEIGHT: u64 = 75;
+const WEIGHT: u64 = 100;
 
 /// Leaves of the tree of fractions.
 pub(crate) fn leaves(program: &Program) -> u64 {
@@ -39,15 +41,16 @@ pub(super) fn of_tensors(program: &Program) -> [u64; 2] {
 /// Peak memory of the prover of `program`: the resident set of the command line.
 ///
 /// ```text
-/// BASE + GENERATOR·generators + (LEAF + LEVELS/2^steps)·leaves + ENTRY·entries + WEIGHT·weights
+/// BASE + GENERATOR·generators + ENTRY·entries + WEIGHT·weights + max((LEAF + LEVELS/2^steps)·leaves, FOLDED·entries)
 /// ```
 ///
 /// where generators are those of the longest committed row, leaves those of the tree of fractions, and entries those of all
 /// tensors but the weights.
 pub(super) fn peak(program: &Program, recompute: Recompute) -> u64 {
     let [weights, entries] = of_tensors(program);
-    let leaf = LEAF + (LEVELS >> recompute.steps());
-    BASE + (GENERATOR << program.max_width_vars()) + (leaf * leaves(program) + ENTRY * entries + WEIGHT * weights) / 10
+    let tree = (LEAF + (LEVELS >> recompute.steps())) * leaves(program);
+    let tenths = ENTRY * entries + WEIGHT * weights + tree.max(FOLDED * entries);
+    BASE + (GENERATOR << program.max_width_vars()) + tenths / 10
 }
 
 impl Model {

@@ -92,7 +92,7 @@ pub fn prove<F: SmallField>(channel: &mut impl ProverChannel<F>, mut leaves: Lay
     for level in (0..depth).rev() {
         let (below, computed) = stored.last_mut().expect("the leaves are stored");
         let wanted = level == 0 || depth - level >= recompute.levels();
-        if wanted || cfg!(feature = "adversary") {
+        if wanted || is_watched(channel) {
             let mut layer = Source::new(below, *computed).parents();
             show(channel, level, &mut layer);
             // What a cheating prover has changed cannot be computed again.
@@ -134,6 +134,19 @@ pub fn prove<F: SmallField>(channel: &mut impl ProverChannel<F>, mut leaves: Lay
         }
     }
     point
+}
+
+/// Whether a cheating prover wants to see every level.
+fn is_watched<F: SmallField>(channel: &impl ProverChannel<F>) -> bool {
+    #[cfg(feature = "adversary")]
+    {
+        channel.is_watched()
+    }
+    #[cfg(not(feature = "adversary"))]
+    {
+        let _ = channel;
+        false
+    }
 }
 
 /// Lets a cheating prover change a level before the ones above are computed from it.

@@ -30,15 +30,12 @@
 //! `L/|F|` over `α` (Haböck, "Multivariate lookups based on logarithmic derivatives", 2022, lemmas
 //! 4 and 5), besides the tree's own error.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use super::Fr;
 use super::claims::{Claims, TensorClaim, ValueSource};
 use super::fraction::LeafClaim;
 use super::program::{Lookup, Program, Relation, TableId, num_vars};
 use super::view::{ColMap, View};
-use crate::sumcheck::eq::{eq_range, eq_table};
+use crate::sumcheck::eq::eq_range;
 use crate::sumcheck::error::{Check, VerifyError};
 
 /// What the leaves of a block are.
@@ -153,8 +150,6 @@ pub(super) fn reduce<V: ValueSource>(
     let one = Fr::from(1u64);
     let mut p = V::Scalar::from(Fr::from(0u64));
     let mut q = V::Scalar::from(one);
-    // Tables of one size are evaluated at one point.
-    let mut eq_tables: HashMap<usize, Arc<Vec<Fr>>> = HashMap::new();
     for block in &layout.blocks {
         let (inner, outer) = leaf.point.split_at(block.width_vars.min(leaf.point.len()));
         let first = block.start >> block.width_vars;
@@ -168,8 +163,7 @@ pub(super) fn reduce<V: ValueSource>(
                 p = p - value.clone();
                 claims.push(TensorClaim { tensor, rows, cols: inner.to_vec(), value });
                 let tuple = || -> Fr {
-                    let eq = || Arc::clone(eq_tables.entry(table.bits).or_insert_with(|| Arc::new(eq_table(inner))));
-                    let columns = table.evaluate_with(inner, eq);
+                    let columns = table.evaluate(inner);
                     columns.iter().zip(&compression.powers).map(|(&t, &b)| t * b).sum()
                 };
                 q = q + V::Scalar::from(sum * (compression.base(id) - one - values.public(tuple)));

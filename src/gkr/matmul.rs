@@ -21,7 +21,7 @@ const ROWS: usize = 64;
 pub(super) fn contract(lhs: &IntTable, rows: &RowMap, rhs: &IntTable, transposed: bool) -> Option<IntVec> {
     let (taps, inner) = (rows.num_taps(), lhs.cols());
     let cols = if transposed { rhs.rows() } else { rhs.cols() };
-    let (left, right) = (largest(lhs), largest(rhs));
+    let (left, right) = par::join(|| lhs.values().largest(), || rhs.values().largest());
     let bound = left.checked_mul(right)?.checked_mul((taps * inner) as u128)?;
     if bound >> 126 != 0 {
         return None;
@@ -65,17 +65,6 @@ struct Shape {
     /// Rows of `rhs` that belong to one tap.
     stride: usize,
     transposed: bool,
-}
-
-fn largest(table: &IntTable) -> u128 {
-    const BLOCK: usize = 1 << 14;
-    let blocks = dispatch!(table.values(), values => par::map(values.len().div_ceil(BLOCK), |block| {
-        let block = &values[block * BLOCK..values.len().min((block + 1) * BLOCK)];
-        let zero = Default::default();
-        let (low, high) = block.iter().fold((zero, zero), |(low, high), &v| (v.min(low), v.max(high)));
-        [low, high].map(|v| Into::<i128>::into(v).unsigned_abs()).into_iter().max().unwrap_or(0)
-    }));
-    blocks.into_iter().max().unwrap_or(0)
 }
 
 fn in_halves(

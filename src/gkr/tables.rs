@@ -5,8 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::gkr::Fr;
-use crate::sumcheck::eq::eq_table;
-use crate::sumcheck::small::dot;
+use crate::sumcheck::small::extension;
 
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -130,14 +129,6 @@ impl Table {
     /// Extensions of all columns at `point` (`bits` coordinates).
     #[must_use]
     pub fn evaluate(&self, point: &[Fr]) -> Vec<Fr> {
-        self.evaluate_with(point, || Arc::new(eq_table(point)))
-    }
-
-    /// [`Table::evaluate`], where `eq` gives the values of `eq(point, ·)`: it is called if they are needed, once.
-    #[must_use]
-    pub fn evaluate_with(&self, point: &[Fr], eq: impl FnOnce() -> Arc<Vec<Fr>>) -> Vec<Fr> {
-        let needed = self.columns.iter().any(|column| matches!(column, TableColumn::Values(_)));
-        let eq = if needed { eq() } else { Arc::default() };
         // Σ_k 2^k·r_k: the number that the bits spell.
         let number = |bits: &[Fr]| bits.iter().rev().fold(Fr::from(0u64), |sum, &r| sum + sum + r);
         let (sign, magnitude) = match point.split_last() {
@@ -152,8 +143,7 @@ impl Table {
                 // With the highest bit, i − half is what the others spell; without, half − i is what they lack.
                 TableColumn::Positive => sign * magnitude,
                 TableColumn::Negative => (Fr::from(1u64) - sign) * (Fr::from(self.half()) - magnitude),
-                // The weights of all entries sum to one.
-                TableColumn::Values(values) => dot(values, &eq, Fr::from(1u64)),
+                TableColumn::Values(values) => extension(values, point),
             })
             .collect()
     }

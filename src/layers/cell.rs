@@ -50,7 +50,7 @@ struct Weights<'a> {
 impl<'a> Weights<'a> {
     fn new(table: &'a IntTable) -> Self {
         let (rows, cols) = (table.rows(), table.cols());
-        let largest = table.values().iter().map(i128::unsigned_abs).max().unwrap_or(0);
+        let largest = table.values().largest();
         let entry = |r: usize, c: usize| if r < rows { table.get(r, c) as i16 } else { 0 };
         let pack = |kernels| {
             let pairs = rows.div_ceil(2);

@@ -15,7 +15,7 @@ use std::arch::x86_64::{
 };
 
 use ark_bn254::{Fr, FrConfig};
-use ark_ff::{AdditiveGroup, Field};
+use ark_ff::{AdditiveGroup, MontFp};
 
 use super::lanes::{self, Ifma, LIMBS, broadcast, canonical, mul, reduce, split, sum_of_limbs};
 use super::memory::{limbs_of, load, prefetch, save, store, transpose};
@@ -98,11 +98,8 @@ fn finish(acc: Acc, back: &Lanes) -> Lanes {
     canonical(mul(&reduce(sum_of_limbs(acc)), back))
 }
 
-/// `2^520` modulo p: what undoes two reductions.
-fn back() -> Fr {
-    // Stored forms are times 2^256.
-    Fr::from(2u64).pow([520 - 256])
-}
+/// `2^264`, stored as `2^520` modulo p: what undoes two reductions.
+const BACK: Fr = MontFp!("6093996282567377512538783145753940542630676240673892733773037402116484758198");
 
 /// `N` vectors of columns of all rows.
 #[inline]
@@ -136,7 +133,7 @@ fn rows_block<I: Digits, const N: usize>(
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn fold_rows<I: Digits>(values: &[I], digit: usize, rows: &[(usize, Fr)], out: &mut [Fr]) {
-    let back = broadcast(&back());
+    let back = broadcast(&BACK);
     let mut sums = vec![[Fr::ZERO; LANES]; out.len() / LANES];
     out.fill(Fr::ZERO);
     for rows in rows.chunks(MAX_ROWS) {
@@ -195,7 +192,7 @@ fn cols_block<I: Digits>(values: &[I], digit: usize, stride: usize, weights: &[S
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn fold_cols<I: Digits>(values: &[I], digit: usize, stride: usize, weights: &[Fr], out: &mut [Fr]) {
-    let back = broadcast(&back());
+    let back = broadcast(&BACK);
     out.fill(Fr::ZERO);
     for (chunk, weights) in weights.as_chunks::<LANES>().0.chunks(MAX_VECTORS).enumerate() {
         let mut saved = vec![Saved::default(); weights.len()];
@@ -213,7 +210,7 @@ fn fold_cols<I: Digits>(values: &[I], digit: usize, stride: usize, weights: &[Fr
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn fold_eights(values: &[[i64; LANES]], weights: &[Fr]) -> [Fr; LANES] {
-    let (back, bias) = (broadcast(&back()), _mm512_set1_epi64(1 << 51));
+    let (back, bias) = (broadcast(&BACK), _mm512_set1_epi64(1 << 51));
     let mut out = [Fr::ZERO; LANES];
     for (values, weights) in values.chunks(MAX_ROWS).zip(weights.chunks(MAX_ROWS)) {
         // Two sums: one alone would wait for its own additions.
@@ -268,6 +265,7 @@ impl FoldKernels<Fr> for Ifma {
 
 #[cfg(test)]
 mod tests {
+    use ark_ff::Field;
     use proptest::prelude::*;
 
     use super::*;

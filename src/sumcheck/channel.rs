@@ -46,6 +46,12 @@ pub trait ProverChannel<F: PrimeField>: Send {
         let _ = site;
     }
 
+    /// Whether there is a cheating prover, who wants to see also what an honest one has no need to write down.
+    #[cfg(feature = "adversary")]
+    fn is_watched(&self) -> bool {
+        false
+    }
+
     /// Sends the inverse of a sent scalar, showing that it is not zero.
     ///
     /// # Panics

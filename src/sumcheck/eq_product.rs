@@ -23,8 +23,8 @@ enum Operand<'a, F> {
 /// and a point `r` on the columns.
 ///
 /// Columns are bound first, with `eq` factored out of the messages (Gruen 2024). Three rounds come from a
-/// grid of sums where the integers are small enough, else one works on the integers. At the end three tables
-/// over the rows are left.
+/// grid of sums where the integers are small enough, else one works on the integers. Once there are few columns,
+/// three tables of all entries are left.
 pub struct EqProduct<'a, F> {
     row_vars: usize,
     cols: usize,
@@ -39,9 +39,12 @@ pub struct EqProduct<'a, F> {
     /// Number of column variables bound, and `eq` of the bound part.
     bound: usize,
     bound_eq: F,
-    /// What remains once the columns are bound.
-    rows: Option<Product<F, 3>>,
+    /// What remains once few columns are left.
+    rest: Option<Product<F, 3>>,
 }
+
+/// Columns that are bound with the rows: too few of them for kernels that work on one row at a time.
+const FEW_COLUMNS: usize = LANES;
 
 impl<'a, F: SmallField> EqProduct<'a, F> {
     /// The sum over all entries of two matrices of one shape; the rows have `row_vars` variables.
@@ -67,12 +70,12 @@ impl<'a, F: SmallField> EqProduct<'a, F> {
             challenges: Vec::new(),
             bound: 0,
             bound_eq: F::ONE,
-            rows: None,
+            rest: None,
         };
         if this.point.is_empty() {
             this.a = Operand::Field(widen(a));
             this.b = Operand::Field(widen(b));
-            this.start_rows();
+            this.start_rest();
         }
         this
     }
@@ -83,18 +86,27 @@ impl<'a, F: SmallField> EqProduct<'a, F> {
     /// If a variable is unbound.
     #[must_use]
     pub fn values(&self) -> [F; 2] {
-        let [_, a, b] = self.rows.as_ref().expect("the columns are bound").values();
+        let [_, a, b] = self.rest.as_ref().expect("the columns are bound").values();
         [a, b]
     }
 
-    fn start_rows(&mut self) {
+    /// Whether few columns are left, one for every corner of their variables, and all of them field elements.
+    fn has_few_columns(&self) -> bool {
+        let corners = 1usize.checked_shl((self.point.len() - self.bound) as u32);
+        self.cols <= FEW_COLUMNS && corners == Some(self.cols) && matches!(self.a, Operand::Field(_))
+    }
+
+    fn start_rest(&mut self) {
         let take = |operand: &mut Operand<'a, F>| match std::mem::replace(operand, Operand::Field(Vec::new())) {
             Operand::Field(values) => values,
             Operand::Int(_) => unreachable!("binding a column makes field elements"),
         };
         let (a, b) = (take(&mut self.a), take(&mut self.b));
-        let weights = std::mem::take(&mut self.row_weights).into_iter().map(|w| w * self.bound_eq).collect();
-        self.rows = Some(Product::new(self.row_vars, [weights, a, b]));
+        let rest = &self.point[self.bound..];
+        let columns: Vec<F> = eq_table(rest).into_iter().map(|eq| eq * self.bound_eq).collect();
+        let rows = std::mem::take(&mut self.row_weights);
+        let weights = rows.iter().flat_map(|&row| columns.iter().map(move |&column| row * column)).collect();
+        self.rest = Some(Product::new(self.row_vars + rest.len(), [weights, a, b]));
     }
 
     /// Values at 0 and leading coefficients of `Σ_j eq(suffix, j)·a(X, j)·b(X, j)` in row `t`.
@@ -237,15 +249,15 @@ fn bind_integers<F: SmallField, I: SmallInt>(row: &[I], r: F, out: &mut [F]) {
 
 impl<F: SmallField> Instance<F> for EqProduct<'_, F> {
     fn num_vars(&self) -> usize {
-        match &self.rows {
-            Some(rows) => rows.num_vars(),
+        match &self.rest {
+            Some(rest) => rest.num_vars(),
             None => self.row_vars + self.point.len() - self.bound,
         }
     }
 
     fn round(&mut self, claim: F) -> Vec<F> {
-        if let Some(rows) = &mut self.rows {
-            return rows.round(claim);
+        if let Some(rest) = &mut self.rest {
+            return rest.round(claim);
         }
         let w = self.point[self.bound];
         let (l0, l1) = (self.bound_eq * (F::ONE - w), self.bound_eq * w);
@@ -271,15 +283,15 @@ impl<F: SmallField> Instance<F> for EqProduct<'_, F> {
     }
 
     fn bind(&mut self, r: F) {
-        if let Some(rows) = &mut self.rows {
-            return rows.bind(r);
+        if let Some(rest) = &mut self.rest {
+            return rest.bind(r);
         }
         self.bind_operands(r);
         let w = self.point[self.bound];
         self.bound_eq *= evaluate(&[F::ONE - w, w.double() - F::ONE], r);
         self.bound += 1;
-        if self.bound == self.point.len() {
-            self.start_rows();
+        if self.has_few_columns() {
+            self.start_rest();
         }
     }
 }

@@ -150,6 +150,17 @@ impl IntVec {
         dispatch!(self, v => Box::new(v.iter().map(|&x| x.into())))
     }
 
+    /// The largest absolute value; 0 if there is no integer.
+    #[must_use]
+    pub fn largest(&self) -> u128 {
+        dispatch!(self, values => {
+            let zero = Default::default();
+            // On narrow integers these are vector instructions.
+            let (low, high) = values.iter().fold((zero, zero), |(low, high), &v| (v.min(low), v.max(high)));
+            i128::from(low).unsigned_abs().max(i128::from(high).unsigned_abs())
+        })
+    }
+
     /// Bytes of one integer.
     #[must_use]
     pub fn width(&self) -> usize {

@@ -22,6 +22,24 @@ pub fn map<T: Send>(count: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T
     }
 }
 
+/// Calls `f(state, item)` for every item, where calls on one thread share a `state`: buffers that none of them keeps.
+pub fn for_items_init<S, I: Send>(
+    items: Vec<I>,
+    init: impl Fn() -> S + Sync + Send,
+    f: impl Fn(&mut S, I) + Sync + Send,
+) {
+    #[cfg(feature = "parallel")]
+    {
+        use rayon::prelude::*;
+        items.into_par_iter().for_each_init(init, f);
+    }
+    #[cfg(not(feature = "parallel"))]
+    {
+        let mut state = init();
+        items.into_iter().for_each(|item| f(&mut state, item));
+    }
+}
+
 /// Calls `f(i, chunk)` for the `i`-th chunk of `size` entries of `data`; the last may be shorter.
 pub fn for_chunks_mut<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
     #[cfg(feature = "parallel")]

@@ -7,6 +7,7 @@
 use ark_bn254::Fr;
 use ark_ff::{BigInt, BigInteger, PrimeField};
 
+use super::eq::eq_table;
 use super::int::{IntTable, SmallInt, dispatch};
 use super::par;
 use crate::simd::{self, FoldKernels, Kernels, LANES, ProductKernels};
@@ -300,8 +301,23 @@ pub fn fold_eights<F: SmallField>(values: &[[i64; LANES]], weights: &[F]) -> [F;
     sums.map(|sum| join_digits::<F>(&sum) - bias)
 }
 
+/// The multilinear extension of `2^n` integers at a point: rows of about the square root of their number are folded, so that
+/// no weight an entry is needed.
+///
+/// # Panics
+/// If there is another number of integers than the point has corners.
+#[must_use]
+pub fn extension<F: SmallField, I: SmallInt>(values: &[I], point: &[F]) -> F {
+    assert_eq!(values.len(), 1 << point.len(), "an integer a corner");
+    let (low, high) = point.split_at(point.len().div_ceil(2));
+    let mut rows = vec![F::ZERO; 1 << high.len()];
+    // The weights of all entries sum to one.
+    fold_cols_block(values, 1 << low.len(), &eq_table(low), F::ONE, &mut rows);
+    super::vectors::dot(&rows, &eq_table(high))
+}
+
 /// `Σ weights[i] · values[i]`, with `total = Σ weights[i]`.
-pub(crate) fn dot<F: SmallField, I: SmallInt>(values: &[I], weights: &[F], total: F) -> F {
+fn dot<F: SmallField, I: SmallInt>(values: &[I], weights: &[F], total: F) -> F {
     let mut sums = [F::Sum::default(); 4];
     for (&value, weight) in values.iter().zip(weights) {
         for (digit, sum) in sums.iter_mut().enumerate().take(I::DIGITS) {
@@ -364,6 +380,19 @@ mod tests {
             check(&table(rows, cols, IntVec::I32((0..n).map(|i| mix(i) as i32).collect())));
             check(&table(rows, cols, IntVec::I64((0..n).map(|i| mix(i) as i64).collect())));
             check(&table(rows, cols, IntVec::I128((0..n).map(mix).collect())));
+        }
+    }
+
+    #[test]
+    fn extensions_are_weighted_sums_of_all_corners() {
+        let mut rng = test_rng();
+        for vars in 0..9 {
+            let point: Vec<Fr> = (0..vars).map(|_| Fr::rand(&mut rng)).collect();
+            let values: Vec<i64> = (0..1i64 << vars).map(|i| [i64::MIN, i64::MAX, -i, i * i][i as usize % 4]).collect();
+            let expected: Fr = values.iter().zip(eq_table(&point)).map(|(&v, eq)| eq * Fr::from(v)).sum();
+            for found in crate::simd::tests::both(|| extension(&values, &point)) {
+                assert_eq!(found, expected, "{vars} variables");
+            }
         }
     }
 

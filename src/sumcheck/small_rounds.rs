@@ -91,8 +91,7 @@ impl<F: SmallField> Grid<F> {
 
 /// Bits of the largest absolute value.
 fn bits(table: &IntTable) -> u32 {
-    let largest = dispatch!(table.values(), values => values.iter().map(|&v| i128::from(v).unsigned_abs()).max());
-    u128::BITS - largest.unwrap_or(0).leading_zeros()
+    u128::BITS - table.values().largest().leading_zeros()
 }
 
 /// For every point of the grid and eight windows of columns from `first` on, the sum of weighted products over

@@ -7,6 +7,7 @@ use voxcheck::gkr::builder::ProgramBuilder;
 use voxcheck::gkr::program::TensorId;
 use voxcheck::layers::affine::{Affine, Finish, Function, Operand, Taps, Term};
 use voxcheck::layers::average_pool::AveragePool;
+use voxcheck::layers::fixed;
 use voxcheck::layers::layer_norm::LayerNorm;
 use voxcheck::layers::logarithm::LogTables;
 use voxcheck::layers::lowering::{self, AnyLayer, LayerRef, Placed, Value};
@@ -649,6 +650,25 @@ fn plain(stacks: Vec<Stack>) -> impl Iterator<Item = (String, Case)> {
 #[test]
 fn every_tensor_of_dense_layers_and_convolutions_changed_is_refused() {
     attack_every_tensor(plain(affine()));
+}
+
+/// Both parts of a number raised together leave their difference, and so the remainder, as they are.
+#[test]
+fn a_number_that_has_both_parts_is_refused() {
+    for shift in [0, 2] {
+        let mut p = ProgramBuilder::new(BITS).with_width_vars(6);
+        let half = 1i128 << (BITS - 1);
+        let x = p.input("x", (2, 3), -half, half - 1).unwrap();
+        p.range(p.whole(x), -half, BITS).unwrap();
+        let z = fixed::rectify_few(&mut p, "z", x, shift).unwrap();
+        p.range(p.whole(z), 0, BITS).unwrap();
+        let (program, recipes) = p.finish().unwrap();
+        let inputs = vec![table(2, 3, &[-half, -9, -1, 0, 10, half - 1])];
+        let target = Target::new(Case { program, recipes, inputs, constants: Vec::new() });
+        for place in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            assert_eq!(target.attack_together(&["z", "z: negative part"], place), Refusal::PublicOutput, "{place:?}");
+        }
+    }
 }
 
 #[test]

@@ -167,6 +167,21 @@ impl Target {
         Some(refusal)
     }
 
+    /// Adds one to the same entry of several tensors at once, computes what comes after them from that, and proves it.
+    /// Returns how the proof was refused; nothing but that check refuses it.
+    pub fn attack_together(&self, names: &[&str], (row, col): (usize, usize)) -> Refusal {
+        let (case, (_, plus_one)) = (&self.case, CHANGES[0]);
+        let more = |name: &str| change(self.honest.get(case.id(name)), row, col, plus_one);
+        let trace =
+            self.run(|visited| names.contains(&visited).then(|| more(visited)).flatten()).expect("small numbers");
+        let commitments = case.commitments::<Hyrax>(key(), &trace);
+        let proof = prove(case, &trace, &Conditions::live(), nothing);
+        let run = |conditions: &Conditions| verify(case, &trace, &commitments, &proof.bytes, conditions);
+        let refusal = run(&Conditions::live()).expect_err("a false trace").refusal();
+        assert_eq!(run(&Conditions::without_check(refusal)), Ok(()), "{names:?}");
+        refusal
+    }
+
     /// Adds one to an entry of every tensor. Committed tensors and weights must be refused, at the next place if a
     /// choice between equal values was free. What is virtual may be rounded away, and what is one more in an input
     /// is another true statement.

@@ -10,7 +10,7 @@ use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::CurveGroup;
 use ark_ff::{AdditiveGroup, Zero};
 
-use super::affine::{Adder, RawPoint, affine, raw};
+use super::affine::{Adder, IDENTITY, RawPoint, affine, raw};
 use super::combination::signed_digits;
 use super::layout::{Layout, Segment};
 use crate::simd::{self, ALONE, NEGATED};
@@ -42,6 +42,9 @@ const PIECE: usize = 8;
 /// Digits of rows that are summed at a time: each multiple of a tile is used a few times, more often where digits are
 /// small.
 const GROUP_RUNS: usize = 512;
+
+/// Rows that are put together from their digits, and brought to affine coordinates, in one go.
+const ROWS: usize = 64;
 
 /// The multiples `1..=128` of every generator: 8 KiB a generator.
 pub struct Multiples {
@@ -191,20 +194,30 @@ pub fn commit_rows(multiples: &Multiples, tables: &[(&IntTable, Layout)]) -> Vec
         let width = group.iter().map(|&(t, _)| tables[t].1.width()).max();
         width.unwrap_or(0).div_ceil(BLOCK)
     };
-    let blocks: Vec<(usize, usize)> =
-        groups.iter().enumerate().flat_map(|(g, group)| (0..num_blocks(group)).map(move |b| (g, b))).collect();
-    let sums = par::map(blocks.len(), |k| {
-        let (group, block) = blocks[k];
-        sum_block(multiples, tables, &groups[group], block * BLOCK)
+    let num_digits = |group: &[RowOf]| group.iter().map(|&(t, _)| tables[t].0.values().width()).sum::<usize>();
+    // Of every group, of every block, of every digit. Sums that tasks kept one by one would lie between what they give back,
+    // and make it useless for others.
+    let of_group: Vec<usize> = groups.iter().map(|group| num_blocks(group) * num_digits(group)).collect();
+    let mut sums = vec![IDENTITY; of_group.iter().sum()];
+    let mut tasks = Vec::new();
+    let mut rest = sums.as_mut_slice();
+    for group in &groups {
+        for block in 0..num_blocks(group) {
+            let out;
+            (out, rest) = rest.split_at_mut(num_digits(group));
+            tasks.push((group, block * BLOCK, out));
+        }
+    }
+    par::for_items_init(tasks, Buffers::default, |buffers, (group, first, out)| {
+        sum_block(multiples, tables, group, first, buffers, out);
     });
-    let of_group: Vec<&[_]> = blocks
-        .chunk_by(|a, b| a.0 == b.0)
-        .scan(0, |end, blocks| {
-            let start = *end;
-            *end += blocks.len();
-            Some(&sums[start..*end])
-        })
-        .collect();
+    let mut rest = sums.as_slice();
+    let of_group = of_group.into_iter().map(|len| {
+        let own;
+        (own, rest) = rest.split_at(len);
+        own
+    });
+    let of_group: Vec<&[RawPoint]> = of_group.collect();
     let mut rows = par::map(groups.len(), |g| commit_group(tables, &groups[g], of_group[g])).into_iter().flatten();
     tables.iter().map(|(_, layout)| rows.by_ref().take(layout.num_rows()).collect()).collect()
 }
@@ -234,12 +247,17 @@ fn group_rows(tables: &[(&IntTable, Layout)]) -> Vec<Vec<RowOf>> {
 
 /// `Σ_j s_{j,d}·G_j` over the columns of a block, for every digit `d` of every row: tile by tile, so that the
 /// multiples of a tile are in the cache for all rows.
-fn sum_block(multiples: &Multiples, tables: &[(&IntTable, Layout)], rows: &[RowOf], first: usize) -> Vec<RawPoint> {
-    let mut adder = Adder::default();
-    let (mut references, mut lens) = (Vec::new(), Vec::new());
-    let digits: usize = rows.iter().map(|&(t, _)| tables[t].0.values().width()).sum();
-    // Sums of a few multiples each, and which of them make up a digit.
-    let (mut points, mut pieces) = (Vec::new(), vec![Vec::new(); digits]);
+fn sum_block(
+    multiples: &Multiples,
+    tables: &[(&IntTable, Layout)],
+    rows: &[RowOf],
+    first: usize,
+    Buffers { adder, references, lens, points, pieces }: &mut Buffers,
+    out: &mut [RawPoint],
+) {
+    points.clear();
+    pieces.iter_mut().for_each(Vec::clear);
+    pieces.resize_with(out.len(), Vec::new);
     for start in (first..first + BLOCK).step_by(TILE) {
         references.clear();
         lens.clear();
@@ -247,37 +265,55 @@ fn sum_block(multiples: &Multiples, tables: &[(&IntTable, Layout)], rows: &[RowO
         for &(t, row) in rows {
             let (table, layout) = &tables[t];
             let segments = layout.segments_within(row, start..start + TILE);
-            dispatch!(table.values(), values => push_row(values, segments, &mut references, |len| {
+            dispatch!(table.values(), values => push_row(values, segments, references, |len| {
                 let place = (points.len() + lens.len()) as u32;
                 pieces.next().expect("one a digit").extend(place..place + len.div_ceil(PIECE) as u32);
                 lens.extend((0..len).step_by(PIECE).map(|start| PIECE.min(len - start)));
             }));
         }
-        points.extend(adder.sum_runs(&multiples.points, &references, &lens));
+        points.extend(adder.sum_runs(&multiples.points, references, lens));
     }
     lens.clear();
     lens.extend(pieces.iter().map(Vec::len));
-    adder.sum_runs(&points, &pieces.concat(), &lens)
+    out.copy_from_slice(&adder.sum_runs(points, &pieces.concat(), lens));
 }
 
-/// The sums of the first points of all parts, of the second ones, and so on.
-fn sum_parts(adder: &mut Adder, parts: &[Vec<RawPoint>]) -> Vec<RawPoint> {
-    let count = parts.first().map_or(0, Vec::len);
-    let references: Vec<u32> = (0..count).flat_map(|k| (0..parts.len()).map(move |p| (p * count + k) as u32)).collect();
-    adder.sum_runs(&parts.concat(), &references, &vec![parts.len(); count])
+/// What [`sum_block`] fills anew for every block.
+#[derive(Default)]
+struct Buffers {
+    adder: Adder,
+    references: Vec<u32>,
+    lens: Vec<usize>,
+    /// Sums of a few multiples each.
+    points: Vec<RawPoint>,
+    /// Which of them make up a digit.
+    pieces: Vec<Vec<u32>>,
+}
+
+/// The sums of the first points of all parts, of the second ones, and so on; parts have `count` points.
+fn sum_parts(adder: &mut Adder, parts: &[RawPoint], count: usize) -> Vec<RawPoint> {
+    let (len, step) = (parts.len() as u32, count.max(1));
+    let references: Vec<u32> = (0..count as u32).flat_map(|k| (k..len).step_by(step)).collect();
+    adder.sum_runs(parts, &references, &vec![parts.len() / step; count])
 }
 
 /// The commitments of a group of rows, from the sums of its blocks.
-fn commit_group(tables: &[(&IntTable, Layout)], rows: &[RowOf], blocks: &[Vec<RawPoint>]) -> Vec<G1Affine> {
-    let sums = sum_parts(&mut Adder::default(), blocks);
-    let mut sums = sums.as_slice();
-    let mut commitments = Vec::with_capacity(rows.len());
-    for &(t, _) in rows {
-        let (digits, rest) = sums.split_at(tables[t].0.values().width());
-        commitments.push(horner(digits));
-        sums = rest;
-    }
-    G1Projective::normalize_batch(&commitments)
+fn commit_group(tables: &[(&IntTable, Layout)], rows: &[RowOf], blocks: &[RawPoint]) -> Vec<G1Affine> {
+    let num_digits = |&(t, _): &RowOf| tables[t].0.values().width();
+    let sums = sum_parts(&mut Adder::default(), blocks, rows.iter().map(num_digits).sum());
+    let mut rest = sums.as_slice();
+    let of_row = |row| {
+        let digits;
+        (digits, rest) = rest.split_at(num_digits(row));
+        digits
+    };
+    let digits: Vec<&[RawPoint]> = rows.iter().map(of_row).collect();
+    // A small program has one group.
+    let parts = digits.chunks(ROWS).collect();
+    let parts = par::map_items(parts, |_, rows: &[&[RawPoint]]| {
+        G1Projective::normalize_batch(&rows.iter().map(|digits| horner(digits)).collect::<Vec<_>>())
+    });
+    parts.concat()
 }
 
 /// Appends references to the multiples that make up segments of a row, and says how many for every digit.

@@ -192,6 +192,11 @@ impl<C: ClearProver + SecretChannel<Fr>> ProverChannel<Fr> for HidingProver<'_, 
     fn visit(&mut self, site: crate::adversary::Site<'_, Fr>) {
         self.inner.visit(site);
     }
+
+    #[cfg(feature = "adversary")]
+    fn is_watched(&self) -> bool {
+        self.inner.is_watched()
+    }
 }
 
 impl<C: ClearProver + SecretChannel<Fr>> OpeningProver for HidingProver<'_, C> {
