@@ -29,7 +29,7 @@ struct Coefficients {
 }
 
 /// See [`Coefficients`].
-const COEFFICIENTS: Coefficients = Coefficients { leaf: 103.0, byte: 46.0, entry: 48.0, relation: 1.6e6, proof: 4.5e7 };
+const COEFFICIENTS: Coefficients = Coefficients { leaf: 103.0, byte: 46.0, entry: 42.0, relation: 1.6e6, proof: 4.5e7 };
 
 /// The part of a proof that more threads do not shorten.
 const SERIAL: f64 = 0.06;
