@@ -33,6 +33,18 @@ fn prove(wav: &Wav, reveal: Reveal) -> Proof {
     keys().0.prove_with(wav, template, secret, &Context::new(*b"nonce"), &options).unwrap().0
 }
 
+#[test]
+fn keys_are_prepared_for_lengths_that_there_are_and_prove_the_same() {
+    let (template, secret) = enrolled();
+    let (fresh, _) = setup(&Model::bundled().unwrap()).unwrap();
+    let wav = short("slt_3.wav");
+    assert!(fresh.prepare(10).is_err());
+    fresh.prepare(wav.samples.len()).unwrap();
+    let options = ProveOptions { mode: Mode::Clear, ..ProveOptions::default() };
+    let prove = |key: &ProvingKey| key.prove_with(&wav, template, secret, &Context::default(), &options).unwrap().0;
+    assert_eq!(prove(&fresh).to_bytes(), prove(&keys().0).to_bytes());
+}
+
 /// The first second and a half: everything that matters, in half the time.
 fn short(name: &str) -> Wav {
     let mut wav = demo(name);

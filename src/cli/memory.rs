@@ -24,6 +24,9 @@ pub fn plan(model: &Model, samples: usize, max: Option<u64>) -> Result<Recompute
         let Ok(needed) = model.memory_bytes(samples, recompute) else { return Ok(Recompute::LEAST) };
         let needed = needed + needed / MARGIN;
         if needed <= bytes {
+            if recompute > Recompute::LEAST {
+                tracing::info!(limit = name, bytes, steps = recompute.steps(), "layers are computed again to fit");
+            }
             return Ok(recompute);
         }
         least = Some(needed);

@@ -71,8 +71,8 @@ impl Recompute {
     }
 
     /// How many rounds of a layer that is computed from one `levels` below it are computed again by those that follow:
-    /// so many that what the next one stores is no larger than the layers that are stored. A round of leaves stores half
-    /// as much as one of others, since their numerators are ones.
+    /// so many that what the next one stores is no larger than the layers that are stored; of leaves it is half of that,
+    /// since their numerators are ones.
     fn rounds(self, levels: usize) -> usize {
         self.levels() - 1 - levels
     }

@@ -22,7 +22,8 @@ impl Trace {
     }
 
     /// [`Trace::run`] for whoever only wants a proof, and the values of `tensors`: of the others, those that are linear in
-    /// others are given up where nothing needs them any more. They are a third to a half of a trace.
+    /// others are given up where nothing needs them any more. They are a third to a half of a trace, which can neither be
+    /// [checked](Self::check) nor [changed](Self::replace) without them.
     pub fn run_keeping(
         program: &Program,
         recipes: &Recipes,
