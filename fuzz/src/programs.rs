@@ -7,7 +7,7 @@ use voxcheck::gkr::builder::{ProgramBuilder, Recipes};
 use voxcheck::gkr::ledger::Ledger;
 use voxcheck::gkr::pcs::{Commitment, Hyrax, MultilinearPcs, ProverKey, VerifierKey};
 use voxcheck::gkr::program::{MAX_WIDTH_VARS, Program, ProgramError, TensorId};
-use voxcheck::gkr::prover::{self, PublicCommitments, Witness};
+use voxcheck::gkr::prover::{self, PublicCommitments, Recompute, Witness};
 use voxcheck::gkr::trace::Trace;
 use voxcheck::gkr::verifier;
 use voxcheck::gkr::view::{RowMap, View};
@@ -134,7 +134,8 @@ fn verify(made: &Made, public: &PublicCommitments<'_, Commitment>, outputs: &[&I
         && VerifierChannel::<Fr>::finish(channel).is_ok()
 }
 
-/// A program that can be run holds by direct evaluation, is proved, and is not proved of other outputs.
+/// A program that can be run holds by direct evaluation, is proved, by the same bytes in little memory, and is not proved of
+/// other outputs.
 pub fn run(bytes: &[u8]) {
     let Some(made) = make(bytes) else { return };
     let Made { program, recipes, inputs, constants } = &made;
@@ -144,14 +145,20 @@ pub fn run(bytes: &[u8]) {
         assert!(error.to_string().contains("table"), "the reference disagrees with itself: {error}");
         return;
     }
+    let lean = Trace::run_keeping(program, recipes, inputs, constants, &[]).expect("the same run");
     let commit = |id: TensorId| Hyrax::commit(key(), trace.get(id), program.width_vars(id));
     let inputs: Vec<Commitment> = program.inputs().into_iter().map(commit).collect();
     let constants: Vec<Commitment> = program.constants().into_iter().map(|(id, _)| commit(id)).collect();
     let (inputs, constants): (Vec<_>, Vec<_>) = (inputs.iter().collect(), constants.iter().collect());
     let public = PublicCommitments { inputs: &inputs, constants: &constants };
-    let mut channel = PlainProver::new(Merlin::new(NAME));
-    prover::prove::<Hyrax, _>(key(), program, Witness::new(&trace), &public, &mut channel);
-    let proof = channel.into_proof();
+    let prove = |witness: Witness<'_>| {
+        let mut channel = PlainProver::new(Merlin::new(NAME));
+        prover::prove::<Hyrax, _>(key(), program, witness, &public, &mut channel);
+        channel.into_proof()
+    };
+    let proof = prove(Witness::new(&trace));
+    let frugal = prove(Witness::new(&lean).recomputing(Recompute::MOST));
+    assert_eq!(proof, frugal, "what is stored makes a difference to the proof");
     let outputs: Vec<&IntTable> = program.outputs().iter().map(|&id| trace.get(id)).collect();
     assert!(verify(&made, &public, &outputs, &proof), "an honest proof is refused");
     assert!(Ledger::new(program, 3).is_ok_and(|ledger| ledger.log2() < -200.0));
