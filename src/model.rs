@@ -225,6 +225,7 @@ impl Model {
         if !self.makes_values() {
             self.require_voice()?;
         }
+        self.check_length(samples.len())?;
         self.branch_values(&self.spec.first, self.first_window(samples))
     }
 
