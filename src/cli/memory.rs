@@ -19,19 +19,18 @@ pub fn plan(model: &Model, samples: usize, max: Option<u64>) -> Result<Recompute
         None => smallest(&limits()),
     };
     let Some((bytes, name)) = limit else { return Ok(Recompute::LEAST) };
-    let mut least = None;
+    let mut needed = 0;
     for recompute in Recompute::all() {
-        let Ok(needed) = model.memory_bytes(samples, recompute) else { return Ok(Recompute::LEAST) };
-        let needed = needed + needed / MARGIN;
+        let Ok(predicted) = model.memory_bytes(samples, recompute) else { return Ok(Recompute::LEAST) };
+        needed = predicted + predicted / MARGIN;
         if needed <= bytes {
             if recompute > Recompute::LEAST {
                 tracing::info!(limit = name, bytes, steps = recompute.steps(), "layers are computed again to fit");
             }
             return Ok(recompute);
         }
-        least = Some(needed);
     }
-    Err(CliError::memory(least.unwrap_or(0), bytes, name))
+    Err(CliError::memory(needed, bytes, name))
 }
 
 /// For clap: a number of bytes with a unit; MiB without one.

@@ -127,6 +127,10 @@ impl Table {
     }
 
     /// Extensions of all columns at `point` (`bits` coordinates).
+    ///
+    /// # Panics
+    /// If the point has another number of coordinates, or the table is not [well formed](Self::is_well_formed), which every
+    /// program's is.
     #[must_use]
     pub fn evaluate(&self, point: &[Fr]) -> Vec<Fr> {
         // Σ_k 2^k·r_k: the number that the bits spell.

@@ -195,8 +195,7 @@ pub fn commit_rows(multiples: &Multiples, tables: &[(&IntTable, Layout)]) -> Vec
         width.unwrap_or(0).div_ceil(BLOCK)
     };
     let num_digits = |group: &[RowOf]| group.iter().map(|&(t, _)| tables[t].0.values().width()).sum::<usize>();
-    // Of every group, of every block, of every digit. Sums that tasks kept one by one would lie between what they give back,
-    // and make it useless for others.
+    // Of every group, of every block, of every digit.
     let of_group: Vec<usize> = groups.iter().map(|group| num_blocks(group) * num_digits(group)).collect();
     let mut sums = vec![IDENTITY; of_group.iter().sum()];
     let mut tasks = Vec::new();
